@@ -1,0 +1,24 @@
+//! From sensor readings to parking sessions, occupancy and expected fees.
+//!
+//! This crate is pure: no clock, no randomness, no files, no sockets, no logging. Time enters as an argument,
+//! effects leave as [`Record`]s. The same inputs in the same order give the same records, byte for byte, which is
+//! what lets the gateway come back after a power cut by replaying its journal.
+//!
+//! Read in this order: [`Reading`] (what a sensor said), `SiteTracker` (what it means), [`Record`] (what is kept),
+//! `tariff` (what it costs).
+
+mod ids;
+mod money;
+mod reading;
+mod record;
+mod site;
+mod time;
+
+pub use ids::{GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
+pub use money::{Coverage, FeeRange, Rupiah};
+pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
+pub use record::{ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, TimeBounds};
+pub use site::{
+    Binding, ClassFee, FeeRule, Interval, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,
+};
+pub use time::{BootId, CivilDate, ClockQuality, Stamp, Timestamp, Timezone};

@@ -1,0 +1,240 @@
+//! Records: the facts that are kept, signed and sent. One JSON object, one line, never edited.
+//!
+//! The field order below is the order on the wire. A reader must accept unknown `kind`s (an older city with a newer
+//! box keeps and proves what it cannot yet interpret).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BootId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
+    VehicleClass, ZoneId,
+};
+
+/// A record of the ledger: what happened, and when the box wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What happened.
+    #[serde(flatten)]
+    pub body: RecordBody,
+    /// When the box wrote it down.
+    #[serde(flatten)]
+    pub written: Stamp,
+}
+
+/// What a record says, by its `kind`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RecordBody {
+    /// A parking session has ended, or what is known of an ended one has changed (`revision` > 1).
+    Session(Session),
+    /// Occupancy of a zone over one interval; revised like a session.
+    Occupancy(Occupancy),
+    /// A sensor has been silent for too long; its space is unknown from `since`.
+    CommsLost {
+        /// The sensor.
+        sensor: SensorId,
+        /// Its space.
+        space: SpaceId,
+        /// When it was last heard.
+        since: Timestamp,
+    },
+    /// A sensor that was lost is heard again.
+    CommsRestored {
+        /// The sensor.
+        sensor: SensorId,
+        /// Its space.
+        space: SpaceId,
+        /// When it was heard again.
+        heard: Timestamp,
+    },
+    /// A sensor flips more often than vehicles come and go.
+    SensorSuspect {
+        /// The sensor.
+        sensor: SensorId,
+        /// Its space.
+        space: SpaceId,
+        /// Start of the hour in which it was noticed.
+        hour: Timestamp,
+        /// Changes of state in that hour.
+        flips: u32,
+    },
+    /// A sensor was bound to a space (`from`), or its binding was closed (`until` present).
+    Binding {
+        /// The sensor.
+        sensor: SensorId,
+        /// The space.
+        space: SpaceId,
+        /// Since when.
+        from: Timestamp,
+        /// Until when, if closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The daemon started.
+    Started {
+        /// Version of the program.
+        version: String,
+    },
+    /// The clock of boot `of_boot` was wrong by `offset_ms`: add it to that boot's times of quality `unset`.
+    TimeCorrection {
+        /// The boot whose times are corrected.
+        of_boot: BootId,
+        /// Milliseconds to add.
+        offset_ms: i64,
+    },
+    /// The configuration changed.
+    ConfigChanged {
+        /// SHA-256 of the configuration file, hexadecimal.
+        sha256: String,
+    },
+    /// A reading could not be used, and why. It is counted nowhere.
+    ReadingSetAside {
+        /// The sensor.
+        sensor: SensorId,
+        /// The reading's own time.
+        observed: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// Part of the journal could not be read back. Nothing of it was sent.
+    JournalDamaged {
+        /// First journal sequence that is missing.
+        first: u64,
+        /// First journal sequence after the hole.
+        next: u64,
+        /// The file set aside.
+        file: String,
+    },
+}
+
+/// One vehicle, or what may be one, on one space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its name, kept over revisions.
+    pub session: SessionId,
+    /// 1 for the first word; a later fact makes the next.
+    pub revision: u32,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// Its space.
+    pub space: SpaceId,
+    /// Class of the vehicle.
+    pub class: VehicleClass,
+    /// How the class is known.
+    pub basis: ClassBasis,
+    /// What became of it.
+    pub status: SessionStatus,
+    /// Begin, best estimate.
+    pub start: Timestamp,
+    /// End, best estimate.
+    pub end: Timestamp,
+    /// Bounds of the begin, when it was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_bounds: Option<TimeBounds>,
+    /// Bounds of the end, when it was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_bounds: Option<TimeBounds>,
+    /// What makes it doubtful; empty when nothing does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+    /// The business day that it belongs to.
+    pub day: CivilDate,
+    /// The tariff applied; absent when none was in force (`TARIFF_MISSING`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<TariffId>,
+    /// What should have been paid.
+    pub fee: FeeRange,
+    /// The reading that ended it: `<sensor>/<frame counter or time>`.
+    pub cause: String,
+}
+
+/// Earliest and latest time at which something can have happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeBounds {
+    /// Not before.
+    pub earliest: Timestamp,
+    /// Not after.
+    pub latest: Timestamp,
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStatus {
+    /// A stay that is billed.
+    Parked,
+    /// Shorter than the grace: counted, not billed.
+    DropOff,
+    /// Impossible (negative or too long): for review, not billed.
+    Quarantined,
+    /// A later fact showed that there was no such session.
+    Void,
+}
+
+/// How the class of the vehicle is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassBasis {
+    /// The space is marked for this class.
+    Bay,
+    /// A camera told.
+    Camera,
+    /// A person told.
+    Manual,
+    /// A declared sampling factor.
+    Sampled,
+}
+
+/// A reason for doubt about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// A silence inside it was bridged by the sensor's own counters.
+    Bridged,
+    /// Its begin lies in a silence: it may be the continuation of the session before.
+    AfterGap,
+    /// Its end lies in a silence.
+    BeforeGap,
+    /// Its begin was not reported but told by a later report.
+    StartInferred,
+    /// Its end was not reported but told by a later report.
+    EndInferred,
+    /// The sensor was suspect at the time.
+    Suspect,
+    /// The clock was not set when it was counted.
+    ClockUnsure,
+    /// No tariff was in force.
+    TariffMissing,
+    /// The sensor was exchanged or moved during it.
+    SensorChanged,
+}
+
+/// Occupancy of a zone over one interval. `occupied + free + unknown + closed = spaces × interval`, always.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupancy {
+    /// The zone.
+    pub zone: ZoneId,
+    /// Begin of the interval.
+    pub from: Timestamp,
+    /// Length, seconds.
+    pub interval_s: u32,
+    /// 1 for the first word; a later fact makes the next.
+    pub revision: u32,
+    /// Spaces in the zone.
+    pub spaces: u32,
+    /// Space-seconds occupied.
+    pub occupied_s: u64,
+    /// Space-seconds free.
+    pub free_s: u64,
+    /// Space-seconds not known.
+    pub unknown_s: u64,
+    /// Space-seconds closed.
+    pub closed_s: u64,
+    /// Sessions that began in the interval.
+    pub arrivals: u32,
+    /// Sessions that ended in the interval.
+    pub departures: u32,
+    /// Known share of the time that was not closed; absent when all was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Coverage>,
+}
