@@ -1,0 +1,8 @@
+//! The box on the pole: takes in sensors, keeps every fact durably, and sends it to the city until receipted.
+//!
+//! The crate is a library so that tests and benchmarks run the very code of the daemon; the program is `main.rs`.
+
+pub mod commands;
+pub mod config;
+pub mod journal;
+pub mod sensors;
