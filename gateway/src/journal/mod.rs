@@ -12,7 +12,7 @@
 //!   When they are used up too, the journal is *full*: appends wait, [`Status::full`] says so, and the writer tries
 //!   again every second and whenever something is released. Nothing is ever dropped to make room.
 //! - Memory does not depend on the backlog: one frame for the writer and for each reader, and some 64 bytes a segment.
-//! - Opening reads the header of every segment, and the frames from the older snapshot on; never the backlog.
+//! - Opening reads the header of every segment, and the frames after the newest snapshot; never the backlog.
 //! - `damaged/` takes 16 segments; a damaged segment released after that is recycled like any other.
 //!
 //! # On disk
@@ -88,7 +88,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use error::JournalError;
 pub use reader::{Item, Reader, Replay};
-pub use storage::{Directory, Storage, StorageFile};
+pub use storage::{Directory, Listed, Storage, StorageFile};
 
 /// What an entry is to the journal's user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -242,7 +242,7 @@ pub struct Journal {
 
 impl Journal {
     /// Opens the journal in `storage`, or makes it there, and starts its writer thread.
-    pub fn open(options: &Options, storage: Arc<dyn Storage>) -> Result<(Self, Recovered), JournalError> {
+    pub fn open(options: &Options, storage: &Arc<dyn Storage>) -> Result<(Self, Recovered), JournalError> {
         let (store, recovered) = recovery::open(options, storage)?;
         let writer = writer::Writer::start(options, store)?;
         Ok((Self { writer }, recovered))
