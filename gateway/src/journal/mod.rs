@@ -49,6 +49,7 @@
 //! - A rotted last frame can not be told from a torn one, and is cut.
 //! - A write or sync that fails ends the journal: all waiting appends get the error, and only opening it again, which
 //!   believes nothing but the disk, goes on. A failed `fdatasync` is not repeated: the kernel may have dropped the pages.
+//!   They may still be read from memory, though: so opening writes the last frame and the newest snapshot once more.
 //!
 //! # Life of a segment
 //!

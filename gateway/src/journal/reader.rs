@@ -66,7 +66,7 @@ impl Walker {
                     // It grew, or it was released and what was read in it last means nothing.
                     continue;
                 }
-                if let Some(hole) = self.missing_at_end(&segment) {
+                if let Some(hole) = self.missing_at_end(&segment, following.as_ref()) {
                     return Ok(Some(Step::Hole(hole)));
                 }
                 let Some(following) = following else {
@@ -140,7 +140,11 @@ impl Walker {
         Some(self.hole_to(segment, header.index, header.first))
     }
 
-    fn missing_at_end(&mut self, segment: &Segment) -> Option<Damage> {
+    fn missing_at_end(&mut self, segment: &Segment, following: Option<&Segment>) -> Option<Damage> {
+        if following.is_some_and(|following| following.number != segment.number + 1) {
+            // Nothing tells this segment's end; the hole is that of the file that is missing behind it.
+            return None;
+        }
         let index = segment.frames.unwrap_or(self.expected.index).max(self.expected.index);
         if index == self.expected.index && segment.next <= self.expected.sequence {
             return None;

@@ -1,4 +1,4 @@
-//! Opening: finds out what is on disk, believing only what verifies, and changes nothing but the tag and the spares.
+//! Opening: finds out what is on disk, believing only what verifies. Changes the tag, the spares and the last segment's end.
 //!
 //! A file that can not be read stays where it is and counts as a hole in the sequence, until release moves it away.
 
@@ -9,11 +9,11 @@ use rand::Rng;
 
 use super::catalog::{Catalog, Segment, State};
 use super::error::JournalError;
-use super::frame::{PAGE_BYTES, Seed};
+use super::frame::{HEADER_BYTES, PAGE_BYTES, Seed};
 use super::reader::{Replay, Step, Walker};
 use super::segment::{BYTES_PER_SEQUENCE, Identity, Place, Scanner, SegmentHeader, file_name};
 use super::snapshot::{Position, Slots, Snapshot};
-use super::storage::{Listed, Storage, StorageFile};
+use super::storage::{Listed, Storage, StorageFile, write_again};
 use super::store::{Active, Found, Spares, Store};
 use super::{Damage, Options, Recovered, Sequence};
 
@@ -37,6 +37,8 @@ struct Tail {
     place: Place,
     /// Bytes of a frame that is not whole.
     cut_bytes: u64,
+    /// Begin and length of the last frame that is whole.
+    last: Option<(u64, u64)>,
     /// Whether anything in the segment told its sequences.
     certain: bool,
     /// Whether durable frames may have been in a part that can not be read.
@@ -58,7 +60,9 @@ pub(super) fn open(options: &Options, storage: &Arc<dyn Storage>) -> Result<(Sto
         }
     }
     let (slots, snapshot) = Slots::open(Arc::clone(storage), identity.id)?;
-    let layout = lay_out(candidates, identity, &slots, u64::from(options.segment_bytes));
+    let tails = find_tails(&candidates, identity);
+    settle(&**storage, &slots, candidates.last().zip(tails.first()))?;
+    let layout = lay_out(candidates, &tails, identity, &slots, u64::from(options.segment_bytes));
     let number_next = number_next(&layout, &damaged, &slots);
     let catalog = Arc::new(Catalog::new(
         Arc::clone(storage),
@@ -258,26 +262,60 @@ struct Layout {
     cut_bytes: u64,
 }
 
-fn lay_out(candidates: Vec<Candidate>, identity: Identity, slots: &Slots, segment_bytes: u64) -> Layout {
-    let seed = |number| Seed::new(identity.id, number);
-    // From the end: the last segments may hold nothing that tells their sequences.
+/// The ends of the last segments, from the last one back to one that tells its sequences.
+fn find_tails(candidates: &[Candidate], identity: Identity) -> Vec<Tail> {
     let mut tails = Vec::new();
     for candidate in candidates.iter().rev() {
-        let tail = find_tail(candidate, seed(candidate.number));
+        let tail = find_tail(candidate, Seed::new(identity.id, candidate.number));
         let certain = tail.certain;
         tails.push(tail);
         if certain {
             break;
         }
     }
+    tails
+}
+
+/// Makes the disk what is believed of it.
+///
+/// A failed sync may have left the last frame, the newest snapshot or the names in memory only: the journal ended with
+/// it, so no other. They are written again. And a torn frame's header goes, so that it can not be taken for a frame that
+/// was durable, once others stand behind it.
+fn settle(storage: &dyn Storage, slots: &Slots, newest: Option<(&Candidate, &Tail)>) -> Result<(), JournalError> {
+    if let Some((candidate, tail)) = newest {
+        settle_tail(candidate, tail)
+            .map_err(|e| JournalError::storage("write", storage.path().join(file_name(candidate.number)), e))?;
+    }
+    slots.settle()?;
+    storage
+        .sync_names()
+        .map_err(|e| JournalError::storage("sync", storage.path(), e))
+}
+
+fn settle_tail(candidate: &Candidate, tail: &Tail) -> std::io::Result<()> {
+    if let Some((offset, bytes)) = tail.last {
+        write_again(&*candidate.file, offset, bytes)?;
+    }
+    if tail.cut_bytes > 0 && !tail.doubtful {
+        candidate.file.write_at(tail.place.offset, &[0; HEADER_BYTES])?;
+        candidate.file.sync()?;
+    }
+    Ok(())
+}
+
+fn lay_out(
+    candidates: Vec<Candidate>,
+    tails: &[Tail],
+    identity: Identity,
+    slots: &Slots,
+    segment_bytes: u64,
+) -> Layout {
+    let seed = |number| Seed::new(identity.id, number);
     let mut next = tails.last().map_or(0, |tail| tail.place.sequence);
     let told = candidates.len() - tails.len();
     let mut segments = VecDeque::with_capacity(candidates.len());
     for (candidate, tail) in candidates[told..].iter().zip(tails.iter().rev()) {
-        let first = match &candidate.header {
-            Some(header) => header.first,
-            None => first_sequence(candidate, seed(candidate.number)).unwrap_or(next),
-        };
+        let first = first_sequence(candidate, seed(candidate.number)).unwrap_or(next);
         if tail.doubtful {
             next += candidate.bytes.max(segment_bytes) / BYTES_PER_SEQUENCE;
         }
@@ -295,10 +333,7 @@ fn lay_out(candidates: Vec<Candidate>, identity: Identity, slots: &Slots, segmen
         let candidate = &candidates[at];
         let following = &candidates[at + 1];
         let following_first = segments.front().map_or(next, |segment: &Segment| segment.first);
-        let first = match &candidate.header {
-            Some(header) => Some(header.first),
-            None => first_sequence(candidate, seed(candidate.number)),
-        };
+        let first = first_sequence(candidate, seed(candidate.number));
         let frames = following.header.map(|header| header.frames_before);
         segments.push_front(Segment {
             number: candidate.number,
@@ -310,14 +345,14 @@ fn lay_out(candidates: Vec<Candidate>, identity: Identity, slots: &Slots, segmen
             damaged: candidate.header.is_none(),
         });
     }
-    finish(candidates, segments, tails.into_iter().next(), slots, next)
+    finish(candidates, segments, tails.first(), slots, next)
 }
 
 /// Decides whether the last segment is written further.
 fn finish(
     mut candidates: Vec<Candidate>,
     mut segments: VecDeque<Segment>,
-    tail: Option<Tail>,
+    tail: Option<&Tail>,
     slots: &Slots,
     next: u64,
 ) -> Layout {
@@ -330,7 +365,7 @@ fn finish(
         segments,
         active: None,
         next,
-        cut_bytes: tail.as_ref().map_or(0, |tail| tail.cut_bytes),
+        cut_bytes: tail.map_or(0, |tail| tail.cut_bytes),
     };
     if let (Some(tail), Some(last)) = (tail, candidates.pop()) {
         // Frames written before a snapshot's position would never be replayed.
@@ -355,10 +390,10 @@ fn find_tail(candidate: &Candidate, seed: Seed) -> Tail {
     let begin = Place::begin(candidate.header.map_or(0, |header| header.first));
     let mut scanner = Scanner::new(Arc::clone(&candidate.file), seed, begin, candidate.bytes, None);
     let mut whole = begin;
-    let mut any = false;
-    while scanner.next_frame().is_some() {
+    let mut last = None;
+    while let Some(frame) = scanner.next_frame() {
         whole = scanner.place();
-        any = true;
+        last = Some((frame.offset, frame.header.frame_bytes()));
     }
     // A frame with a good header was begun after all before it were durable; it alone may be torn.
     let torn = scanner
@@ -366,17 +401,24 @@ fn find_tail(candidate: &Candidate, seed: Seed) -> Tail {
         .filter(|broken| broken.index >= whole.index && broken.offset >= whole.offset);
     let cut_bytes = torn.map_or(0, |torn| scanner.place().offset.min(candidate.bytes) - torn.offset);
     let truncated = candidate.header.is_some_and(|header| candidate.bytes < header.bytes);
-    let certain = candidate.header.is_some() || any || torn.is_some();
+    let certain = candidate.header.is_some() || last.is_some() || torn.is_some();
     Tail {
         place: torn.unwrap_or(whole),
         cut_bytes,
+        last,
         certain,
         doubtful: !certain || truncated || scanner.unreadable(),
     }
 }
 
-/// Sequence of the first frame that verifies, for a segment whose header does not.
+/// Sequence with which a segment begins, by its header or else by the first frame that verifies.
 fn first_sequence(candidate: &Candidate, seed: Seed) -> Option<u64> {
+    if let Some(header) = &candidate.header {
+        return Some(header.first);
+    }
+    if candidate.number == 1 {
+        return Some(0);
+    }
     let begin = Place::begin(0);
     let mut scanner = Scanner::new(Arc::clone(&candidate.file), seed, begin, candidate.bytes, None);
     scanner.next_frame().map(|frame| frame.header.first)
@@ -418,7 +460,7 @@ fn replay_position(
         }
         return *position;
     }
-    let lost = !created && first.map_or(slots.exist(), |segment| segment.number > 1);
+    let lost = !created && first.map_or(slots.ever_saved(), |segment| segment.number > 1);
     if lost {
         damage.push(Damage {
             first: Sequence(0),

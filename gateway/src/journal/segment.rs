@@ -203,7 +203,9 @@ impl Scanner {
         if let Some(header) = self.header_at(here) {
             return Some((here, header));
         }
-        if let Some(header) = self.header_at(on_page) {
+        // Only if it is the very next one: between here and there may be frames behind one that rotted.
+        let next = self.place.index;
+        if let Some(header) = self.header_at(on_page).filter(|header| header.index == next) {
             return Some((on_page, header));
         }
         let mut offset = here + FRAME_ALIGN;

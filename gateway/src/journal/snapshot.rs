@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::JournalError;
 use super::frame::{u32_at, u64_at};
 use super::segment::Place;
-use super::storage::{Storage, StorageFile};
+use super::storage::{Storage, StorageFile, write_again};
 
 /// Most bytes of a snapshot, before compression.
 pub(super) const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
@@ -34,6 +34,8 @@ pub(super) struct Snapshot {
     pub(super) position: Position,
     /// Counts snapshots, so that the newer of two is known.
     pub(super) count: u64,
+    /// Bytes of the slot that it takes.
+    stored_bytes: u64,
     /// The user's bytes.
     pub(super) state: Vec<u8>,
 }
@@ -50,8 +52,15 @@ pub(super) struct Slots {
 struct Slot {
     file: Option<Arc<dyn StorageFile>>,
     bytes: u64,
-    /// Position and count of the snapshot in it, if it is whole.
-    held: Option<(Position, u64)>,
+    /// The snapshot in it, if it is whole.
+    held: Option<Held>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    position: Position,
+    count: u64,
+    stored_bytes: u64,
 }
 
 impl Slots {
@@ -71,7 +80,11 @@ impl Slots {
                 .map_err(|e| JournalError::storage("open", storage.path().join(name), e))?;
             slot.bytes = file.bytes;
             if let Some(snapshot) = read(&*open, file.bytes, journal_id, name)? {
-                slot.held = Some((snapshot.position, snapshot.count));
+                slot.held = Some(Held {
+                    position: snapshot.position,
+                    count: snapshot.count,
+                    stored_bytes: snapshot.stored_bytes,
+                });
                 if newest.as_ref().is_none_or(|best| best.count < snapshot.count) {
                     newest = Some(snapshot);
                 }
@@ -86,9 +99,9 @@ impl Slots {
         Ok((slots, newest))
     }
 
-    /// Whether there are slots, whole or not.
-    pub(super) fn exist(&self) -> bool {
-        self.pair.iter().any(|slot| slot.bytes > 0)
+    /// Whether a snapshot was ever saved: the second slot is begun when the first is whole.
+    pub(super) fn ever_saved(&self) -> bool {
+        self.pair[1].file.is_some()
     }
 
     /// Bytes allocated on disk.
@@ -98,27 +111,37 @@ impl Slots {
 
     /// Position of the newest snapshot.
     pub(super) fn newest(&self) -> Option<Position> {
-        self.held()
-            .max_by_key(|(_, count)| *count)
-            .map(|(position, _)| position)
+        self.held().max_by_key(|held| held.count).map(|held| held.position)
     }
 
     /// Position of the older snapshot: nothing after it may be given up.
     pub(super) fn oldest(&self) -> Option<Position> {
-        self.held()
-            .min_by_key(|(_, count)| *count)
-            .map(|(position, _)| position)
+        self.held().min_by_key(|held| held.count).map(|held| held.position)
     }
 
-    fn held(&self) -> impl Iterator<Item = (Position, u64)> {
+    fn held(&self) -> impl Iterator<Item = Held> {
         self.pair.iter().filter_map(|slot| slot.held)
+    }
+
+    /// Writes the newest snapshot again as it reads: a failed sync may have left it in memory only.
+    pub(super) fn settle(&self) -> Result<(), JournalError> {
+        let whole = self
+            .pair
+            .iter()
+            .zip(SLOTS)
+            .filter_map(|(slot, name)| Some((slot.held?, slot.file.as_ref()?, name)));
+        match whole.max_by_key(|(held, _, _)| held.count) {
+            None => Ok(()),
+            Some((held, file, name)) => write_again(&**file, 0, held.stored_bytes)
+                .map_err(|e| JournalError::storage("write", self.storage.path().join(name), e)),
+        }
     }
 
     /// Overwrites the older slot. On an error that slot may be lost, never the other.
     pub(super) fn save(&mut self, position: Position, state: &[u8]) -> Result<(), JournalError> {
-        let count = self.held().map(|(_, count)| count).max().unwrap_or_default() + 1;
+        let count = self.held().map(|held| held.count).max().unwrap_or_default() + 1;
         let older = match (self.pair[0].held, self.pair[1].held) {
-            (Some((_, first)), Some((_, second))) => usize::from(second < first),
+            (Some(first), Some(second)) => usize::from(second.count < first.count),
             (Some(_), None) => 1,
             (None, _) => 0,
         };
@@ -131,7 +154,11 @@ impl Slots {
         file.write_at(0, &content)
             .map_err(|e| JournalError::storage("write", path.clone(), e))?;
         file.sync().map_err(|e| JournalError::storage("sync", path, e))?;
-        self.pair[older].held = Some((position, count));
+        self.pair[older].held = Some(Held {
+            position,
+            count,
+            stored_bytes: content.len() as u64,
+        });
         Ok(())
     }
 }
@@ -234,6 +261,7 @@ fn read(
             },
         },
         count: u64_at(&header, 32),
+        stored_bytes: HEADER_BYTES as u64 + packed_bytes,
         state,
     }))
 }

@@ -55,6 +55,14 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     fn allocate(&self, bytes: u64) -> io::Result<()>;
 }
 
+/// Writes a part of a file as it reads, and syncs it.
+pub(super) fn write_again(file: &dyn StorageFile, offset: u64, bytes: u64) -> io::Result<()> {
+    let mut content = vec![0; usize::try_from(bytes).unwrap_or_default()];
+    let read = file.read_at(offset, &mut content)?;
+    file.write_at(offset, &content[..read])?;
+    file.sync()
+}
+
 /// A folder on a real disk, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct Directory {

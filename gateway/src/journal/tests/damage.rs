@@ -13,7 +13,7 @@ fn filled(snapshot_after: Option<u64>) -> (Disk, Vec<Vec<u8>>) {
     let disk = Disk::new(CAPACITY);
     let (mut store, _) = open(&disk).unwrap();
     let mut written = Vec::new();
-    for number in 0..24 {
+    for number in 0..48 {
         let bytes = noise(number, 200 + 97 * usize::try_from(number % 16).unwrap());
         commit(&mut store, &[input(format!("input {number}")), record(bytes.clone())]).unwrap();
         written.push(bytes);
@@ -136,7 +136,7 @@ fn a_damaged_segment_is_set_aside_once_it_is_released_and_its_number_is_not_used
     disk.flip(&name, 4_096 + 700);
     let (mut store, _) = open(&disk).unwrap();
     store.save_snapshot(b"state").unwrap();
-    store.release(Sequence(24)).unwrap();
+    store.release(Sequence(48)).unwrap();
     assert!(disk.files().contains(&format!("damaged/{name}")), "{:?}", disk.files());
     assert!(!disk.files().contains(&name));
 }

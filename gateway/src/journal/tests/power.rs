@@ -158,11 +158,11 @@ fn a_full_disk_changes_nothing_and_the_same_append_succeeds_when_there_is_space(
     // The reserve's two segments have room for four such records each.
     assert_eq!(expected.len(), 2 * 4, "all of the reserve was used");
     assert_eq!(status(&store).spares, 0);
-    assert!(commit(&mut store, &[record("x")]).is_err_and(|error| error.is_disk_full()));
+    assert!(commit(&mut store, &[record(noise(8, 3_000))]).is_err_and(|error| error.is_disk_full()));
 
     disk.set_capacity(CAPACITY);
-    commit(&mut store, &[record("x")]).unwrap();
-    expected.push((8, b"x".to_vec()));
+    commit(&mut store, &[record(noise(8, 3_000))]).unwrap();
+    expected.push((8, noise(8, 3_000)));
     assert_eq!(records(&store, 0), expected);
     assert!(store.replenish().unwrap());
     assert_eq!(status(&store).spares, 2, "the reserve is whole again");

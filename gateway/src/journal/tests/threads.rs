@@ -143,7 +143,7 @@ async fn a_full_journal_makes_appends_wait_says_so_and_goes_on_when_something_is
             }
         }
     }
-    let waiting = journal.append(&[record("waits")]).await.unwrap();
+    let waiting = journal.append(&[record(noise(8, 3_000))]).await.unwrap();
     until(&journal, |status| status.full).await;
     journal.release(Sequence(8));
     assert_eq!(waiting.await.unwrap(), Sequence(8)..Sequence(9));
@@ -158,7 +158,7 @@ async fn closing_a_full_journal_fails_what_waits_instead_of_hanging() {
     for number in 0..8 {
         append(&journal, &[record(noise(number, 3_000))]).await.unwrap();
     }
-    let waiting = journal.append(&[record("waits")]).await.unwrap();
+    let waiting = journal.append(&[record(noise(8, 3_000))]).await.unwrap();
     until(&journal, |status| status.full).await;
     drop(journal);
     assert!(waiting.await.unwrap_err().is_disk_full());
@@ -270,6 +270,11 @@ fn a_file_without_permission_is_named_with_a_hint() {
             );
         }
         // The superuser may read everything: then it is an empty segment.
-        Ok((_, recovered)) => assert_eq!(recovered.damage[0].file, "0000000001.segment"),
+        Ok((_, recovered)) => assert!(
+            recovered
+                .damage
+                .iter()
+                .any(|damage| damage.file == "0000000001.segment")
+        ),
     }
 }
