@@ -134,10 +134,6 @@ impl Disk {
         self.lock().fault = None;
     }
 
-    pub(super) fn operations(&self) -> u64 {
-        self.lock().operations
-    }
-
     pub(super) fn is_off(&self) -> bool {
         self.lock().off
     }

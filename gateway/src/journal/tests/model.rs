@@ -25,6 +25,8 @@ enum Transition {
     DiskFull(bool),
     PowerCut(Survives),
     Restart,
+    /// A power cut, and a fault at one of the first operations after it.
+    RestartWithFault(Survives, u64, Fault),
 }
 
 /// Transitions only: whether an append under way survives a cut is for the disk to say.
@@ -57,10 +59,11 @@ impl ReferenceStateMachine for Reference {
             3 => Just(Transition::Snapshot),
             3 => (0..=100_u64).prop_map(Transition::Release),
             2 => (0..=100_u64).prop_map(Transition::Read),
-            2 => (0..8_u64, fault).prop_map(|(skip, fault)| Transition::Fault(skip, fault)),
+            2 => (0..8_u64, fault.clone()).prop_map(|(skip, fault)| Transition::Fault(skip, fault)),
             1 => any::<bool>().prop_map(Transition::DiskFull),
-            2 => survives.prop_map(Transition::PowerCut),
+            2 => survives.clone().prop_map(Transition::PowerCut),
             1 => Just(Transition::Restart),
+            1 => (survives, 0..8_u64, fault).prop_map(|(s, skip, fault)| Transition::RestartWithFault(s, skip, fault)),
         ]
         .boxed()
     }
@@ -221,6 +224,12 @@ impl StateMachineTest for Machine {
                 .disk
                 .set_capacity(if full { machine.disk.used() } else { CAPACITY }),
             Transition::PowerCut(survives) => machine.come_back(survives, None),
+            Transition::RestartWithFault(survives, skip, fault) => {
+                machine.disk = machine.disk.after_power_cut(survives);
+                machine.disk.fault_after(skip, fault);
+                drop(open(&machine.disk));
+                machine.recover_from_error(None);
+            }
             Transition::Restart => {
                 machine.disk.no_fault();
                 if machine.disk.is_off() {

@@ -260,7 +260,7 @@ fn a_file_without_permission_is_named_with_a_hint() {
     let storage: Arc<dyn Storage> = Arc::new(Directory::open(folder.path()).unwrap());
     let segment = folder.path().join("0000000001.segment");
     std::fs::write(&segment, "").unwrap();
-    std::fs::set_permissions(&segment, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&segment, std::fs::Permissions::from_mode(0o000)).unwrap();
     match Journal::open(&small(), &storage) {
         Err(error) => {
             let text = error.to_string();
