@@ -99,10 +99,11 @@ impl Device {
         let first_heartbeat = plan.start.plus_seconds(chance.random_range(40..i64::from(HEARTBEAT_S)));
         let mut heartbeat = self.next_heartbeat.unwrap_or(first_heartbeat);
         while heartbeat < plan.end() {
-            let clear = (0..)
-                .map(|s| heartbeat.plus_seconds(s))
-                .find(|t| changes.iter().all(|(c, _)| c != t));
-            let time = clear.unwrap_or(heartbeat);
+            // Two words of a sensor never fall into the same second.
+            let mut time = heartbeat;
+            while changes.iter().any(|(change, _)| *change == time) {
+                time = time.plus_seconds(1);
+            }
             let occupied = changes
                 .iter()
                 .take_while(|(c, _)| *c <= time)
