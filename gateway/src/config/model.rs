@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking::{GatewayId, SensorId, Site};
 
-use super::Warning;
+use super::{Position, Warning};
 
 /// The configuration of one box, read from one TOML file and found to be without a problem.
 #[derive(Debug, Clone)]
@@ -36,6 +36,33 @@ pub struct Config {
     pub site: Site,
     /// What is allowed but looks like an oversight.
     pub warnings: Vec<Warning>,
+    pub(super) files: Vec<NamedFile>,
+}
+
+/// A file that the configuration names, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedFile {
+    pub path: PathBuf,
+    pub kind: FileKind,
+    pub key: String,
+    pub position: Position,
+}
+
+/// What a file must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileKind {
+    /// The log's signing key.
+    LedgerKey,
+    /// The city's cosigner verifier key.
+    CosignerVkey,
+    /// Certificates of authorities.
+    Authorities,
+    /// The box's certificate.
+    Certificate,
+    /// The private key of the box's certificate.
+    CertificateKey,
+    /// A password or a token.
+    Secret,
 }
 
 /// Section `[gateway]`; zone of time and business day are in [`Config::site`].
