@@ -48,9 +48,11 @@ pub struct LinkStatus {
     pub online: bool,
     /// Records that the city has receipted.
     pub receipted: u64,
+    /// The journal's sequence after the last record receipted.
+    pub receipted_next: u64,
     /// When it signed last, Unix seconds; 0 before the first time.
     pub receipt_time_s: u64,
-    /// Batches in flight were sent so far in this life of the daemon.
+    /// Batches sent in this life of the daemon.
     pub batches_sent: u64,
     /// Sessions begun in this life of the daemon.
     pub sessions: u64,
@@ -60,6 +62,13 @@ pub struct LinkStatus {
     pub last_error: Option<String>,
     /// Set when the city holds more of this log than this box: the box was restored from an older copy.
     pub city_ahead: Option<u64>,
+}
+
+impl From<&Receipted> for LinkStatus {
+    fn from(receipted: &Receipted) -> Self {
+        let (size, next, time_s) = (receipted.size(), receipted.next, receipted.time_s);
+        Self { receipted: size, receipted_next: next, receipt_time_s: time_s, ..Self::default() }
+    }
 }
 
 /// Why a session ended.
@@ -348,6 +357,7 @@ impl Uplink {
                 let receipted = self.lane.receipted().clone();
                 self.status.send_modify(|status| {
                     status.receipted = receipted.size();
+                    status.receipted_next = receipted.next;
                     status.receipt_time_s = receipted.time_s;
                 });
                 self.tell(ToEngine::Receipted(receipted)).await?;
