@@ -1,1 +1,13 @@
-//! Placeholder.
+//! End-to-end tests of the whole system, and what they need: a city simulator with ground truth, real servers, and
+//! child processes that can be killed.
+//!
+//! Nothing in here knows the inside of `gateway` or `kominfo`: both are run as programs, with the configuration a user
+//! would write, and judged by what the city's interface says afterwards. Everything drawn by chance comes from a seed
+//! that a failing test prints.
+
+pub mod city;
+pub mod clock;
+pub mod process;
+pub mod servers;
+pub mod street;
+pub mod truth;
