@@ -1,5 +1,8 @@
 //! The commands: one file a verb.
 
+pub mod check;
+mod keygen;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -18,12 +21,16 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Keygen(keygen::Keygen),
+}
 
 /// Runs the command that the process arguments name.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome: anyhow::Result<()> = match arguments.command {};
+    let outcome = match arguments.command {
+        Command::Keygen(keygen) => keygen.run(),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.downcast_ref::<UsageError>().is_some() => {

@@ -89,9 +89,8 @@ pub(super) fn tariffs_do_not_compete(report: &mut Report, tariffs: &[PlacedTarif
 }
 
 /// Every zone has a space.
-pub(super) fn zones_have_spaces(report: &mut Report, zones: &Names, ids: &[ZoneId], spaces: &[PlacedSpace]) {
-    let used: BTreeSet<&ZoneId> = spaces.iter().map(|placed| &placed.space.zone).collect();
-    for id in ids.iter().filter(|id| !used.contains(id)) {
+pub(super) fn zones_have_spaces(report: &mut Report, zones: &Names, ids: &[ZoneId], used: &BTreeSet<ZoneId>) {
+    for id in ids.iter().filter(|id| !used.contains(*id)) {
         if let Some(place) = zones.place(id.as_str()) {
             report.absent(
                 place,
@@ -220,7 +219,7 @@ fn slow_heartbeats(report: &mut Report, site: &Site, sensors: &[PlacedSensor]) {
 }
 
 /// A class as the file writes it.
-pub(super) fn class_name(class: VehicleClass) -> &'static str {
+pub fn class_name(class: VehicleClass) -> &'static str {
     match class {
         VehicleClass::Motorcycle => "motorcycle",
         VehicleClass::Car => "car",

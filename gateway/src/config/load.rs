@@ -97,7 +97,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn Pro
 
     let zone_ids: Vec<_> = zones.iter().map(|zone| zone.id.clone()).collect();
     if spaces.all_placed {
-        checks::zones_have_spaces(report, &zone_names, &zone_ids, &spaces.spaces);
+        checks::zones_have_spaces(report, &zone_names, &zone_ids, &spaces.zones);
     }
     checks::bindings_do_not_overlap(report, &bindings);
     checks::tariffs_do_not_compete(report, &tariffs, &zone_ids);

@@ -19,7 +19,14 @@ pub(super) struct Table<'t, 'i> {
     asked: Vec<&'static str>,
     /// Keys that are neither known nor to be told as unknown.
     told: Vec<&'static str>,
-    missing: Vec<(&'static str, &'static str)>,
+    missing: Vec<Missing>,
+}
+
+/// A required key that is not there.
+struct Missing {
+    key: &'static str,
+    kind: &'static str,
+    hint: &'static str,
 }
 
 /// A value being read.
@@ -64,9 +71,13 @@ impl<'t, 'i> Table<'t, 'i> {
 
     /// The value of `key`; if it is not there, that is a problem, with `hint`.
     pub fn required(&mut self, key: &'static str, hint: &'static str) -> Option<Field<'t, 'i>> {
+        self.required_as("key", key, hint)
+    }
+
+    fn required_as(&mut self, kind: &'static str, key: &'static str, hint: &'static str) -> Option<Field<'t, 'i>> {
         let field = self.optional(key);
         if field.is_none() {
-            self.missing.push((key, hint));
+            self.missing.push(Missing { key, kind, hint });
         }
         field
     }
@@ -107,7 +118,8 @@ impl<'t, 'i> Table<'t, 'i> {
         key: &'static str,
         hint: &'static str,
     ) -> Option<Table<'t, 'i>> {
-        self.required(key, hint).and_then(|field| field.table(report))
+        self.required_as("section", key, hint)
+            .and_then(|field| field.table(report))
     }
 
     /// The tables of the list `key`, at most `tables_max`; none if it is not there.
@@ -124,7 +136,7 @@ impl<'t, 'i> Table<'t, 'i> {
         tables_max: usize,
         hint: &'static str,
     ) -> Vec<Table<'t, 'i>> {
-        let Some(field) = self.required(key, hint) else {
+        let Some(field) = self.required_as("section", key, hint) else {
             return Vec::new();
         };
         if let DeValue::Array(elements) = field.value
@@ -159,12 +171,12 @@ impl<'t, 'i> Table<'t, 'i> {
                 self.unknown(report, key);
             }
         }
-        for (key, hint) in &self.missing {
+        for missing in &self.missing {
             let place = Place {
                 offset: self.place.offset,
-                key: self.key_path(key),
+                key: self.key_path(missing.key),
             };
-            report.absent(&place, "this key is required", *hint);
+            report.absent(&place, format!("this {} is missing", missing.kind), missing.hint);
         }
     }
 
@@ -183,7 +195,7 @@ impl<'t, 'i> Table<'t, 'i> {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known here: {}", self.asked.join(", ")),
         };
-        self.missing.retain(|(missing, _)| Some(*missing) != meant);
+        self.missing.retain(|missing| Some(missing.key) != meant);
         report.error(&place, "unknown key", hint);
     }
 

@@ -54,12 +54,13 @@ impl<'a> Report<'a> {
             offset,
             key: String::new(),
         };
-        let message = format!("this is no TOML: {}", message.lines().collect::<Vec<_>>().join(", "));
-        self.error(
-            &place,
-            message,
-            "write `key = value`, texts in \"quotes\", sections as [name] or [[name]]",
-        );
+        let hint = if message.contains("duplicate") {
+            "write each key once in a section, and each [section] once"
+        } else {
+            "write `key = value`, texts in \"quotes\", sections as [name] or [[name]]"
+        };
+        let message = message.lines().collect::<Vec<_>>().join(", ");
+        self.error(&place, format!("this is no TOML: {message}"), hint);
         if self.broken_lines.len() < PROBLEMS_MAX {
             self.broken_lines.push(line);
         }

@@ -1,5 +1,7 @@
 //! The street: zones, sensors, spaces, and which sensor watches which space.
 
+use std::collections::BTreeSet;
+
 use parking::{
     Binding, Interval, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp, Timezone, Zone, ZoneId,
 };
@@ -152,7 +154,7 @@ fn own_heartbeat(report: &mut Report, place: &Place, profile: &str, traits: Prof
             offset: place.offset,
             key: format!("{}.heartbeat_s", place.key),
         };
-        let message = format!("this key is required: sensors of profile \"{profile}\" have no heartbeat of their own");
+        let message = format!("this key is missing: sensors of profile \"{profile}\" have no heartbeat of their own");
         report.absent(
             &place,
             message,
@@ -176,6 +178,7 @@ fn sensor_id(report: &mut Report, field: &Field, transport: Option<Transport>, n
     } else {
         "write the 16 hexadecimal digits of the sensor's label".to_owned()
     };
+    names.note(&digits.to_ascii_lowercase(), field);
     names.note(text, field);
     field.error(report, format!("\"{}\" is no device EUI", field.shown()), hint)
 }
@@ -184,11 +187,14 @@ fn is_device_eui(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Spaces, the bindings that their sections hold, and whether every space has a zone that exists.
+/// Spaces, and what their sections say of other things.
 pub(super) struct Spaces {
     pub spaces: Vec<PlacedSpace>,
     pub bindings: Vec<PlacedBinding>,
     pub names: Names,
+    /// Zones in which there is a space.
+    pub zones: BTreeSet<ZoneId>,
+    /// Whether every space is in a zone that there is.
     pub all_placed: bool,
 }
 
@@ -203,6 +209,7 @@ pub(super) fn spaces(
         spaces: Vec::new(),
         bindings: Vec::new(),
         names: Names::of("space"),
+        zones: BTreeSet::new(),
         all_placed: true,
     };
     let hint = "add [[spaces]] with id, zone, class, latitude and longitude";
@@ -230,6 +237,7 @@ pub(super) fn spaces(
         let place = table.place.clone();
         table.finish(report);
         all.all_placed &= zone.is_some();
+        all.zones.extend(zone.clone());
         if let (Some(id), Some(zone), Some(class), Some(latitude), Some(longitude)) =
             (id, zone, class, latitude, longitude)
         {

@@ -149,15 +149,8 @@ impl Field<'_, '_> {
 
     /// A name under which logs live: a host name, and a path if wanted.
     pub fn log_domain(&self, report: &mut Report) -> Option<String> {
-        const BYTES_MAX: usize = 128;
         let text = self.text(report)?;
-        let allowed = |part: &str| {
-            !part.is_empty()
-                && part
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-        };
-        if text.len() <= BYTES_MAX && text.split('/').all(allowed) {
+        if is_log_domain(text) {
             return Some(text.to_owned());
         }
         let message = format!("\"{}\" is no name for logs to live under", self.shown());
@@ -167,4 +160,14 @@ impl Field<'_, '_> {
             "write a domain that the city owns, as in parkir.example.id, without https://",
         )
     }
+}
+
+/// Whether logs can live under `name`: a host name, and a path if wanted; at most 128 bytes, fit for a key's name.
+pub fn is_log_domain(name: &str) -> bool {
+    const BYTES_MAX: usize = 128;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    name.len() <= BYTES_MAX
+        && name
+            .split('/')
+            .all(|part| !part.is_empty() && part.chars().all(allowed))
 }
