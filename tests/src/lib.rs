@@ -5,9 +5,15 @@
 //! would write, and judged by what the city's interface says afterwards. Everything drawn by chance comes from a seed
 //! that a failing test prints.
 
+pub mod api;
+pub mod chaos;
 pub mod city;
 pub mod clock;
+pub mod deaf_broker;
+pub mod forger;
+pub mod judge;
 pub mod process;
 pub mod servers;
 pub mod street;
 pub mod truth;
+pub mod world;
