@@ -1,5 +1,7 @@
 //! The commands: one file a verb.
 
+mod sensors;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -18,12 +20,17 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Sensor profiles, and what a payload means.
+    Sensors(sensors::Arguments),
+}
 
 /// Runs the command that the process arguments name.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome: anyhow::Result<()> = match arguments.command {};
+    let outcome: anyhow::Result<()> = match arguments.command {
+        Command::Sensors(arguments) => sensors::run(&arguments),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.downcast_ref::<UsageError>().is_some() => {
