@@ -16,12 +16,14 @@ use crate::journal::{Directory, Item, Reader, Sequence};
 /// Looks into the ledger.
 #[derive(Debug, Args)]
 pub struct LedgerArguments {
+    /// What to do.
     #[command(subcommand)]
-    command: LedgerCommand,
+    pub command: LedgerCommand,
 }
 
+/// What to do with the ledger.
 #[derive(Debug, Subcommand)]
-enum LedgerCommand {
+pub enum LedgerCommand {
     /// Lists the records that this box still keeps, one a line.
     List {
         /// The box's configuration, TOML.
@@ -60,8 +62,8 @@ enum LedgerCommand {
 }
 
 /// Runs the command.
-pub fn run(arguments: LedgerArguments) -> anyhow::Result<()> {
-    match arguments.command {
+pub fn run(command: LedgerCommand) -> anyhow::Result<()> {
+    match command {
         LedgerCommand::List { config, from, count } => list(&config, from, count),
         LedgerCommand::Show { config, sequence } => show(&config, sequence),
         LedgerCommand::Export { config, to } => export(&config, &to),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::load_config;
+use super::check;
 use crate::clock::SimulatedClock;
 use crate::daemon;
+use crate::config::Profiles;
 
 /// Runs the daemon until a signal comes.
 #[derive(Debug, Args)]
@@ -24,11 +25,7 @@ pub struct RunArguments {
 pub fn run(arguments: RunArguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let config = load_config(&arguments.config)?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    config.check_files().map_err(super::usage)?;
+    let config = check::load(&arguments.config, true, &Profiles)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(daemon::run(config, arguments.simulated_clock))
 }
