@@ -26,7 +26,13 @@ impl Sessions {
     pub fn of(street: &Street, seed: u64, start: Timestamp) -> Self {
         let day = sessions_of_a_day(street, seed, start);
         assert!(!day.is_empty(), "a day without sessions; seed {seed}");
-        Self { day, prefix: format!("{}-be4c", street.site.gateway), next: 0, number: 0, days: 0 }
+        Self {
+            day,
+            prefix: format!("{}-be4c", street.site.gateway),
+            next: 0,
+            number: 0,
+            days: 0,
+        }
     }
 }
 
@@ -77,9 +83,20 @@ fn sessions_of_a_day(street: &Street, seed: u64, start: Timestamp) -> Vec<Record
         while let Some(due) = tracker.deadline().filter(|due| *due <= at) {
             records.extend(tracker.step(stamp(due.plus_millis(7)), Input::Tick).records);
         }
-        let report = Report { kind: ReportKind::Status, occupied: Some(occupied), ..Report::default() };
+        let report = Report {
+            kind: ReportKind::Status,
+            occupied: Some(occupied),
+            ..Report::default()
+        };
         let received = stamp(at.plus_millis(340));
-        let reading = Reading { sensor, observed: at, received, sequence: Some(sequence), message: None, report };
+        let reading = Reading {
+            sensor,
+            observed: at,
+            received,
+            sequence: Some(sequence),
+            message: None,
+            report,
+        };
         records.extend(tracker.step(received, Input::Reading(reading)).records);
     }
     records.retain(|record| matches!(record.body, RecordBody::Session(_)));

@@ -66,6 +66,8 @@ pub struct RoadsideBox {
     pub config: PathBuf,
     /// Its keys.
     pub keys: PathBuf,
+    /// Its journal and what else it keeps.
+    pub data: PathBuf,
     /// Its street.
     pub street: Street,
 }
@@ -91,17 +93,31 @@ impl World {
         database: Database,
         instances: usize,
     ) -> anyhow::Result<Self> {
+        let mut world = Self::prepare(streets, clock, database, instances).await?;
+        world.start_boxes().await?;
+        Ok(world)
+    }
+
+    /// Starts the gateways after [`World::prepare`].
+    pub async fn start_boxes(&mut self) -> anyhow::Result<()> {
+        for roadside in &mut self.boxes {
+            roadside.start().await?;
+        }
+        Ok(())
+    }
+
+    /// The same with boxes that are ready to be started, but are not.
+    pub async fn prepare(
+        streets: Vec<Street>,
+        clock: SimulatedClock,
+        database: Database,
+        instances: usize,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("parkir-").tempdir()?;
-        let mut city = City::start(folder.path(), database).await?;
+        let city = City::start(folder.path(), database, instances).await?;
         let mut boxes = Vec::new();
         for street in streets {
             boxes.push(RoadsideBox::prepare(folder.path(), &city, street, clock).await?);
-        }
-        for number in 1..=instances {
-            city.add_instance(folder.path(), number).await?;
-        }
-        for roadside in &mut boxes {
-            roadside.start().await?;
         }
         Ok(Self {
             boxes,
@@ -158,7 +174,8 @@ impl World {
 }
 
 impl City {
-    async fn start(folder: &Path, database: Database) -> anyhow::Result<Self> {
+    /// Makes the city's keys and certificates, and starts broker, database and `instances` of `kominfo serve`.
+    pub async fn start(folder: &Path, database: Database, instances: usize) -> anyhow::Result<Self> {
         let pki = folder.join("city");
         fs::create_dir_all(&pki)?;
         let program = workspace_program("kominfo")?;
@@ -178,14 +195,18 @@ impl City {
         };
         let file = || format!("sqlite:{}", folder.join("kominfo.sqlite").display());
         let database = postgres.as_ref().map_or_else(file, |server| server.url.clone());
-        Ok(Self {
+        let mut city = Self {
             kominfo: Vec::new(),
             addresses: Vec::new(),
             broker,
             postgres,
             database,
             pki,
-        })
+        };
+        for number in 1..=instances {
+            city.add_instance(folder, number).await?;
+        }
+        Ok(city)
     }
 
     async fn add_instance(&mut self, folder: &Path, number: usize) -> anyhow::Result<()> {
@@ -220,13 +241,13 @@ impl RoadsideBox {
     async fn prepare(world: &Path, city: &City, street: Street, clock: SimulatedClock) -> anyhow::Result<Self> {
         let id = street.site.gateway.clone();
         let folder = world.join(id.as_str());
-        let keys = folder.join("keys");
+        let (keys, data) = (folder.join("keys"), folder.join("data"));
         fs::create_dir_all(&keys)?;
         enrol(city, &id, &keys)?;
         let sensor_broker = mosquitto::sensors(&folder).await?;
         let files = BoxFiles {
             log_domain: LOG_DOMAIN.to_owned(),
-            data_dir: path_text(&folder.join("data"))?.to_owned(),
+            data_dir: path_text(&data)?.to_owned(),
             keys_dir: path_text(&keys)?.to_owned(),
             city_host: "localhost".to_owned(),
             city_port: city.broker.address.port(),
@@ -249,6 +270,7 @@ impl RoadsideBox {
             sensor_broker,
             config,
             keys,
+            data,
             street,
         })
     }

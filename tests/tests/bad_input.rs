@@ -40,7 +40,10 @@ fn uplink(eui: &str, time: &str, port: u8, data: &str) -> (String, String) {
         "fPort": port,
         "data": data,
     });
-    (format!("application/{APPLICATION}/device/{eui}/event/up"), event.to_string())
+    (
+        format!("application/{APPLICATION}/device/{eui}/event/up"),
+        event.to_string(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +100,11 @@ async fn a_broker_that_accepts_and_never_acknowledges_loses_nothing() -> anyhow:
     let begin = Instant::now();
     // The box must notice that no receipt comes, and build the link anew.
     while deaf.seen.connections.load(Ordering::SeqCst) < 3 || deaf.seen.publishes.load(Ordering::SeqCst) < 3 {
-        assert!(begin.elapsed() < Duration::from_secs(60), "the box waits for ever: {:?}", deaf.seen);
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "the box waits for ever: {:?}",
+            deaf.seen
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     drop(deaf);
@@ -119,8 +126,15 @@ fn twin(world: &World, original: &RoadsideBox, data_dir: Option<&Path>) -> anyho
     });
     fs::write(&config, lines.collect::<String>())?;
     let ready = Ready::Line("ready".to_owned());
-    let spec = Spec::new("twin", workspace_program("gateway")?, world.folder().join("twin.log"), ready);
-    Ok(spec.args([Path::new("run"), &config]).args(["--simulated-clock", &world.clock.to_string()]))
+    let spec = Spec::new(
+        "twin",
+        workspace_program("gateway")?,
+        world.folder().join("twin.log"),
+        ready,
+    );
+    Ok(spec
+        .args([Path::new("run"), &config])
+        .args(["--simulated-clock", &world.clock.to_string()]))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +156,10 @@ async fn two_gateways_with_one_identity_are_noticed_and_the_citys_log_stays_one(
     world.clock.reach(plan.start.plus_seconds(2 * 3_600)).await;
     let folder = world.folder().join("twin-data");
     let twin = Daemon::spawn(twin(&world, &world.boxes[0], Some(&folder))?)?;
-    world.api()?.await_alarm(&world.boxes[0].id, "fork", Duration::from_secs(30)).await?;
+    world
+        .api()?
+        .await_alarm(&world.boxes[0].id, "fork", Duration::from_secs(30))
+        .await?;
     drop(twin);
     publishing.await??;
     println!("{}", world.kominfo(&["verify"])?);
@@ -155,7 +172,11 @@ async fn noise_on_the_sensor_brokers_other_topics_is_left_alone() -> anyhow::Res
     let port = world.boxes[0].sensor_broker.address.port();
     let eui = world.boxes[0].street.site.sensors[0].id.to_string();
     for event in ["join", "ack", "txack", "log", "status", "location"] {
-        publish_plain(port, &format!("application/{APPLICATION}/device/{eui}/event/{event}"), "{}")?;
+        publish_plain(
+            port,
+            &format!("application/{APPLICATION}/device/{eui}/event/{event}"),
+            "{}",
+        )?;
     }
     world.play(0, day.uplinks.clone()).await??;
     world.clock.reach(plan.end()).await;

@@ -56,7 +56,10 @@ fn every_link_in_a_document_leads_to_a_file() -> anyhow::Result<()> {
 #[test]
 fn every_run_command_that_a_document_names_exists() -> anyhow::Result<()> {
     let usage = run(repository().join("run"), ["help"])?;
-    let known: Vec<&str> = usage.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let known: Vec<&str> = usage
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .collect();
     assert!(known.contains(&"demo") && known.contains(&"test"), "{usage}");
     let mut unknown = Vec::new();
     for document in files(&[".md", ".rs", ".toml"])? {
@@ -78,7 +81,10 @@ fn every_benchmark_that_a_document_names_exists() -> anyhow::Result<()> {
     for document in files(&[".md"])? {
         let text = fs::read_to_string(&document)?;
         for rest in text.split("./run bench ").skip(1) {
-            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect();
             let source = repository().join(format!("tests/src/bin/bench-{name}.rs"));
             if !name.is_empty() && !source.is_file() {
                 unknown.push(format!("{}: {name}", document.display()));
@@ -96,7 +102,10 @@ fn every_example_configuration_validates() -> anyhow::Result<()> {
     for example in examples {
         let path = example?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            run(workspace_program("gateway")?, [Path::new("check"), &path, Path::new("--no-files")])?;
+            run(
+                workspace_program("gateway")?,
+                [Path::new("check"), &path, Path::new("--no-files")],
+            )?;
             checked += 1;
         }
     }

@@ -39,19 +39,38 @@ async fn main() -> anyhow::Result<()> {
     let street = Street::new("sudirman-01", 1, 40, 2)?;
     let start: Timestamp = "2026-01-05T00:00:00+07:00".parse()?;
     let clock = SimulatedClock::starting_in(Duration::ZERO, start, 1);
-    let mut world = World::prepare(vec![street.clone()], clock, Database::Postgres, usize::from(!arguments.no_drain)).await?;
+    let mut world = World::prepare(
+        vec![street.clone()],
+        clock,
+        Database::Postgres,
+        usize::from(!arguments.no_drain),
+    )
+    .await?;
     let data = world.boxes[0].data.clone();
-    println!("seed {}: filling a journal with {} session records", arguments.seed, arguments.records);
+    println!(
+        "seed {}: filling a journal with {} session records",
+        arguments.seed, arguments.records
+    );
     let bytes = fill(&data.join("journal"), &street, &arguments, start).await?;
-    println!("payload {:.1} MB, on disk {:.1} MB", mega(bytes), mega(on_disk(&data.join("journal"))?));
+    println!(
+        "payload {:.1} MB, on disk {:.1} MB",
+        mega(bytes),
+        mega(on_disk(&data.join("journal"))?)
+    );
 
     let before = Instant::now();
     world.start_boxes().await?;
     let ready = before.elapsed();
     let pid = world.boxes[0].gateway.pid().context("the gateway is gone")?;
     let resident = resident_kib(pid.as_raw_nonzero().get())?;
-    println!("start-up to ready     {:>8.3} s      (goal: at most 1 s)", ready.as_secs_f64());
-    println!("resident when ready   {:>8.1} MB     (goal: at most 30 MB)", resident.1 as f64 / 1000.0);
+    println!(
+        "start-up to ready     {:>8.3} s      (goal: at most 1 s)",
+        ready.as_secs_f64()
+    );
+    println!(
+        "resident when ready   {:>8.1} MB     (goal: at most 30 MB)",
+        resident.1 as f64 / 1000.0
+    );
     if arguments.no_drain {
         return world.stop().await;
     }
@@ -71,7 +90,10 @@ async fn drain(world: &World, arguments: &Arguments, pid: i32) -> anyhow::Result
             said = Instant::now();
         }
         if now >= arguments.records {
-            println!("drained to receipts   {:>8.0} records a second, {elapsed:.1} s in all", rate);
+            println!(
+                "drained to receipts   {:>8.0} records a second, {elapsed:.1} s in all",
+                rate
+            );
             break;
         }
         if elapsed > 3_600.0 {
@@ -80,7 +102,11 @@ async fn drain(world: &World, arguments: &Arguments, pid: i32) -> anyhow::Result
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let (resident, peak) = resident_kib(pid)?;
-    println!("resident after drain  {:>8.1} MB, at most {:.1} MB", resident as f64 / 1000.0, peak as f64 / 1000.0);
+    println!(
+        "resident after drain  {:>8.1} MB, at most {:.1} MB",
+        resident as f64 / 1000.0,
+        peak as f64 / 1000.0
+    );
     Ok(())
 }
 
@@ -90,8 +116,14 @@ async fn fill(journal: &Path, street: &Street, arguments: &Arguments, start: Tim
     let (mut written, mut bytes) = (0, 0);
     while written < arguments.records {
         let count = APPEND_RECORDS.min(usize::try_from(arguments.records - written)?);
-        let entries: Vec<Entry> =
-            sessions.by_ref().take(count).map(|bytes| Entry { kind: EntryKind::Record, bytes }).collect();
+        let entries: Vec<Entry> = sessions
+            .by_ref()
+            .take(count)
+            .map(|bytes| Entry {
+                kind: EntryKind::Record,
+                bytes,
+            })
+            .collect();
         bytes += entries.iter().map(|entry| entry.bytes.len() as u64).sum::<u64>();
         written += entries.len() as u64;
         journal.append(&entries).await?.await?;
@@ -109,8 +141,15 @@ fn receipted(config: &Path) -> anyhow::Result<u64> {
 fn resident_kib(pid: i32) -> anyhow::Result<(u64, u64)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name)).context("no such line")?;
-        line.split_whitespace().nth(1).context("no value")?.parse::<u64>().context("no number")
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name))
+            .context("no such line")?;
+        line.split_whitespace()
+            .nth(1)
+            .context("no value")?
+            .parse::<u64>()
+            .context("no number")
     };
     Ok((field("VmRSS:")? * 1024 / 1000, field("VmHWM:")? * 1024 / 1000))
 }

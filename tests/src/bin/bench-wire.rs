@@ -101,11 +101,15 @@ async fn measure(arguments: &Arguments, size: u64) -> anyhow::Result<Measured> {
     let crossed = Arc::new(Crossed::default());
     let port = proxy(city.broker.address, Arc::clone(&crossed)).await?;
 
-    let options = Options { reserve_bytes: 0, ..Options::default() };
+    let options = Options {
+        reserve_bytes: 0,
+        ..Options::default()
+    };
     let (journal, _) = Journal::open(&options, Arc::new(Directory::new(folder.path().join("journal"))?))?;
     let start: Timestamp = "2026-01-05T00:00:00+07:00".parse()?;
-    let records: Vec<Vec<u8>> =
-        Sessions::of(&street, arguments.seed, start).take(usize::try_from(arguments.batches * size)?).collect();
+    let records: Vec<Vec<u8>> = Sessions::of(&street, arguments.seed, start)
+        .take(usize::try_from(arguments.batches * size)?)
+        .collect();
     let payload = records.iter().map(|record| record.len() as u64).sum();
     let journal = Arc::new(journal);
     let (engine, mut events) = mpsc::channel(64);
@@ -117,7 +121,13 @@ async fn measure(arguments: &Arguments, size: u64) -> anyhow::Result<Measured> {
     status.wait_for(|status| status.online).await?;
     let (before_up, before_down) = crossed.total();
     for record in records {
-        journal.append(&[Entry { kind: EntryKind::Record, bytes: record }]).await?.await?;
+        journal
+            .append(&[Entry {
+                kind: EntryKind::Record,
+                bytes: record,
+            }])
+            .await?
+            .await?;
     }
     let all = arguments.batches * size;
     tokio::time::timeout(Duration::from_secs(120), async {
@@ -134,7 +144,12 @@ async fn measure(arguments: &Arguments, size: u64) -> anyhow::Result<Measured> {
     cancel.cancel();
     dialing.await?;
     sending.await??;
-    Ok(Measured { payload, up: up - before_up, down: down - before_down, set_up: before_up + before_down })
+    Ok(Measured {
+        payload,
+        up: up - before_up,
+        down: down - before_down,
+        set_up: before_up + before_down,
+    })
 }
 
 fn uplink(
@@ -157,10 +172,18 @@ fn uplink(
     let dialer = Dialer::bind(&folder.join("run"), "localhost", port, identity)?;
     let cosigner = ledger::CosignerVerifier::from_vkey(read("kominfo.vkey")?.trim())?;
     let uplink = Uplink {
-        session: session_options(Address::Unix(dialer.socket().to_owned()), id.as_str(), &topics, Duration::from_secs(60)),
+        session: session_options(
+            Address::Unix(dialer.socket().to_owned()),
+            id.as_str(),
+            &topics,
+            Duration::from_secs(60),
+        ),
         topics,
         pace: Pace {
-            batch: BatchLimits { records_max: usize::try_from(size)?, bytes_max: usize::MAX },
+            batch: BatchLimits {
+                records_max: usize::try_from(size)?,
+                bytes_max: usize::MAX,
+            },
             batch_delay: Duration::from_secs(60),
             receipt_timeout: Duration::from_secs(30),
             state_interval: Duration::from_secs(3_600),
@@ -185,12 +208,18 @@ async fn proxy(target: std::net::SocketAddr, crossed: Arc<Crossed>) -> anyhow::R
     let port = listener.local_addr()?.port();
     tokio::spawn(async move {
         while let Ok((near, _)) = listener.accept().await {
-            let Ok(far) = TcpStream::connect(target).await else { continue };
+            let Ok(far) = TcpStream::connect(target).await else {
+                continue;
+            };
             let (near_read, near_write) = near.into_split();
             let (far_read, far_write) = far.into_split();
             let (up, down) = (Arc::clone(&crossed), Arc::clone(&crossed));
-            tokio::spawn(copy(near_read, far_write, move |bytes| up.up.fetch_add(bytes, Ordering::SeqCst)));
-            tokio::spawn(copy(far_read, near_write, move |bytes| down.down.fetch_add(bytes, Ordering::SeqCst)));
+            tokio::spawn(copy(near_read, far_write, move |bytes| {
+                up.up.fetch_add(bytes, Ordering::SeqCst)
+            }));
+            tokio::spawn(copy(far_read, near_write, move |bytes| {
+                down.down.fetch_add(bytes, Ordering::SeqCst)
+            }));
         }
     });
     Ok(port)
