@@ -11,7 +11,9 @@ use ledger::{CosignerVerifier, LogVerifier, Proof};
 use parking::{Record, RecordBody};
 
 use super::{UsageError, load_config};
-use crate::journal::{Directory, Item, Reader, Sequence};
+use crate::daemon::local::{KEPT_MAX, Kept, Wanted, kept};
+use crate::daemon::open_journal;
+use crate::journal::Journal;
 
 /// Looks into the ledger.
 #[derive(Debug, Args)]
@@ -33,7 +35,7 @@ pub enum LedgerCommand {
         from: u64,
         /// Most records to list.
         #[arg(long, default_value_t = 50)]
-        count: u64,
+        count: usize,
     },
     /// Shows one record, exactly as it is kept.
     Show {
@@ -71,25 +73,60 @@ pub fn run(command: LedgerCommand) -> anyhow::Result<()> {
     }
 }
 
-/// A reader of the journal's files that needs no lock: the daemon may be running.
-fn reader(config: &Path, from: u64) -> anyhow::Result<Reader> {
-    let config = load_config(config)?;
-    Ok(Reader::of_files(Arc::new(Directory::existing(config.gateway.journal_dir())?), Sequence(from))?)
+/// What this box keeps: asked of the running daemon, or read from the journal when none runs.
+enum Source {
+    Daemon(super::local::Daemon),
+    Journal(Arc<Journal>),
 }
 
-fn list(config: &Path, from: u64, count: u64) -> anyhow::Result<()> {
-    let mut reader = reader(config, from)?;
-    let mut out = std::io::stdout().lock();
-    let mut listed = 0;
-    while listed < count
-        && let Some(item) = reader.next()?
-    {
-        listed += 1;
-        match item {
-            Item::Record { sequence, bytes } => writeln!(out, "{:>8}  {}", sequence.0, summary(&bytes))?,
-            Item::Lost(hole) => writeln!(out, "{:>8}  LOST up to {}: {} in {}", hole.first.0, hole.next.0, hole.reason, hole.file)?,
+impl Source {
+    fn open(config: &Path) -> anyhow::Result<Self> {
+        let config = load_config(config)?;
+        let daemon = super::local::Daemon::at(&config.local.socket)?;
+        if daemon.get::<serde_json::Value>("/status").is_ok() {
+            return Ok(Self::Daemon(daemon));
+        }
+        Ok(Self::Journal(open_journal(&config)?.0))
+    }
+
+    fn read(&self, wanted: Wanted) -> anyhow::Result<Vec<Kept>> {
+        match self {
+            Self::Daemon(daemon) => daemon.get(&format!("/ledger?from={}&count={}", wanted.from, wanted.count)),
+            Self::Journal(journal) => Ok(kept(journal, wanted)?),
         }
     }
+
+    /// Goes through everything kept from `from` on, at most `count` items.
+    fn each(&self, mut from: u64, mut count: usize, mut take: impl FnMut(Kept) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        while count > 0 {
+            let kept = self.read(Wanted { from, count: count.min(KEPT_MAX) })?;
+            if kept.is_empty() {
+                return Ok(());
+            }
+            count -= kept.len();
+            for item in kept {
+                from = match &item {
+                    Kept::Record { sequence, .. } => sequence + 1,
+                    Kept::Lost { next, .. } => *next,
+                };
+                take(item)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(config: &Path, from: u64, count: usize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut listed = 0;
+    Source::open(config)?.each(from, count, |item| {
+        listed += 1;
+        match item {
+            Kept::Record { sequence, record } => writeln!(out, "{sequence:>8}  {}", summary(&record))?,
+            Kept::Lost { first, next, file } => writeln!(out, "{first:>8}  LOST up to {next}, in {file}")?,
+        }
+        Ok(())
+    })?;
     if listed == 0 {
         eprintln!("nothing is kept from sequence {from} on: all is receipted and released, or not yet written");
     }
@@ -97,16 +134,19 @@ fn list(config: &Path, from: u64, count: u64) -> anyhow::Result<()> {
 }
 
 /// A record in one line for a person.
-fn summary(bytes: &[u8]) -> String {
-    let Ok(record) = serde_json::from_slice::<Record>(bytes) else {
-        return String::from_utf8_lossy(bytes).into_owned();
+fn summary(text: &str) -> String {
+    let Ok(record) = serde_json::from_str::<Record>(text) else {
+        return text.to_owned();
     };
     let at = record.written.at;
     match record.body {
-        RecordBody::Session(s) => format!(
-            "{at}  session    {} r{} {} {} to {} {:?} {} {}",
-            s.session, s.revision, s.space, s.start, s.end, s.status, s.fee.point, if s.flags.is_empty() { String::new() } else { format!("{:?}", s.flags) }
-        ),
+        RecordBody::Session(s) => {
+            let doubts = if s.flags.is_empty() { String::new() } else { format!("  {:?}", s.flags) };
+            format!(
+                "{at}  session    {} r{} {} {} to {} {:?} {}{doubts}",
+                s.session, s.revision, s.space, s.start, s.end, s.status, s.fee.point
+            )
+        }
         RecordBody::Occupancy(o) => format!(
             "{at}  occupancy  {} {} r{} occupied {} free {} unknown {} closed {} s",
             o.zone, o.from, o.revision, o.occupied_s, o.free_s, o.unknown_s, o.closed_s
@@ -116,39 +156,37 @@ fn summary(bytes: &[u8]) -> String {
 }
 
 fn show(config: &Path, sequence: u64) -> anyhow::Result<()> {
-    match reader(config, sequence)?.next()? {
-        Some(Item::Record { sequence: found, bytes }) if found.0 == sequence => {
-            let mut out = std::io::stdout().lock();
-            out.write_all(&bytes)?;
-            writeln!(out)?;
+    match Source::open(config)?.read(Wanted { from: sequence, count: 1 })?.pop() {
+        Some(Kept::Record { sequence: found, record }) if found == sequence => {
+            println!("{record}");
             Ok(())
         }
-        Some(Item::Lost(hole)) => bail!("record {sequence} cannot be read back: {} in {}", hole.reason, hole.file),
-        Some(Item::Record { sequence: found, .. }) => {
-            bail!("record {sequence} is no longer kept here: the city has it; the oldest kept is {}", found.0)
+        Some(Kept::Lost { file, .. }) => bail!("record {sequence} cannot be read back; it was in {file}"),
+        Some(Kept::Record { sequence: found, .. }) => {
+            bail!("record {sequence} is no longer kept here: the city has it; the oldest kept is {found}")
         }
         None => bail!("there is no record {sequence} yet"),
     }
 }
 
 fn export(config: &Path, to: &Path) -> anyhow::Result<()> {
-    let mut reader = reader(config, 0)?;
+    let source = Source::open(config)?;
     let file = std::fs::File::create_new(to).with_context(|| format!("cannot make {}", to.display()))?;
     let mut out = std::io::BufWriter::new(file);
     let (mut records, mut holes) = (0_u64, 0_u64);
-    while let Some(item) = reader.next()? {
+    source.each(0, usize::MAX, |item| {
         match item {
-            Item::Record { bytes, .. } => {
-                out.write_all(&bytes)?;
-                out.write_all(b"\n")?;
+            Kept::Record { record, .. } => {
+                writeln!(out, "{record}")?;
                 records += 1;
             }
-            Item::Lost(hole) => {
-                eprintln!("warning: records {} to {} cannot be read back: {}", hole.first.0, hole.next.0, hole.reason);
+            Kept::Lost { first, next, file } => {
+                eprintln!("warning: records {first} to {next} cannot be read back; they were in {file}");
                 holes += 1;
             }
         }
-    }
+        Ok(())
+    })?;
     out.into_inner()?.sync_all()?;
     println!("{records} records, {holes} holes, written to {}", to.display());
     Ok(())
@@ -223,7 +261,7 @@ fn verify_one(proof: &Path, record: &Path, keys: &Keys) -> anyhow::Result<String
     let origin = &proof.checkpoint.checkpoint().origin;
     let log = keys.logs.iter().find(|key| key.name() == origin).with_context(|| format!("no key of log {origin} was given"))?;
     proof.verify(&bytes, log, &keys.cosigners)?;
-    Ok(format!("{} is record {} of log {origin}: {}", record.display(), proof.index, summary(&bytes)))
+    Ok(format!("{} is record {} of log {origin}: {}", record.display(), proof.index, summary(&String::from_utf8_lossy(&bytes))))
 }
 
 fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {

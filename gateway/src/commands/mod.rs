@@ -3,6 +3,7 @@
 pub mod check;
 mod keygen;
 mod ledger;
+mod local;
 mod run;
 mod sensors;
 mod status;

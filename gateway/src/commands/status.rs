@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
 use super::load_config;
@@ -21,16 +20,7 @@ pub struct StatusArguments {
 /// Runs the command.
 pub fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
     let config = load_config(&arguments.config)?;
-    let socket = &config.local.socket;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status: Status = runtime.block_on(async {
-        let client = reqwest::Client::builder().unix_socket(socket.clone()).build()?;
-        client.get("http://gateway/status").send().await?.error_for_status()?.json().await
-    }).with_context(|| format!(
-        "the daemon does not answer on {}\n  hint: is it running? `systemctl status gateway`, or start it with `gateway run {}`",
-        socket.display(),
-        arguments.config.display(),
-    ))?;
+    let status: Status = super::local::Daemon::at(&config.local.socket)?.get("/status")?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&status)?);
     } else {

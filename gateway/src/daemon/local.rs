@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::State;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use parking::{ClockQuality, SpaceNow, Timestamp};
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Item, Journal, JournalError, Sequence};
 use crate::sensors::{DriverStatus, StatusSnapshot};
 use crate::state::Board;
 use crate::uplink::dialer::Traffic;
@@ -128,12 +129,70 @@ impl LocalApi {
         let app = Router::new()
             .route("/status", get(status))
             .route("/spaces", get(spaces))
+            .route("/ledger", get(ledger))
             .with_state(Arc::clone(&self.parts));
         let board = tokio::spawn(keep_box_on_board(Arc::clone(&self.parts), cancel.clone()));
         let served = axum::serve(self.listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await;
         board.await?;
         served.with_context(|| format!("local API on {}", self.path.display()))
     }
+}
+
+/// A piece of the journal that is asked for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Wanted {
+    /// First sequence.
+    pub from: u64,
+    /// Most items; more than [`KEPT_MAX`] are not given at once.
+    pub count: usize,
+}
+
+/// Most items of the journal given at once.
+pub const KEPT_MAX: usize = 1_000;
+
+/// A record that is kept, or a hole.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Kept {
+    /// A record, exactly as it is kept.
+    Record {
+        /// Its sequence.
+        sequence: u64,
+        /// Its text.
+        record: String,
+    },
+    /// Records that cannot be read back.
+    Lost {
+        /// First sequence that is missing.
+        first: u64,
+        /// First sequence after the hole.
+        next: u64,
+        /// The file.
+        file: String,
+    },
+}
+
+/// Reads a piece of the journal.
+pub fn kept(journal: &Journal, wanted: Wanted) -> Result<Vec<Kept>, JournalError> {
+    let mut reader = journal.reader(Sequence(wanted.from));
+    let mut kept = Vec::new();
+    while kept.len() < wanted.count.min(KEPT_MAX)
+        && let Some(item) = reader.next()?
+    {
+        kept.push(match item {
+            Item::Record { sequence, bytes } => {
+                Kept::Record { sequence: sequence.0, record: String::from_utf8_lossy(&bytes).into_owned() }
+            }
+            Item::Lost { first, next, file } => Kept::Lost { first: first.0, next: next.0, file },
+        });
+    }
+    Ok(kept)
+}
+
+async fn ledger(State(parts): State<Arc<Parts>>, Query(wanted): Query<Wanted>) -> Result<Json<Vec<Kept>>, (StatusCode, String)> {
+    tokio::task::block_in_place(|| kept(&parts.journal, wanted))
+        .map(Json)
+        .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 async fn keep_box_on_board(parts: Arc<Parts>, cancel: CancellationToken) {

@@ -89,7 +89,8 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     supervise(tasks, [drivers_stop, uplink_stop, engine_stop]).await
 }
 
-fn open_journal(config: &Config) -> anyhow::Result<(Arc<Journal>, journal::Recovered)> {
+/// Opens the journal that the configuration names; nobody else may have it open.
+pub fn open_journal(config: &Config) -> anyhow::Result<(Arc<Journal>, journal::Recovered)> {
     let options = journal::Options {
         segment_bytes: u32::try_from(config.journal.segment_bytes).context("journal.segment_kib is too large")?,
         reserve_bytes: config.journal.reserve_bytes,
@@ -97,7 +98,8 @@ fn open_journal(config: &Config) -> anyhow::Result<(Arc<Journal>, journal::Recov
         commit_records: u32::try_from(config.journal.commit_records).context("journal.commit_records is too large")?,
         ..journal::Options::default()
     };
-    let (journal, recovered) = Journal::open(&options, Arc::new(Directory::new(config.gateway.journal_dir())?))?;
+    let storage: Arc<dyn journal::Storage> = Arc::new(Directory::open(config.gateway.journal_dir())?);
+    let (journal, recovered) = Journal::open(&options, &storage)?;
     if recovered.tail_cut_bytes > 0 {
         tracing::warn!(bytes = recovered.tail_cut_bytes, "a torn end of the journal was cut off; nobody was told that it was written");
     }
@@ -203,11 +205,17 @@ async fn supervise(mut tasks: JoinSet<Task>, groups: [CancellationToken; 3]) -> 
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut failure = None;
-    let mut signalled = || async {
-        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-    };
+    let (signal, mut signals) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+            if signal.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
     tokio::select! {
-        () = signalled() => tracing::info!("stopping; a second signal stops at once"),
+        _ = signals.recv() => tracing::info!("stopping; a second signal stops at once"),
         Some(ended) = tasks.join_next() => failure = Some(why(ended)),
     }
     let drain = async {
@@ -224,7 +232,7 @@ async fn supervise(mut tasks: JoinSet<Task>, groups: [CancellationToken; 3]) -> 
     };
     tokio::select! {
         () = drain => {}
-        () = signalled() => tracing::warn!("stopped at once"),
+        _ = signals.recv() => tracing::warn!("stopped at once"),
     }
     failure.map_or(Ok(()), Err)
 }
