@@ -2,7 +2,12 @@
 //!
 //! The crate is a library so that tests and benchmarks run the very code of the daemon; the program is `main.rs`.
 
+pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod daemon;
 pub mod journal;
+pub mod mqtt;
 pub mod sensors;
+pub mod state;
+pub mod uplink;

@@ -4,21 +4,37 @@
 //! effects leave as [`Record`]s. The same inputs in the same order give the same records, byte for byte, which is
 //! what lets the gateway come back after a power cut by replaying its journal.
 //!
-//! Read in this order: [`Reading`] (what a sensor said), `SiteTracker` (what it means), [`Record`] (what is kept),
-//! `tariff` (what it costs).
+//! Read in this order: [`Reading`] (what a sensor said), [`SiteTracker`] (what it means), [`Record`] (what is kept),
+//! [`Charge`] (what it costs).
 
+mod check;
+mod derive;
+mod event;
 mod ids;
 mod money;
+mod occupancy;
 mod reading;
 mod record;
+mod report;
+mod session;
 mod site;
+mod space;
+mod stay;
+mod tariff;
 mod time;
+mod timeline;
+mod tracker;
 
+pub use check::SiteProblem;
 pub use ids::{GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
 pub use money::{Coverage, FeeRange, Rupiah};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
 pub use record::{ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, TimeBounds};
+pub use report::{SessionCounts, ZoneDay, zone_day};
 pub use site::{
     Binding, ClassFee, FeeRule, Interval, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,
 };
+pub use tariff::Charge;
 pub use time::{BootId, CivilDate, ClockQuality, Stamp, Timestamp, Timezone};
+pub use timeline::SpaceState;
+pub use tracker::{Input, Outcome, SiteTracker, SpaceNow};

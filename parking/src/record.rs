@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
-    VehicleClass, ZoneId,
+    BootId, CivilDate, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp, VehicleClass,
+    ZoneId,
 };
 
 /// A record of the ledger: what happened, and when the box wrote it down.

@@ -1,8 +1,19 @@
 //! The commands: one file a verb.
 
+pub mod check;
+mod keygen;
+mod ledger;
+mod local;
+mod run;
+mod sensors;
+mod status;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Profiles};
 
 /// Wrong input from the user: reported without a stack of causes, exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +29,27 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Run(run::RunArguments),
+    Check(check::Check),
+    Status(status::StatusArguments),
+    Ledger(ledger::LedgerArguments),
+    /// Sensor profiles, and what a payload means.
+    Sensors(sensors::Arguments),
+    Keygen(keygen::Keygen),
+}
 
 /// Runs the command that the process arguments name.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome: anyhow::Result<()> = match arguments.command {};
+    let outcome = match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Check(check) => check.run(&Profiles),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Ledger(arguments) => ledger::run(arguments.command),
+        Command::Sensors(arguments) => sensors::run(&arguments),
+        Command::Keygen(keygen) => keygen.run(),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.downcast_ref::<UsageError>().is_some() => {
@@ -35,4 +61,9 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads a configuration without looking at the files that it names.
+fn load_config(path: &Path) -> Result<Config, UsageError> {
+    check::load(path, false, &Profiles)
 }

@@ -1,1 +1,25 @@
-//! In the making.
+//! The configuration of a box: one TOML file, read strictly, every problem told at once.
+
+mod checks;
+mod files;
+mod load;
+mod model;
+mod names;
+mod problem;
+mod profiles;
+mod reader;
+mod report;
+mod sections;
+mod site;
+mod tariffs;
+mod values;
+
+pub use checks::class_name;
+pub use load::FILE_BYTES_MAX;
+pub use model::{ChirpStack, Config, Gateway, Journal, Keys, Local, Login, Sensor, Uplink, Webhook, log_origin};
+pub use problem::{ConfigErrors, PROBLEMS_MAX, Position, Problem, Warning};
+pub use profiles::{ProfileCatalog, ProfileTraits, Profiles, Transport};
+pub use values::is_log_domain;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! From a file to a [`Config`], or to every problem of it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use parking::{SessionRules, Site};
+use sha2::{Digest, Sha256};
+use toml::de::DeTable;
+
+use super::checks;
+use super::model::Config;
+use super::problem::{ConfigErrors, Position, Problem};
+use super::profiles::ProfileCatalog;
+use super::reader::Table;
+use super::report::Report;
+use super::{sections, site, tariffs};
+
+/// Longest configuration file. A box of 2,000 spaces needs about 400 KiB.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+impl Config {
+    /// Reads and checks the configuration file at `path`. Files that it names are not looked at; see
+    /// [`Config::check_files`].
+    pub fn load(path: &Path, profiles: &dyn ProfileCatalog) -> Result<Self, ConfigErrors> {
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            let message = format!("cannot be read: {error}");
+            return Err(whole_file(
+                path,
+                message,
+                "name a configuration file that this user may read",
+            ));
+        }
+        Self::from_bytes(path, &bytes, profiles)
+    }
+
+    /// Checks `bytes`, the content of the configuration file at `path`. Relative paths in it start at the folder of
+    /// `path`. Reads nothing.
+    pub fn from_bytes(path: &Path, bytes: &[u8], profiles: &dyn ProfileCatalog) -> Result<Self, ConfigErrors> {
+        if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
+            let message = format!("is longer than {} KiB", FILE_BYTES_MAX / 1024);
+            return Err(whole_file(
+                path,
+                message,
+                "this is hardly a configuration file; name another",
+            ));
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return Err(not_utf8(path, bytes, error.valid_up_to())),
+        };
+        let mut report = Report::new(path, text);
+        let (document, syntax_errors) = DeTable::parse_recoverable(text);
+        for error in &syntax_errors {
+            report.syntax(error.span().map_or(0, |span| span.start), error.message());
+        }
+        match read(&mut report, path, document.get_ref(), profiles) {
+            Some(config) if report.is_clean() => Ok(Self {
+                sha256: format!("{:x}", Sha256::digest(bytes)),
+                warnings: report.take_warnings(),
+                ..config
+            }),
+            _ => Err(report.into_errors()),
+        }
+    }
+}
+
+fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn ProfileCatalog) -> Option<Config> {
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let mut root = Table::root(document);
+
+    let own = sections::gateway(report, &mut root, &folder);
+    let keys = sections::keys(report, &mut root, &folder);
+    let uplink = sections::uplink(report, &mut root, &folder);
+    let journal = sections::journal(report, &mut root);
+    let data_dir = own.gateway.as_ref().map(|gateway| gateway.data_dir.as_path());
+    let local = sections::local(report, &mut root, &folder, data_dir);
+    let id = own.gateway.as_ref().map(|gateway| &gateway.id);
+    let chirpstack = sections::chirpstack(report, &mut root, &folder, id);
+    let webhook = sections::webhook(report, &mut root, &folder);
+
+    let default_rules = root.section_or_empty(report, "rules");
+    let default_rules = site::rules(report, default_rules, &SessionRules::default());
+    let (zones, zone_names) = site::zones(report, &mut root, &default_rules);
+    let (sensors, sensor_names) = site::sensors(report, &mut root, profiles);
+    let spaces = site::spaces(report, &mut root, &zone_names, &sensor_names, own.timezone);
+    let mut bindings = spaces.bindings;
+    bindings.extend(site::bindings(
+        report,
+        &mut root,
+        &sensor_names,
+        &spaces.names,
+        own.timezone,
+    ));
+    let tariffs = tariffs::tariffs(report, &mut root, &zone_names);
+
+    let zone_ids: Vec<_> = zones.iter().map(|zone| zone.id.clone()).collect();
+    if spaces.all_placed {
+        checks::zones_have_spaces(report, &zone_names, &zone_ids, &spaces.zones);
+    }
+    checks::bindings_do_not_overlap(report, &bindings);
+    checks::tariffs_do_not_compete(report, &tariffs, &zone_ids);
+    checks::drivers_are_configured(report, &sensors, root.has("chirpstack"), root.has("webhook"));
+    root.finish(report);
+
+    let gateway = own.gateway?;
+    let site = Site {
+        gateway: gateway.id.clone(),
+        timezone: own.timezone?,
+        day_cutoff_minutes: own.day_cutoff_minutes,
+        zones,
+        spaces: spaces.spaces.iter().map(|placed| placed.space.clone()).collect(),
+        sensors: sensors.iter().map(|placed| placed.traits.clone()).collect(),
+        bindings: bindings.into_iter().map(|placed| placed.binding).collect(),
+        tariffs: tariffs.into_iter().map(|placed| placed.tariff).collect(),
+    };
+    if report.is_clean() {
+        checks::warn(report, &site, &zone_names, &spaces.spaces, &sensors);
+    }
+    Some(Config {
+        path: path.to_owned(),
+        sha256: String::new(),
+        gateway,
+        keys: keys?,
+        uplink: uplink?,
+        journal,
+        local: local?,
+        chirpstack,
+        webhook,
+        sensors: sensors.into_iter().map(|placed| placed.sensor).collect(),
+        site,
+        warnings: Vec::new(),
+        files: report.take_files(),
+    })
+}
+
+fn whole_file(path: &Path, message: String, hint: &str) -> ConfigErrors {
+    one_problem(path, None, message, hint)
+}
+
+fn not_utf8(path: &Path, bytes: &[u8], valid_bytes: usize) -> ConfigErrors {
+    let before = String::from_utf8_lossy(&bytes[..valid_bytes]);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let message = "this is no UTF-8 text".to_owned();
+    one_problem(
+        path,
+        Some(Position { line, column }),
+        message,
+        "save the file as UTF-8 text",
+    )
+}
+
+fn one_problem(path: &Path, position: Option<Position>, message: String, hint: &str) -> ConfigErrors {
+    ConfigErrors {
+        problems: vec![Problem {
+            path: path.to_owned(),
+            position,
+            key: String::new(),
+            message,
+            hint: hint.to_owned(),
+        }],
+        unlisted: 0,
+    }
+}

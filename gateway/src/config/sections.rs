@@ -1,0 +1,313 @@
+//! The sections that are about the box itself.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parking::{GatewayId, Timezone};
+
+use super::model::{ChirpStack, FileKind, Gateway, Journal, Keys, Local, Login, Uplink, Webhook};
+use super::reader::{Field, Table};
+use super::report::{Place, Report};
+
+/// Section `[gateway]`, with what of it belongs to the site.
+pub(super) struct GatewaySection {
+    pub gateway: Option<Gateway>,
+    pub timezone: Option<Timezone>,
+    pub day_cutoff_minutes: u32,
+}
+
+pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path) -> GatewaySection {
+    let Some(mut table) = root.section_required(
+        report,
+        "gateway",
+        "add a section [gateway] with id, log_domain, timezone and data_dir",
+    ) else {
+        return GatewaySection {
+            gateway: None,
+            timezone: None,
+            day_cutoff_minutes: 0,
+        };
+    };
+    let id = table
+        .required("id", "name the box, as in id = \"sudirman-01\"")
+        .and_then(|field| field.identifier::<GatewayId>(report));
+    let log_domain = table
+        .required(
+            "log_domain",
+            "name the domain of the city's logs, as in log_domain = \"parkir.example.id\"",
+        )
+        .and_then(|field| field.log_domain(report));
+    let timezone = table
+        .required("timezone", "use WIB, WITA or WIT")
+        .and_then(|field| field.timezone(report));
+    let day_cutoff_minutes = table
+        .optional("day_cutoff")
+        .and_then(|field| field.cutoff_minutes(report))
+        .unwrap_or(0);
+    let data_dir = table
+        .required(
+            "data_dir",
+            "name a folder for the box's data, as in data_dir = \"/var/lib/gateway\"",
+        )
+        .and_then(|field| field.path(report, folder));
+    table.finish(report);
+    let gateway = match (id, log_domain, data_dir) {
+        (Some(id), Some(log_domain), Some(data_dir)) => Some(Gateway {
+            id,
+            log_domain,
+            data_dir,
+        }),
+        _ => None,
+    };
+    GatewaySection {
+        gateway,
+        timezone,
+        day_cutoff_minutes,
+    }
+}
+
+pub(super) fn keys(report: &mut Report, root: &mut Table, folder: &Path) -> Option<Keys> {
+    let mut table = root.section_required(report, "keys", "add a section [keys] with ledger_key and kominfo_vkey")?;
+    let ledger_key = table
+        .required(
+            "ledger_key",
+            "name the file that `gateway keygen` made, as in ledger_key = \"ledger.key\"",
+        )
+        .and_then(|field| field.file(report, folder, FileKind::LedgerKey));
+    let kominfo_vkey = table
+        .required(
+            "kominfo_vkey",
+            "name the file of the city's verifier key, as in kominfo_vkey = \"kominfo.vkey\"",
+        )
+        .and_then(|field| field.file(report, folder, FileKind::CosignerVkey));
+    table.finish(report);
+    Some(Keys {
+        ledger_key: ledger_key?,
+        kominfo_vkey: kominfo_vkey?,
+    })
+}
+
+pub(super) fn uplink(report: &mut Report, root: &mut Table, folder: &Path) -> Option<Uplink> {
+    let hint = "add a section [uplink] with host, port, ca_file, certificate_file and private_key_file";
+    let mut table = root.section_required(report, "uplink", hint)?;
+    let host = table
+        .required("host", "name the city's broker, as in host = \"mqtt.example.id\"")
+        .and_then(|field| field.host(report));
+    let port = table.integer(report, "port", &(1..=u16::MAX), 8883);
+    let mut file = |key, kind, hint| {
+        let field = table.required(key, hint)?;
+        field.file(report, folder, kind)
+    };
+    let ca_file = file(
+        "ca_file",
+        FileKind::Authorities,
+        "name the PEM file of the authority that vouches for the broker",
+    );
+    let certificate_file = file(
+        "certificate_file",
+        FileKind::Certificate,
+        "name the PEM file of the box's certificate, signed by the city",
+    );
+    let private_key_file = file(
+        "private_key_file",
+        FileKind::CertificateKey,
+        "name the PEM file that `gateway keygen` made, as in \"tls.key\"",
+    );
+    let keep_alive_s = table.integer(report, "keep_alive_s", &(5..=3_600), 60);
+    let batch_records_max = table.integer(report, "batch_records_max", &(1..=4_096), 512);
+    let batch_bytes_max = table.integer(report, "batch_bytes_max", &(4_096..=524_288), 65_536);
+    let batch_delay_ms = table.integer(report, "batch_delay_ms", &(0..=600_000), 2_000);
+    let window = table.optional("window_bytes");
+    let window_bytes = window
+        .as_ref()
+        .and_then(|field| field.integer(report, &(4_096..=67_108_864)))
+        .unwrap_or(262_144.max(batch_bytes_max));
+    let receipt_timeout_ms = table.integer(report, "receipt_timeout_ms", &(1_000..=600_000), 30_000);
+    let state_interval_ms = table.integer(report, "state_interval_ms", &(100..=3_600_000), 5_000);
+    let backoff_min_ms = table.integer(report, "backoff_min_ms", &(100..=60_000), 1_000);
+    let longest = table.optional("backoff_max_ms");
+    let backoff_max_ms = longest
+        .as_ref()
+        .and_then(|field| field.integer(report, &(100..=3_600_000)))
+        .unwrap_or(120_000);
+    at_least(
+        report,
+        window.as_ref(),
+        window_bytes,
+        "batch_bytes_max",
+        batch_bytes_max,
+    );
+    at_least(
+        report,
+        longest.as_ref(),
+        backoff_max_ms,
+        "backoff_min_ms",
+        backoff_min_ms,
+    );
+    table.finish(report);
+    Some(Uplink {
+        host: host?,
+        port,
+        ca_file: ca_file?,
+        certificate_file: certificate_file?,
+        private_key_file: private_key_file?,
+        keep_alive: Duration::from_secs(keep_alive_s),
+        batch_records_max,
+        batch_bytes_max,
+        batch_delay: Duration::from_millis(batch_delay_ms),
+        window_bytes,
+        receipt_timeout: Duration::from_millis(receipt_timeout_ms),
+        state_interval: Duration::from_millis(state_interval_ms),
+        backoff_min: Duration::from_millis(backoff_min_ms),
+        backoff_max: Duration::from_millis(backoff_max_ms),
+    })
+}
+
+/// Tells of a field that is smaller than another key's value.
+fn at_least<T: PartialOrd + std::fmt::Display>(
+    report: &mut Report,
+    field: Option<&Field>,
+    value: T,
+    other: &str,
+    least: T,
+) {
+    if let Some(field) = field
+        && value < least
+    {
+        let message = format!("{value} is less than {other}, which is {least}");
+        report.error(
+            &field.place,
+            message,
+            format!("write at least {least}, or lower {other}"),
+        );
+    }
+}
+
+pub(super) fn journal(report: &mut Report, root: &mut Table) -> Journal {
+    const KIB: u64 = 1_024;
+    const SEGMENTS_MIN: u64 = 2;
+    let mut table = root.section_or_empty(report, "journal");
+    let segment_kib = table.integer(report, "segment_kib", &(64..=65_536), 4_096);
+    let reserve = table.optional("reserve_mib");
+    let reserve_mib = reserve
+        .as_ref()
+        .and_then(|field| field.integer(report, &(1..=65_536)))
+        .unwrap_or(64);
+    let commit_window_ms = table.integer(report, "commit_window_ms", &(0..=1_000), 20);
+    let commit_records = table.integer(report, "commit_records", &(1..=4_096), 64);
+    let least_kib = segment_kib * SEGMENTS_MIN;
+    if reserve_mib * KIB < least_kib {
+        let place = reserve.map_or_else(|| table.place.clone(), |field| field.place);
+        let message = format!("{reserve_mib} MiB is less than {SEGMENTS_MIN} segments of {segment_kib} KiB");
+        let hint = format!("write at least {}, or lower segment_kib", least_kib.div_ceil(KIB));
+        report.error(&place, message, hint);
+    }
+    table.finish(report);
+    Journal {
+        segment_bytes: segment_kib * KIB,
+        reserve_bytes: reserve_mib * KIB * KIB,
+        commit_window: Duration::from_millis(commit_window_ms),
+        commit_records,
+    }
+}
+
+pub(super) fn local(report: &mut Report, root: &mut Table, folder: &Path, data_dir: Option<&Path>) -> Option<Local> {
+    let mut table = root.section_or_empty(report, "local");
+    let field = table.optional("socket");
+    let place = field
+        .as_ref()
+        .map_or_else(|| table.place.clone(), |field| field.place.clone());
+    let socket = match &field {
+        Some(field) => field.path(report, folder),
+        None => data_dir.map(|data_dir| data_dir.join("gateway.sock")),
+    };
+    table.finish(report);
+    let socket = socket?;
+    check_socket_length(report, &place, &socket);
+    Some(Local { socket })
+}
+
+/// Linux holds the path of a Unix socket in 108 bytes, the last of them zero (unix(7)).
+fn check_socket_length(report: &mut Report, place: &Place, socket: &PathBuf) {
+    const BYTES_MAX: usize = 107;
+    let bytes = socket.as_os_str().len();
+    if bytes > BYTES_MAX {
+        let message = format!("the socket's path has {bytes} bytes; Linux allows {BYTES_MAX}");
+        report.error(
+            place,
+            message,
+            "set local.socket to a shorter path, as in \"/run/gateway/gateway.sock\"",
+        );
+    }
+}
+
+pub(super) fn chirpstack(
+    report: &mut Report,
+    root: &mut Table,
+    folder: &Path,
+    id: Option<&GatewayId>,
+) -> Option<ChirpStack> {
+    let mut table = root.section(report, "chirpstack")?;
+    let host = table
+        .required("host", "name the broker of ChirpStack, as in host = \"127.0.0.1\"")
+        .and_then(|field| field.host(report));
+    let port = table.integer(report, "port", &(1..=u16::MAX), 1_883);
+    let login = login(report, &mut table, folder);
+    let client_id = match table.optional("client_id") {
+        Some(field) => field.text(report).map(str::to_owned),
+        None => id.map(|id| format!("gateway-{id}")),
+    };
+    table.finish(report);
+    Some(ChirpStack {
+        host: host?,
+        port,
+        login,
+        client_id: client_id?,
+    })
+}
+
+fn login(report: &mut Report, table: &mut Table, folder: &Path) -> Option<Login> {
+    let username = table.optional("username");
+    let password_file = table.optional("password_file");
+    match (&username, &password_file) {
+        (Some(username), Some(password_file)) => Some(Login {
+            username: username.text(report)?.to_owned(),
+            password_file: password_file.file(report, folder, FileKind::Secret)?,
+        }),
+        (Some(lone), None) => lone.error(
+            report,
+            "a user name without a password",
+            "add password_file, the file of its password",
+        ),
+        (None, Some(lone)) => lone.error(report, "a password without a user name", "add username"),
+        (None, None) => None,
+    }
+}
+
+pub(super) fn webhook(report: &mut Report, root: &mut Table, folder: &Path) -> Option<Webhook> {
+    let mut table = root.section(report, "webhook")?;
+    let listen = table
+        .required(
+            "listen",
+            "write the address and port to listen on, as in listen = \"127.0.0.1:8085\"",
+        )
+        .and_then(|field| listen_address(report, &field));
+    let token_file = table
+        .required("token_file", "name the file of the token that senders must show")
+        .and_then(|field| field.file(report, folder, FileKind::Secret));
+    table.finish(report);
+    Some(Webhook {
+        listen: listen?,
+        token_file: token_file?,
+    })
+}
+
+fn listen_address(report: &mut Report, field: &Field) -> Option<SocketAddr> {
+    const EXAMPLE: &str = "write an IP address and a port, as in \"127.0.0.1:8085\"";
+    match field.text(report)?.parse::<SocketAddr>() {
+        Ok(address) if address.port() != 0 => Some(address),
+        Ok(_) => field.error(report, "port 0 is no port that a sender could know", EXAMPLE),
+        Err(_) => field.error(report, format!("\"{}\" is no address and port", field.shown()), EXAMPLE),
+    }
+}

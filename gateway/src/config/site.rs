@@ -1,0 +1,358 @@
+//! The street: zones, sensors, spaces, and which sensor watches which space.
+
+use std::collections::BTreeSet;
+
+use parking::{
+    Binding, Interval, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp, Timezone, Zone, ZoneId,
+};
+
+use super::model::Sensor;
+use super::names::Names;
+use super::profiles::{ProfileCatalog, ProfileTraits, Transport};
+use super::reader::{Field, Table};
+use super::report::{Place, Report, did_you_mean};
+
+/// Most zones of one box.
+pub(super) const ZONES_MAX: usize = 100;
+/// Most spaces of one box, and most sensors.
+const SPACES_MAX: usize = 2_000;
+/// Most closings of a space.
+const CLOSINGS_MAX: usize = 100;
+/// Most entries of `[[bindings]]`.
+const BINDINGS_MAX: usize = 10_000;
+
+/// What of a binding a later check needs.
+pub(super) struct PlacedBinding {
+    pub binding: Binding,
+    pub place: Place,
+}
+
+/// A sensor with all that its section gives.
+pub(super) struct PlacedSensor {
+    pub sensor: Sensor,
+    pub traits: SensorTraits,
+    pub transport: Transport,
+    pub place: Place,
+}
+
+/// A space and where its section is.
+pub(super) struct PlacedSpace {
+    pub space: Space,
+    pub place: Place,
+}
+
+pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRules) -> SessionRules {
+    const DAY_S: u32 = 24 * 3_600;
+    let silence_heartbeats = table
+        .optional("silence_heartbeats")
+        .and_then(|field| field.number(report, &(1.0..=100.0)))
+        .unwrap_or(defaults.silence_heartbeats);
+    let mut seconds = |key, range, default| table.integer(report, key, &range, default);
+    let rules = SessionRules {
+        silence_heartbeats,
+        merge_gap_s: seconds("merge_gap_s", 0..=3_600, defaults.merge_gap_s),
+        grace_s: seconds("grace_s", 0..=7_200, defaults.grace_s),
+        flips_per_hour_max: seconds("flips_per_hour_max", 1..=3_600, defaults.flips_per_hour_max),
+        stay_max_s: seconds("stay_max_s", 7_200..=30 * DAY_S, defaults.stay_max_s),
+        settle_s: seconds("settle_s", 0..=3_600, defaults.settle_s),
+        horizon_s: seconds("horizon_s", 7_200..=14 * DAY_S, defaults.horizon_s),
+    };
+    table.finish(report);
+    rules
+}
+
+pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRules) -> (Vec<Zone>, Names) {
+    let mut names = Names::of("zone");
+    let mut zones = Vec::new();
+    for mut table in root.tables_required(report, "zones", ZONES_MAX, "add [[zones]] with id and name") {
+        let id = table
+            .required("id", "name the zone, as in id = \"sudirman-utara\"")
+            .and_then(|field| names.define::<ZoneId>(report, &field));
+        let name = table
+            .required(
+                "name",
+                "write the name for screens, as in name = \"Jl. Sudirman sisi utara\"",
+            )
+            .and_then(|field| field.text(report).map(str::to_owned));
+        let own = table.section_or_empty(report, "rules");
+        let rules = rules(report, own, defaults);
+        table.finish(report);
+        if let (Some(id), Some(name)) = (id, name) {
+            zones.push(Zone { id, name, rules });
+        }
+    }
+    (zones, names)
+}
+
+pub(super) fn sensors(
+    report: &mut Report,
+    root: &mut Table,
+    profiles: &dyn ProfileCatalog,
+) -> (Vec<PlacedSensor>, Names) {
+    let mut names = Names::of("sensor");
+    let mut sensors = Vec::new();
+    for mut table in root.tables(report, "sensors", SPACES_MAX) {
+        let id = table.required("id", "write the sensor's id; for LoRaWAN its device EUI");
+        let profile = table
+            .required(
+                "profile",
+                "name the profile of its model, as in profile = \"bosch-tps110\"",
+            )
+            .and_then(|field| profile(report, &field, profiles));
+        let id =
+            id.and_then(|field| sensor_id(report, &field, profile.map(|(_, traits)| traits.transport), &mut names));
+        let heartbeat = table.optional("heartbeat_s");
+        let heartbeat_s = match &heartbeat {
+            Some(field) => field.integer(report, &(10..=7 * 24 * 3_600)),
+            None => profile.and_then(|(name, traits)| own_heartbeat(report, &table.place, name, traits)),
+        };
+        let queued = table.optional("queued").map(|field| field.boolean(report));
+        let place = table.place.clone();
+        table.finish(report);
+        let queued = queued.unwrap_or_else(|| profile.map(|(_, traits)| traits.queued));
+        if let (Some(id), Some((profile, traits)), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued)
+        {
+            sensors.push(PlacedSensor {
+                sensor: Sensor {
+                    id: id.clone(),
+                    profile: profile.to_owned(),
+                },
+                traits: SensorTraits {
+                    id,
+                    heartbeat_s,
+                    queued,
+                },
+                transport: traits.transport,
+                place,
+            });
+        }
+    }
+    (sensors, names)
+}
+
+fn profile<'t>(
+    report: &mut Report,
+    field: &Field<'t, '_>,
+    profiles: &dyn ProfileCatalog,
+) -> Option<(&'t str, ProfileTraits)> {
+    let name = field.text(report)?;
+    if let Some(traits) = profiles.profile(name) {
+        return Some((name, traits));
+    }
+    let names = profiles.names();
+    let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| format!("known: {}", names.join(", ")));
+    field.error(
+        report,
+        format!("there is no sensor profile \"{}\"", field.shown()),
+        hint,
+    )
+}
+
+fn own_heartbeat(report: &mut Report, place: &Place, profile: &str, traits: ProfileTraits) -> Option<u32> {
+    if traits.heartbeat_s.is_none() {
+        let place = Place {
+            offset: place.offset,
+            key: format!("{}.heartbeat_s", place.key),
+        };
+        let message = format!("this key is missing: sensors of profile \"{profile}\" have no heartbeat of their own");
+        report.absent(
+            &place,
+            message,
+            "write how often, in seconds, the sensor speaks at least",
+        );
+    }
+    traits.heartbeat_s
+}
+
+fn sensor_id(report: &mut Report, field: &Field, transport: Option<Transport>, names: &mut Names) -> Option<SensorId> {
+    let text = field.text(report)?;
+    if transport != Some(Transport::ChirpStack) {
+        return names.define(report, field);
+    }
+    if is_device_eui(text) {
+        return names.define_as(report, field, text.to_ascii_lowercase());
+    }
+    let digits: String = text.chars().filter(|c| !matches!(c, '-' | ':' | ' ')).collect();
+    let hint = if is_device_eui(&digits) {
+        format!("write \"{}\"", digits.to_ascii_lowercase())
+    } else {
+        "write the 16 hexadecimal digits of the sensor's label".to_owned()
+    };
+    names.note(&digits.to_ascii_lowercase(), field);
+    names.note(text, field);
+    field.error(report, format!("\"{}\" is no device EUI", field.shown()), hint)
+}
+
+fn is_device_eui(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Spaces, and what their sections say of other things.
+pub(super) struct Spaces {
+    pub spaces: Vec<PlacedSpace>,
+    pub bindings: Vec<PlacedBinding>,
+    pub names: Names,
+    /// Zones in which there is a space.
+    pub zones: BTreeSet<ZoneId>,
+    /// Whether every space is in a zone that there is.
+    pub all_placed: bool,
+}
+
+pub(super) fn spaces(
+    report: &mut Report,
+    root: &mut Table,
+    zones: &Names,
+    sensors: &Names,
+    timezone: Option<Timezone>,
+) -> Spaces {
+    let mut all = Spaces {
+        spaces: Vec::new(),
+        bindings: Vec::new(),
+        names: Names::of("space"),
+        zones: BTreeSet::new(),
+        all_placed: true,
+    };
+    let hint = "add [[spaces]] with id, zone, class, latitude and longitude";
+    for mut table in root.tables_required(report, "spaces", SPACES_MAX, hint) {
+        let id = table
+            .required("id", "name the space, as in id = \"P-07\"")
+            .and_then(|field| all.names.define::<SpaceId>(report, &field));
+        let zone = table
+            .required("zone", "name the zone that the space is in")
+            .and_then(|field| zones.refer::<ZoneId>(report, &field));
+        let class = table
+            .required("class", "use motorcycle, car, truck or bus")
+            .and_then(|field| field.vehicle_class(report));
+        let latitude = table
+            .required("latitude", "write degrees, as in latitude = -6.90344")
+            .and_then(|field| field.number(report, &(-90.0..=90.0)));
+        let longitude = table
+            .required("longitude", "write degrees, as in longitude = 107.61872")
+            .and_then(|field| field.number(report, &(-180.0..=180.0)));
+        let closed = closings(report, &mut table, timezone);
+        if let Some(field) = table.optional("sensor") {
+            let sensor = sensors.refer::<SensorId>(report, &field);
+            all.bindings.extend(always(sensor, id.clone(), field.place));
+        }
+        let place = table.place.clone();
+        table.finish(report);
+        all.all_placed &= zone.is_some();
+        all.zones.extend(zone.clone());
+        if let (Some(id), Some(zone), Some(class), Some(latitude), Some(longitude)) =
+            (id, zone, class, latitude, longitude)
+        {
+            let space = Space {
+                id,
+                zone,
+                class,
+                latitude,
+                longitude,
+                closed,
+            };
+            all.spaces.push(PlacedSpace { space, place });
+        }
+    }
+    all
+}
+
+/// A binding without begin or end. It begins in 1970, before any time that a box tells.
+fn always(sensor: Option<SensorId>, space: Option<SpaceId>, place: Place) -> Option<PlacedBinding> {
+    let during = Interval {
+        from: Timestamp::EPOCH,
+        until: None,
+    };
+    let binding = Binding {
+        sensor: sensor?,
+        space: space?,
+        during,
+    };
+    Some(PlacedBinding { binding, place })
+}
+
+fn closings(report: &mut Report, space: &mut Table, timezone: Option<Timezone>) -> Vec<Interval> {
+    let mut closings: Vec<(Interval, Place)> = Vec::new();
+    for mut table in space.tables(report, "closed", CLOSINGS_MAX) {
+        let from = table.required("from", "write when the closing begins, with its offset from UTC");
+        let interval = interval(report, &mut table, from.as_ref(), timezone);
+        let place = table.place.clone();
+        table.finish(report);
+        closings.extend(interval.map(|interval| (interval, place)));
+    }
+    closings.sort_by_key(|(interval, _)| interval.from);
+    for pair in closings.windows(2) {
+        if let [(earlier, _), (later, place)] = pair
+            && overlap(earlier, later)
+        {
+            report.error(
+                place,
+                "this closing overlaps another of the same space",
+                "join the two into one",
+            );
+        }
+    }
+    closings.into_iter().map(|(interval, _)| interval).collect()
+}
+
+/// The interval from `from`, or from ever, to the key `until` of `table`.
+fn interval(
+    report: &mut Report,
+    table: &mut Table,
+    from: Option<&Field>,
+    timezone: Option<Timezone>,
+) -> Option<Interval> {
+    let until = table.optional("until");
+    let begin = match from {
+        Some(field) => field.timestamp(report, timezone)?,
+        None => Timestamp::EPOCH,
+    };
+    let Some(field) = until else {
+        return Some(Interval {
+            from: begin,
+            until: None,
+        });
+    };
+    let end = field.timestamp(report, timezone)?;
+    if end <= begin {
+        return field.error(
+            report,
+            "the end is not after the begin",
+            "swap from and until, or correct one of them",
+        );
+    }
+    Some(Interval {
+        from: begin,
+        until: Some(end),
+    })
+}
+
+pub(super) fn bindings(
+    report: &mut Report,
+    root: &mut Table,
+    sensors: &Names,
+    spaces: &Names,
+    timezone: Option<Timezone>,
+) -> Vec<PlacedBinding> {
+    let mut bindings = Vec::new();
+    for mut table in root.tables(report, "bindings", BINDINGS_MAX) {
+        let sensor = table
+            .required("sensor", "name the sensor")
+            .and_then(|field| sensors.refer::<SensorId>(report, &field));
+        let space = table
+            .required("space", "name the space that the sensor watches")
+            .and_then(|field| spaces.refer::<SpaceId>(report, &field));
+        let from = table.optional("from");
+        let during = interval(report, &mut table, from.as_ref(), timezone);
+        let place = table.place.clone();
+        table.finish(report);
+        if let (Some(sensor), Some(space), Some(during)) = (sensor, space, during) {
+            let binding = Binding { sensor, space, during };
+            bindings.push(PlacedBinding { binding, place });
+        }
+    }
+    bindings
+}
+
+/// Whether `later`, which does not begin before `earlier`, begins before `earlier` ends.
+pub(super) fn overlap(earlier: &Interval, later: &Interval) -> bool {
+    earlier.until.is_none_or(|until| later.from < until)
+}

@@ -1,0 +1,715 @@
+//! What is wrong with a site, all of it at once.
+//!
+//! The tracker trusts a site that passes. Each problem names its place as a path into the site, counted from zero, such
+//! as `spaces[3].zone`, so that whoever read the site from a file can point at the line. An entry that collides with
+//! several others is reported once, against one of them: the list stays in proportion to the site.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use crate::{Binding, FeeRule, Interval, Rupiah, SessionRules, Site, TariffSchedule, VehicleClass, ZoneId};
+
+/// Minutes of a day.
+const DAY_MINUTES: u32 = 24 * 60;
+/// An hour is the longest that merging and settling may take, and the shortest horizon.
+const HOUR_S: u32 = 3_600;
+
+/// One thing that is wrong with a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteProblem {
+    /// Where: a path into the site, counted from zero, such as `spaces[3].zone`.
+    pub path: String,
+    /// What is wrong there.
+    pub problem: String,
+    /// What would be right.
+    pub hint: String,
+}
+
+impl Site {
+    /// Finds everything that is wrong with this site; an empty list means that the tracker can work with it.
+    pub fn check(&self) -> Vec<SiteProblem> {
+        let mut problems = Problems(Vec::new());
+        if self.day_cutoff_minutes >= DAY_MINUTES {
+            problems.add(
+                "day_cutoff_minutes",
+                format!("{} minutes after midnight is another day", self.day_cutoff_minutes),
+                "use 0 (midnight) to 1439",
+            );
+        }
+        self.check_zones(&mut problems);
+        self.check_spaces(&mut problems);
+        self.check_sensors(&mut problems);
+        self.check_bindings(&mut problems);
+        self.check_tariffs(&mut problems);
+        problems.0
+    }
+
+    fn check_zones(&self, problems: &mut Problems) {
+        problems.add_repeated_ids("zones", self.zones.iter().map(|z| &z.id));
+        let used: BTreeSet<_> = self.spaces.iter().map(|s| &s.zone).collect();
+        for (n, zone) in self.zones.iter().enumerate() {
+            if !used.contains(&zone.id) {
+                problems.add(
+                    format!("zones[{n}].id"),
+                    format!("zone \"{}\" has no space", zone.id),
+                    "put a space into this zone, or remove the zone",
+                );
+            }
+            check_rules(&format!("zones[{n}].rules"), &zone.rules, problems);
+        }
+    }
+
+    fn check_spaces(&self, problems: &mut Problems) {
+        problems.add_repeated_ids("spaces", self.spaces.iter().map(|s| &s.id));
+        let zones: BTreeSet<_> = self.zones.iter().map(|z| &z.id).collect();
+        for (n, space) in self.spaces.iter().enumerate() {
+            problems.add_unknown_id(format!("spaces[{n}].zone"), "zone", &space.zone, &zones);
+            let degrees = [
+                ("latitude", space.latitude, 90.0),
+                ("longitude", space.longitude, 180.0),
+            ];
+            for (key, value, limit) in degrees {
+                if !(-limit..=limit).contains(&value) {
+                    problems.add(
+                        format!("spaces[{n}].{key}"),
+                        format!("{value} is no {key}"),
+                        format!("give degrees from -{limit} to {limit}, WGS 84"),
+                    );
+                }
+            }
+            for (m, closed) in space.closed.iter().enumerate() {
+                check_interval(format!("spaces[{n}].closed[{m}].until"), *closed, problems);
+            }
+        }
+    }
+
+    fn check_sensors(&self, problems: &mut Problems) {
+        problems.add_repeated_ids("sensors", self.sensors.iter().map(|s| &s.id));
+        for (n, sensor) in self.sensors.iter().enumerate() {
+            if sensor.heartbeat_s == 0 {
+                problems.add(
+                    format!("sensors[{n}].heartbeat_s"),
+                    "a heartbeat of 0 s makes the sensor silent at once",
+                    "give the longest time, in seconds, between two messages of this sensor",
+                );
+            }
+        }
+    }
+
+    fn check_bindings(&self, problems: &mut Problems) {
+        let sensors: BTreeSet<_> = self.sensors.iter().map(|s| &s.id).collect();
+        let spaces: BTreeSet<_> = self.spaces.iter().map(|s| &s.id).collect();
+        for (n, binding) in self.bindings.iter().enumerate() {
+            problems.add_unknown_id(format!("bindings[{n}].sensor"), "sensor", &binding.sensor, &sensors);
+            problems.add_unknown_id(format!("bindings[{n}].space"), "space", &binding.space, &spaces);
+            check_interval(format!("bindings[{n}].during.until"), binding.during, problems);
+        }
+        for (earlier, later) in overlaps(&self.bindings, |b| &b.sensor) {
+            let other = &self.bindings[earlier].space;
+            problems.add(
+                format!("bindings[{later}].sensor"),
+                format!(
+                    "sensor \"{}\" already watches space \"{other}\" at that time (bindings[{earlier}])",
+                    self.bindings[later].sensor
+                ),
+                "end the earlier binding (`until`) when the later one begins",
+            );
+        }
+        for (earlier, later) in overlaps(&self.bindings, |b| &b.space) {
+            let other = &self.bindings[earlier].sensor;
+            // The same sensor twice was told above.
+            if *other != self.bindings[later].sensor {
+                problems.add(
+                    format!("bindings[{later}].space"),
+                    format!(
+                        "space \"{}\" is already watched by sensor \"{other}\" at that time (bindings[{earlier}])",
+                        self.bindings[later].space
+                    ),
+                    "end the earlier binding (`until`) when the later one begins; a space has one sensor at a time",
+                );
+            }
+        }
+    }
+
+    fn check_tariffs(&self, problems: &mut Problems) {
+        problems.add_repeated_ids("tariffs", self.tariffs.iter().map(|t| &t.id));
+        let zones: BTreeSet<_> = self.zones.iter().map(|z| &z.id).collect();
+        for (n, tariff) in self.tariffs.iter().enumerate() {
+            for (m, zone) in tariff.zones.iter().enumerate() {
+                problems.add_unknown_id(format!("tariffs[{n}].zones[{m}]"), "zone", zone, &zones);
+            }
+            if let Some(until) = tariff.valid_until.filter(|until| *until < tariff.valid_from) {
+                problems.add(
+                    format!("tariffs[{n}].valid_until"),
+                    format!("the last day, {until}, is before the first, {}", tariff.valid_from),
+                    "give a last day not before the first, or none while the tariff holds",
+                );
+            }
+            check_fees(n, tariff, problems);
+            let rival = self.tariffs[..n].iter().enumerate().find_map(|(m, earlier)| {
+                let (zone, class) = contested(earlier, tariff)?;
+                Some((m, earlier, zone, class))
+            });
+            if let Some((m, earlier, zone, class)) = rival {
+                let place = zone.map_or_else(|| "all zones".to_owned(), |z| format!("zone \"{z}\""));
+                problems.add(
+                    format!("tariffs[{n}].valid_from"),
+                    format!(
+                        "two fees for class {} in {place} at once: this tariff and \"{}\" (tariffs[{m}])",
+                        class_name(class),
+                        earlier.id
+                    ),
+                    "set the earlier tariff's `valid_until` to the day before the later one's `valid_from`",
+                );
+            }
+        }
+    }
+}
+
+struct Problems(Vec<SiteProblem>);
+
+impl Problems {
+    fn add(&mut self, path: impl Into<String>, problem: impl Into<String>, hint: impl Into<String>) {
+        self.0.push(SiteProblem {
+            path: path.into(),
+            problem: problem.into(),
+            hint: hint.into(),
+        });
+    }
+
+    fn add_repeated_ids<'a, I: Ord + Display + 'a>(&mut self, list: &str, ids: impl Iterator<Item = &'a I>) {
+        let mut first = BTreeMap::new();
+        for (n, id) in ids.enumerate() {
+            let first = *first.entry(id).or_insert(n);
+            if first != n {
+                self.add(
+                    format!("{list}[{n}].id"),
+                    format!("\"{id}\" is already the id of {list}[{first}]"),
+                    "give each entry an id of its own, or remove the repeated one",
+                );
+            }
+        }
+    }
+
+    fn add_unknown_id<I: Ord + Display>(&mut self, path: String, what: &str, id: &I, known: &BTreeSet<&I>) {
+        if !known.contains(id) {
+            self.add(
+                path,
+                format!("there is no {what} \"{id}\""),
+                format!("add \"{id}\" to `{what}s`, or name one that is there"),
+            );
+        }
+    }
+}
+
+fn check_interval(path: String, interval: Interval, problems: &mut Problems) {
+    if let Some(until) = interval.until.filter(|until| *until <= interval.from) {
+        problems.add(
+            path,
+            format!("{until} is not after the begin, {}", interval.from),
+            "give an end after the begin, or none while it lasts",
+        );
+    }
+}
+
+fn check_rules(path: &str, rules: &SessionRules, problems: &mut Problems) {
+    if !(rules.silence_heartbeats.is_finite() && rules.silence_heartbeats > 0.0) {
+        problems.add(
+            format!("{path}.silence_heartbeats"),
+            format!("{} heartbeats are no length of time", rules.silence_heartbeats),
+            "give a number above 0; 2.5 lets two heartbeats get lost",
+        );
+    }
+    if rules.flips_per_hour_max == 0 {
+        problems.add(
+            format!("{path}.flips_per_hour_max"),
+            "with 0 every change of state makes its sensor suspect",
+            "give at least 1; 20 is usual",
+        );
+    }
+    if rules.stay_max_s <= rules.grace_s {
+        problems.add(
+            format!("{path}.stay_max_s"),
+            format!(
+                "the longest stay, {} s, is not longer than the grace, {} s",
+                rules.stay_max_s, rules.grace_s
+            ),
+            "give a longest stay above `grace_s`; 86400 is usual",
+        );
+    }
+    for (key, value) in [("merge_gap_s", rules.merge_gap_s), ("settle_s", rules.settle_s)] {
+        if value >= HOUR_S {
+            problems.add(
+                format!("{path}.{key}"),
+                format!("{value} s is an hour or more"),
+                "give less than 3600",
+            );
+        }
+    }
+    let wait_s = rules.merge_gap_s.saturating_add(rules.settle_s).max(HOUR_S);
+    if rules.horizon_s < wait_s {
+        problems.add(
+            format!("{path}.horizon_s"),
+            format!("{} s is too short for late reports", rules.horizon_s),
+            format!("give at least {wait_s} (an hour, and at least `merge_gap_s` and `settle_s` together)"),
+        );
+    }
+}
+
+fn check_fees(n: usize, tariff: &TariffSchedule, problems: &mut Problems) {
+    if tariff.fees.is_empty() {
+        problems.add(
+            format!("tariffs[{n}].fees"),
+            format!("tariff \"{}\" has no fees", tariff.id),
+            "give the fee of at least one class, or remove the tariff",
+        );
+    }
+    let mut first = BTreeMap::new();
+    for (m, class_fee) in tariff.fees.iter().enumerate() {
+        let path = format!("tariffs[{n}].fees[{m}]");
+        let first = *first.entry(class_fee.class).or_insert(m);
+        if first != m {
+            problems.add(
+                format!("{path}.class"),
+                format!(
+                    "class {} already has a fee in tariffs[{n}].fees[{first}]",
+                    class_name(class_fee.class)
+                ),
+                "give each class one fee a tariff",
+            );
+        }
+        let (periods, amounts) = match class_fee.rule {
+            FeeRule::Flat { fee } => (vec![], vec![("rule.fee", fee)]),
+            FeeRule::Progressive {
+                first_s,
+                first_fee,
+                next_s,
+                next_fee,
+            } => (
+                vec![("rule.first_s", first_s), ("rule.next_s", next_s)],
+                vec![("rule.first_fee", first_fee), ("rule.next_fee", next_fee)],
+            ),
+        };
+        for (key, seconds) in periods {
+            if seconds == 0 {
+                problems.add(
+                    format!("{path}.{key}"),
+                    "a period of 0 s has no length",
+                    "give the period in seconds, such as 3600, or use a flat fee",
+                );
+            }
+        }
+        for (key, amount) in amounts.into_iter().chain(class_fee.cap.map(|cap| ("cap", cap))) {
+            if amount < Rupiah(0) {
+                problems.add(
+                    format!("{path}.{key}"),
+                    format!("{amount} is negative"),
+                    "give whole rupiah, 0 or more",
+                );
+            }
+        }
+    }
+}
+
+/// Pairs of bindings, earlier and later by their begin, that hold at once for the same `key`. Each later one is paired
+/// with the earlier one that lasts longest. Bindings that end before they begin hold never.
+fn overlaps<'a, K: Ord + 'a>(bindings: &'a [Binding], key: impl Fn(&'a Binding) -> &'a K) -> Vec<(usize, usize)> {
+    let lasts_longer = |a: Interval, b: Interval| match (a.until, b.until) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(a), Some(b)) => a > b,
+    };
+    let mut sorted: Vec<_> = bindings
+        .iter()
+        .enumerate()
+        .filter(|(_, b)| b.during.until.is_none_or(|until| b.during.from < until))
+        .collect();
+    sorted.sort_by_key(|(n, b)| (b.during.from, *n));
+    let mut longest: BTreeMap<&K, (usize, Interval)> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for (n, binding) in sorted {
+        let latest = longest.entry(key(binding)).or_insert((n, binding.during));
+        if latest.0 != n && latest.1.until.is_none_or(|until| binding.during.from < until) {
+            pairs.push((latest.0, n));
+        }
+        if lasts_longer(binding.during, latest.1) {
+            *latest = (n, binding.during);
+        }
+    }
+    pairs
+}
+
+/// A zone (`None`: all of them) and class for which both schedules, of one rank, are in force on one day.
+fn contested<'a>(a: &'a TariffSchedule, b: &TariffSchedule) -> Option<(Option<&'a ZoneId>, VehicleClass)> {
+    let first = a.valid_from.max(b.valid_from);
+    let holds = |t: &TariffSchedule| t.valid_until.is_none_or(|last| first <= last);
+    if !holds(a) || !holds(b) {
+        return None;
+    }
+    let class = a
+        .fees
+        .iter()
+        .map(|f| f.class)
+        .find(|c| b.fees.iter().any(|f| f.class == *c))?;
+    if a.zones.is_empty() && b.zones.is_empty() {
+        return Some((None, class));
+    }
+    a.zones
+        .iter()
+        .find(|z| b.zones.contains(z))
+        .map(|zone| (Some(zone), class))
+}
+
+/// The class as the configuration writes it.
+fn class_name(class: VehicleClass) -> &'static str {
+    match class {
+        VehicleClass::Motorcycle => "motorcycle",
+        VehicleClass::Car => "car",
+        VehicleClass::Truck => "truck",
+        VehicleClass::Bus => "bus",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ClassFee, GatewayId, SensorId, SensorTraits, Space, SpaceId, TariffId, Timezone, Zone};
+
+    fn zone(id: &str) -> Zone {
+        Zone {
+            id: ZoneId::new(id).unwrap(),
+            name: id.to_owned(),
+            rules: SessionRules::default(),
+        }
+    }
+
+    fn space(id: &str, zone: &str) -> Space {
+        Space {
+            id: SpaceId::new(id).unwrap(),
+            zone: ZoneId::new(zone).unwrap(),
+            class: VehicleClass::Car,
+            latitude: -6.914,
+            longitude: 107.609,
+            closed: Vec::new(),
+        }
+    }
+
+    fn sensor(id: &str) -> SensorTraits {
+        SensorTraits {
+            id: SensorId::new(id).unwrap(),
+            heartbeat_s: 3_600,
+            queued: true,
+        }
+    }
+
+    /// From `from` o'clock to before `until` o'clock of one day.
+    fn hours(from: i64, until: Option<i64>) -> Interval {
+        let at = |hour: i64| crate::Timestamp::from_seconds(1_767_571_200 + hour * 3_600);
+        Interval {
+            from: at(from),
+            until: until.map(at),
+        }
+    }
+
+    fn binding(sensor: &str, space: &str, during: Interval) -> Binding {
+        Binding {
+            sensor: SensorId::new(sensor).unwrap(),
+            space: SpaceId::new(space).unwrap(),
+            during,
+        }
+    }
+
+    fn flat(class: VehicleClass) -> ClassFee {
+        ClassFee {
+            class,
+            grace_s: None,
+            rule: FeeRule::Flat { fee: Rupiah(2_000) },
+            cap: None,
+            once_a_day: false,
+        }
+    }
+
+    fn tariff(id: &str, zones: &[&str], from: &str, until: Option<&str>) -> TariffSchedule {
+        TariffSchedule {
+            id: TariffId::new(id).unwrap(),
+            regulation: "Perda Kota Palembang 16/2011".to_owned(),
+            zones: zones.iter().map(|z| ZoneId::new(*z).unwrap()).collect(),
+            valid_from: from.parse().unwrap(),
+            valid_until: until.map(|day| day.parse().unwrap()),
+            fees: vec![flat(VehicleClass::Car)],
+        }
+    }
+
+    /// Two zones, two spaces, three sensors, one of them on the first space, one tariff.
+    fn site() -> Site {
+        Site {
+            gateway: GatewayId::new("sudirman-01").unwrap(),
+            timezone: Timezone::Wib,
+            day_cutoff_minutes: 1_439,
+            zones: vec![zone("a"), zone("b")],
+            spaces: vec![space("a-1", "a"), space("b-1", "b")],
+            sensors: vec![sensor("s1"), sensor("s2"), sensor("s3")],
+            bindings: vec![binding("s1", "a-1", hours(0, None))],
+            tariffs: vec![tariff("t1", &[], "2025-01-01", None)],
+        }
+    }
+
+    /// Where a site with this mistake has problems.
+    fn paths_after(mistake: impl FnOnce(&mut Site)) -> Vec<String> {
+        let mut site = site();
+        mistake(&mut site);
+        let problems = site.check();
+        for problem in &problems {
+            assert!(!problem.problem.is_empty() && !problem.hint.is_empty(), "{problem:?}");
+        }
+        problems.into_iter().map(|p| p.path).collect()
+    }
+
+    #[test]
+    fn a_sound_site_has_no_problem() {
+        assert_eq!(site().check(), []);
+    }
+
+    #[test]
+    fn a_problem_says_where_what_and_what_to_do() {
+        let mut site = site();
+        site.spaces[1].zone = ZoneId::new("bb").unwrap();
+        let expected = SiteProblem {
+            path: "spaces[1].zone".to_owned(),
+            problem: "there is no zone \"bb\"".to_owned(),
+            hint: "add \"bb\" to `zones`, or name one that is there".to_owned(),
+        };
+        assert!(site.check().contains(&expected), "{:?}", site.check());
+    }
+
+    #[test]
+    fn several_mistakes_are_told_at_once() {
+        let paths = paths_after(|site| {
+            site.day_cutoff_minutes = 2_000;
+            site.sensors[2].heartbeat_s = 0;
+            site.tariffs[0].fees.clear();
+        });
+        assert_eq!(
+            paths,
+            ["day_cutoff_minutes", "sensors[2].heartbeat_s", "tariffs[0].fees"]
+        );
+    }
+
+    #[test]
+    fn a_day_cut_off_of_a_day_or_more_is_refused() {
+        assert_eq!(paths_after(|s| s.day_cutoff_minutes = 1_440), ["day_cutoff_minutes"]);
+    }
+
+    #[test]
+    fn an_id_used_twice_is_refused_where_it_is_repeated() {
+        assert_eq!(paths_after(|s| s.zones.push(zone("a"))), ["zones[2].id"]);
+        assert_eq!(paths_after(|s| s.spaces.push(space("a-1", "b"))), ["spaces[2].id"]);
+        assert_eq!(paths_after(|s| s.sensors.push(sensor("s2"))), ["sensors[3].id"]);
+        let past = || tariff("t1", &[], "2024-01-01", Some("2024-12-31"));
+        assert_eq!(paths_after(|s| s.tariffs.push(past())), ["tariffs[1].id"]);
+    }
+
+    #[test]
+    fn a_zone_without_a_space_is_refused() {
+        assert_eq!(paths_after(|s| s.zones.push(zone("c"))), ["zones[2].id"]);
+    }
+
+    #[test]
+    fn a_name_of_nothing_is_refused_where_it_is_used() {
+        assert_eq!(paths_after(|s| s.spaces.push(space("c-1", "c"))), ["spaces[2].zone"]);
+        let all = hours(0, None);
+        assert_eq!(
+            paths_after(|s| s.bindings.push(binding("s9", "b-1", all))),
+            ["bindings[1].sensor"]
+        );
+        assert_eq!(
+            paths_after(|s| s.bindings.push(binding("s2", "b-9", all))),
+            ["bindings[1].space"]
+        );
+        let elsewhere = || tariff("t2", &["a", "c"], "2025-01-01", None);
+        assert_eq!(paths_after(|s| s.tariffs.push(elsewhere())), ["tariffs[1].zones[1]"]);
+    }
+
+    #[test]
+    fn coordinates_that_are_none_are_refused() {
+        for wrong in [f64::NAN, f64::INFINITY, -90.001, 90.001] {
+            assert_eq!(
+                paths_after(|s| s.spaces[1].latitude = wrong),
+                ["spaces[1].latitude"],
+                "{wrong}"
+            );
+        }
+        for wrong in [f64::NAN, f64::NEG_INFINITY, -180.001, 180.001] {
+            assert_eq!(
+                paths_after(|s| s.spaces[0].longitude = wrong),
+                ["spaces[0].longitude"],
+                "{wrong}"
+            );
+        }
+        assert!(paths_after(|s| (s.spaces[0].latitude, s.spaces[0].longitude) = (-90.0, 180.0)).is_empty());
+    }
+
+    #[test]
+    fn a_time_that_ends_before_or_when_it_begins_is_refused() {
+        for until in [7, 8] {
+            let during = hours(8, Some(until));
+            assert_eq!(
+                paths_after(|s| s.bindings.push(binding("s2", "b-1", during))),
+                ["bindings[1].during.until"]
+            );
+            assert_eq!(
+                paths_after(|s| s.spaces[0].closed.push(during)),
+                ["spaces[0].closed[0].until"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_of_zero_is_refused() {
+        assert_eq!(
+            paths_after(|s| s.sensors[1].heartbeat_s = 0),
+            ["sensors[1].heartbeat_s"]
+        );
+    }
+
+    #[test]
+    fn a_sensor_on_two_spaces_at_once_is_refused_and_one_that_moves_is_not() {
+        let moves = |hour| {
+            move |s: &mut Site| {
+                s.bindings = vec![
+                    binding("s1", "b-1", hours(hour, None)),
+                    binding("s1", "a-1", hours(0, Some(8))),
+                ];
+            }
+        };
+        assert_eq!(paths_after(moves(7)), ["bindings[0].sensor"]);
+        assert!(paths_after(moves(8)).is_empty());
+    }
+
+    #[test]
+    fn a_space_with_two_sensors_at_once_is_refused_and_an_exchange_is_not() {
+        let exchanged = |hour| {
+            move |s: &mut Site| {
+                s.bindings = vec![
+                    binding("s1", "a-1", hours(0, Some(8))),
+                    binding("s2", "a-1", hours(hour, Some(9))),
+                ];
+            }
+        };
+        assert_eq!(paths_after(exchanged(7)), ["bindings[1].space"]);
+        assert!(paths_after(exchanged(8)).is_empty());
+    }
+
+    #[test]
+    fn a_binding_that_is_repeated_is_told_once() {
+        assert_eq!(
+            paths_after(|s| s.bindings.push(binding("s1", "a-1", hours(3, Some(4))))),
+            ["bindings[1].sensor"]
+        );
+    }
+
+    #[test]
+    fn an_overlap_behind_a_short_binding_is_found() {
+        let paths = paths_after(|s| {
+            s.bindings = vec![
+                binding("s1", "a-1", hours(0, Some(20))),
+                binding("s2", "a-1", hours(1, Some(2))),
+                binding("s3", "a-1", hours(19, None)),
+                binding("s2", "b-1", hours(19, None)),
+            ];
+        });
+        assert_eq!(paths, ["bindings[1].space", "bindings[2].space"]);
+    }
+
+    #[test]
+    fn rules_without_sense_are_refused() {
+        for wrong in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let paths = paths_after(|s| s.zones[1].rules.silence_heartbeats = wrong);
+            assert_eq!(paths, ["zones[1].rules.silence_heartbeats"], "{wrong}");
+        }
+        let path_after = |mistake: fn(&mut SessionRules)| paths_after(|s| mistake(&mut s.zones[0].rules));
+        assert_eq!(
+            path_after(|r| r.flips_per_hour_max = 0),
+            ["zones[0].rules.flips_per_hour_max"]
+        );
+        assert_eq!(path_after(|r| r.stay_max_s = r.grace_s), ["zones[0].rules.stay_max_s"]);
+        assert_eq!(path_after(|r| r.merge_gap_s = 3_600), ["zones[0].rules.merge_gap_s"]);
+        assert_eq!(path_after(|r| r.settle_s = 3_600), ["zones[0].rules.settle_s"]);
+        assert_eq!(path_after(|r| r.horizon_s = 3_599), ["zones[0].rules.horizon_s"]);
+        assert!(path_after(|r| (r.merge_gap_s, r.settle_s, r.horizon_s) = (3_599, 1, 3_600)).is_empty());
+        assert_eq!(
+            path_after(|r| (r.merge_gap_s, r.settle_s, r.horizon_s) = (3_599, 2, 3_600)),
+            ["zones[0].rules.horizon_s"]
+        );
+    }
+
+    #[test]
+    fn a_tariff_without_fees_or_with_two_for_a_class_is_refused() {
+        assert_eq!(paths_after(|s| s.tariffs[0].fees.clear()), ["tariffs[0].fees"]);
+        let repeated = |s: &mut Site| {
+            s.tariffs[0].fees = [VehicleClass::Car, VehicleClass::Bus, VehicleClass::Car]
+                .map(flat)
+                .into();
+        };
+        assert_eq!(paths_after(repeated), ["tariffs[0].fees[2].class"]);
+    }
+
+    #[test]
+    fn negative_fees_and_periods_without_length_are_refused() {
+        let negative = FeeRule::Flat { fee: Rupiah(-1) };
+        assert_eq!(
+            paths_after(|s| s.tariffs[0].fees[0].rule = negative),
+            ["tariffs[0].fees[0].rule.fee"]
+        );
+        assert_eq!(
+            paths_after(|s| s.tariffs[0].fees[0].cap = Some(Rupiah(-1))),
+            ["tariffs[0].fees[0].cap"]
+        );
+        let nonsense = FeeRule::Progressive {
+            first_s: 0,
+            first_fee: Rupiah(-3_000),
+            next_s: 0,
+            next_fee: Rupiah(-2_000),
+        };
+        assert_eq!(
+            paths_after(|s| s.tariffs[0].fees[0].rule = nonsense),
+            ["first_s", "next_s", "first_fee", "next_fee"].map(|key| format!("tariffs[0].fees[0].rule.{key}"))
+        );
+    }
+
+    #[test]
+    fn a_tariff_whose_last_day_is_before_its_first_is_refused_and_a_single_day_is_not() {
+        let until = |day: &str| paths_after(|s| s.tariffs[0].valid_until = Some(day.parse().unwrap()));
+        assert_eq!(until("2024-12-31"), ["tariffs[0].valid_until"]);
+        assert!(until("2025-01-01").is_empty());
+    }
+
+    #[test]
+    fn two_tariffs_for_one_zone_and_class_on_one_day_are_refused() {
+        let with = |zones: &'static [&'static str], second: TariffSchedule| {
+            paths_after(move |s| s.tariffs = vec![tariff("t1", zones, "2025-01-01", Some("2025-12-31")), second])
+        };
+        let refused = ["tariffs[1].valid_from"];
+        assert_eq!(with(&[], tariff("t2", &[], "2025-12-31", None)), refused);
+        assert_eq!(
+            with(&["a", "b"], tariff("t2", &["b"], "2024-01-01", Some("2025-01-01"))),
+            refused
+        );
+
+        assert!(
+            with(&[], tariff("t2", &[], "2026-01-01", None)).is_empty(),
+            "one after the other"
+        );
+        assert!(
+            with(&["a"], tariff("t2", &["b"], "2025-01-01", None)).is_empty(),
+            "other zones"
+        );
+        assert!(
+            with(&[], tariff("t2", &["b"], "2025-01-01", None)).is_empty(),
+            "an exception for a zone"
+        );
+        let mut bus = tariff("t2", &[], "2025-01-01", None);
+        bus.fees = vec![flat(VehicleClass::Bus)];
+        assert!(with(&[], bus).is_empty(), "other classes");
+    }
+}

@@ -1,0 +1,602 @@
+//! From the events of one space to its timeline and its stays: a pure walk in order of time.
+//!
+//! A [`Walk`] is what is known after some events. It starts with nothing known, takes events that never go back in
+//! time, and keeps three things: the *timeline* up to the last report (segments free, occupied, unknown), the *stays*
+//! (the last may be open), and how often the sensor *flipped* in each hour. What holds after the last report depends on
+//! the present time and is asked by [`Walk::timeline`] and [`Walk::state_at`].
+//!
+//! The rules, in the order in which a report is judged:
+//!
+//! - A silence longer than the limit makes everything since the last report unknown. Evidence may fill it later. A report
+//!   that says no state proves that the sensor lives, and so ends no silence but keeps one from beginning.
+//! - A *status* report is sent at the moment of a change, so it dates that change; a heartbeat that differs from what was
+//!   known only says that a change was lost since a state was last said.
+//! - The *previous state* that some sensors send with a status dates the change before: it refines a begin or an end that
+//!   was not seen, bridges a silence that it covers, and betrays pairs of changes that were lost.
+//! - A sensor's *total of changes*, the same before and after a silence, bridges it.
+//! - A free time shorter than the merge gap, both ends seen, joins two stays.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Said, What};
+use crate::stay::{Edge, Stay};
+use crate::timeline::{Segment, SpaceState, Timeline};
+use crate::{BootId, Flag, SensorId, Timestamp};
+
+/// Milliseconds in an hour.
+const HOUR_MS: i64 = 3_600_000;
+/// Hours of flips that are remembered.
+const FLIP_HOURS_MAX: usize = 30;
+/// Silences within one state that are remembered because evidence may yet bridge them.
+const GAPS_MAX: usize = 32;
+/// Tolerance, seconds, between a sensor's count of minutes and the times of its reports.
+const MINUTES_TOLERANCE_S: i64 = 60;
+
+/// The numbers that a walk goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Silence after which nothing is known, milliseconds.
+    pub silence_ms: i64,
+    /// Free time below which two stays are one, milliseconds.
+    pub merge_gap_ms: i64,
+    /// Longest stay that is believed, seconds: bounds reach back no further.
+    pub stay_max_s: i64,
+}
+
+/// A silence with the same state before and behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Gap {
+    from: Timestamp,
+    until: Timestamp,
+    /// The sensor's total of changes, seen before it in the same state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changes: Option<u32>,
+}
+
+/// How long the state before a status report had lasted, as the time when it began.
+#[derive(Debug, Clone, Copy)]
+struct Began {
+    /// `None` when the sensor's counter ran over.
+    earliest: Option<Timestamp>,
+    latest: Timestamp,
+}
+
+impl Began {
+    fn of(event: &Event, said: Said) -> Option<Self> {
+        let (min, max) = said.previous?;
+        let back = |minutes: i64| event.at.plus_seconds(-60 * minutes);
+        Some(Self {
+            earliest: max.map(|max| back(i64::from(max) + 1)),
+            latest: back(i64::from(min)),
+        })
+    }
+
+    /// Whether it certainly began after `time`.
+    fn is_after(self, time: Timestamp) -> bool {
+        self.earliest
+            .is_some_and(|earliest| earliest > time.plus_seconds(MINUTES_TOLERANCE_S))
+    }
+
+    /// As an edge that lies in `floor..=ceiling`.
+    fn within(self, floor: Timestamp, ceiling: Timestamp) -> Edge {
+        let bound = |time: Timestamp| time.max(floor).min(ceiling);
+        Edge::between(bound(self.earliest.unwrap_or(floor)), bound(self.latest))
+    }
+}
+
+/// What is known after some events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Walk {
+    /// The sensor that watches the space.
+    pub sensor: Option<SensorId>,
+    /// Until when `state` is known to hold: when the sensor was last heard; the begin of its binding before the first time.
+    pub heard: Option<Timestamp>,
+    /// What it said last.
+    pub state: Option<bool>,
+    /// When it said it; the begin of its binding before the first time. Not after `heard`.
+    said: Option<Timestamp>,
+    /// Since when it has been in this state.
+    since: Option<Edge>,
+    /// Reports may have been missed since `heard`.
+    missed: bool,
+    /// The sensor's total of changes, seen while it has been in this state.
+    changes: Option<u32>,
+    /// A total of changes that came in a silence, and when.
+    changes_in_silence: Option<(Timestamp, u32)>,
+    gaps: Vec<Gap>,
+    pub stays: Vec<Stay>,
+    pub line: Timeline,
+    pub flips: BTreeMap<Timestamp, u32>,
+    /// The boot whose unset clock dated the last events, and the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unset: Option<(BootId, Timestamp)>,
+}
+
+impl Walk {
+    /// Takes the next event.
+    pub fn take(&mut self, event: &Event, limits: &Limits) {
+        self.unset = match (self.unset, event.unset) {
+            (Some((boot, first)), Some(now)) if boot == now => Some((boot, first)),
+            (_, now) => now.map(|boot| (boot, event.at)),
+        };
+        match &event.what {
+            What::Bound(sensor) => {
+                if let Some(end) = self.line.end() {
+                    self.line.extend(end, event.at, SpaceState::Unknown);
+                }
+                self.sensor = Some(sensor.clone());
+                self.heard = Some(event.at);
+                self.said = Some(event.at);
+            }
+            What::Unbound => self.unbind(event, limits),
+            What::Restarted => self.missed = self.heard.is_some(),
+            What::Reported(said) => self.report(event, *said, limits),
+        }
+    }
+
+    /// What the space is from `heard` on, judged at `now`.
+    pub fn state_at(&self, now: Timestamp, silence_ms: i64) -> SpaceState {
+        match (self.heard, self.state) {
+            (Some(heard), Some(occupied)) if !self.is_silent(heard, now, silence_ms) => SpaceState::of(occupied),
+            _ => SpaceState::Unknown,
+        }
+    }
+
+    /// The timeline over `from..until` judged at `now`. What is not known, and what is yet to come, is unknown.
+    pub fn timeline(&self, from: Timestamp, until: Timestamp, now: Timestamp, silence_ms: i64) -> Vec<Segment> {
+        let heard = self.heard.map_or(until, |heard| heard.clamp(from, until));
+        let known_until = now.clamp(heard, until);
+        let mut pieces = self.line.over(from, heard);
+        pieces.push(Segment {
+            from: heard,
+            until: known_until,
+            state: self.state_at(now, silence_ms),
+        });
+        pieces.push(Segment {
+            from: known_until,
+            until,
+            state: SpaceState::Unknown,
+        });
+        pieces.retain(|piece| piece.from < piece.until);
+        pieces
+    }
+
+    /// Times from which on another state holds, assuming that the last one lasts, or that it is unknown if `lost`.
+    pub fn outline(&self, lost: bool) -> Vec<(Timestamp, SpaceState)> {
+        let mut points: Vec<(Timestamp, SpaceState)> = Vec::with_capacity(self.line.segments().len() + 1);
+        let rest = match (self.heard, self.state) {
+            (Some(heard), Some(occupied)) if !lost && !self.missed => (heard, SpaceState::of(occupied)),
+            (Some(heard), _) => (heard, SpaceState::Unknown),
+            (None, _) => (self.line.end().unwrap_or(Timestamp::EPOCH), SpaceState::Unknown),
+        };
+        let known = self.line.segments().iter().map(|segment| (segment.from, segment.state));
+        for point in known.chain([rest]) {
+            if points.last().is_none_or(|last| last.1 != point.1) {
+                points.push(point);
+            }
+        }
+        points
+    }
+
+    /// Whether what was said at `heard` no longer holds at `now`.
+    pub fn is_silent(&self, heard: Timestamp, now: Timestamp, silence_ms: i64) -> bool {
+        self.missed || now.millis_since(heard) > silence_ms
+    }
+
+    /// Forgets the first `stays`, and what else lies before `limit` and no longer matters.
+    pub fn forget_before(&mut self, limit: Timestamp, stays: usize) {
+        self.stays.drain(..stays.min(self.stays.len()));
+        self.line.forget_before(limit);
+        let reach = self
+            .stays
+            .first()
+            .map_or(limit, |stay| stay.start.earliest().min(limit));
+        self.gaps.retain(|gap| gap.from >= reach);
+        while self.flips.len() > FLIP_HOURS_MAX {
+            self.flips.pop_first();
+        }
+    }
+
+    /// The first of the events that the unset clock of `boot` dated, if it dated the last ones.
+    pub fn unset_since(&self, boot: BootId) -> Option<Timestamp> {
+        self.unset.filter(|unset| unset.0 == boot).map(|unset| unset.1)
+    }
+
+    /// Moves everything from `from` on by `offset_ms`, for a clock that was wrong.
+    pub fn shift(&mut self, from: Timestamp, offset_ms: i64) {
+        let shift = |time: Timestamp| {
+            if time >= from {
+                time.plus_millis(offset_ms).floor_to_second()
+            } else {
+                time
+            }
+        };
+        let edge = |edge: Edge| {
+            if edge.point >= from {
+                edge.shifted(offset_ms)
+            } else {
+                edge
+            }
+        };
+        let mut reached: Option<Timestamp> = None;
+        for stay in &mut self.stays {
+            let moved = stay.start.point >= from || stay.end.is_some_and(|end| end.point >= from);
+            let start = edge(stay.start);
+            stay.start = reached.map_or(start, |reached| start.not_before(reached));
+            stay.end = stay.end.map(|end| edge(end).not_before(stay.start.point));
+            if moved {
+                stay.end_received = stay.end_received.plus_millis(offset_ms);
+                stay.unset = None;
+            }
+            reached = stay.end.map(|end| end.point);
+        }
+        self.line.shift(from, offset_ms);
+        self.heard = self.heard.map(shift);
+        self.said = self.said.map(shift);
+        self.since = self.since.map(edge);
+        self.gaps.retain(|gap| gap.until < from);
+        self.changes_in_silence = None;
+        self.flips.retain(|hour, _| *hour < from);
+        self.unset = None;
+    }
+
+    fn report(&mut self, event: &Event, said: Said, limits: &Limits) {
+        let Some(heard) = self.heard else { return };
+        let silent = self.is_silent(heard, event.at, limits.silence_ms);
+        let Some(occupied) = said.occupied else {
+            if silent {
+                self.changes_in_silence = said
+                    .changes
+                    .map(|changes| (event.at, changes))
+                    .or(self.changes_in_silence);
+            } else {
+                self.line
+                    .extend(heard, event.at, self.state.map_or(SpaceState::Unknown, SpaceState::of));
+                self.heard = Some(event.at);
+                self.count_changes(said.changes);
+            }
+            return;
+        };
+        match self.state {
+            Some(was) if !silent && was == occupied => self.repeated(event, said),
+            Some(was) if !silent => self.changed(event, said, was, limits),
+            was => self.heard_again(event, said, heard, was, limits),
+        }
+        self.state = Some(occupied);
+        self.heard = Some(event.at);
+        self.said = Some(event.at);
+        self.missed = false;
+        let in_silence = self.changes_in_silence.take();
+        let recent = in_silence.filter(|(at, _)| event.at.millis_since(*at) <= limits.silence_ms);
+        self.count_changes(said.changes.or(recent.map(|(_, changes)| changes)));
+    }
+
+    /// The state known before is said again. A status report that knows of another state in between tells of two lost
+    /// changes.
+    fn repeated(&mut self, event: &Event, said: Said) {
+        let occupied = said.occupied == Some(true);
+        let Some(began) = Began::of(event, said) else {
+            self.extend(event.at, SpaceState::of(occupied));
+            return;
+        };
+        let lost = began.within(self.said.unwrap_or(event.at), event.at);
+        self.extend(event.at, SpaceState::of(occupied));
+        self.line.repaint(lost.point, event.at, SpaceState::of(!occupied));
+        self.flip(event.at, 2);
+        if occupied {
+            self.close(lost, event, &[Flag::EndInferred]);
+            self.open(Edge::seen(event.at), event, &[], false);
+        } else {
+            self.open(lost, event, &[Flag::StartInferred], false);
+            self.close(Edge::seen(event.at), event, &[]);
+        }
+        self.since = Some(Edge::seen(event.at));
+    }
+
+    /// The state is another than the one known, and nothing was silent.
+    fn changed(&mut self, event: &Event, said: Said, was: bool, limits: &Limits) {
+        self.extend(event.at, SpaceState::of(was));
+        if let Some(began) = Began::of(event, said) {
+            self.date_begin(event, began, was);
+        }
+        self.flip(event.at, 1);
+        let edge = if said.change {
+            Edge::seen(event.at)
+        } else {
+            Edge::within(event.at, self.said.unwrap_or(event.at), event.at)
+        };
+        if was {
+            let flags: &[Flag] = if said.change { &[] } else { &[Flag::EndInferred] };
+            self.close(edge, event, flags);
+        } else if said.change && self.merges(event.at, limits) {
+            self.reopen(event);
+        } else {
+            let flags: &[Flag] = if said.change { &[] } else { &[Flag::StartInferred] };
+            self.open(edge, event, flags, false);
+        }
+        self.since = Some(edge);
+    }
+
+    /// A status report tells when the state that it ends had begun.
+    fn date_begin(&mut self, event: &Event, began: Began, was: bool) {
+        self.bridge(|gap| began.latest <= gap.from);
+        let Some(since) = self.since else { return };
+        if began.is_after(since.latest()) {
+            self.split_hidden(event, since.point, began, was);
+        } else if since.bounds.is_some() {
+            let dated = began.within(since.earliest(), since.latest());
+            self.line.repaint(dated.point, since.point, SpaceState::of(was));
+            let known_later = dated.earliest() > since.earliest();
+            match self.stays.last_mut() {
+                Some(open) if was && open.end.is_none() => {
+                    open.start = dated;
+                    open.continues &= !known_later;
+                    if known_later {
+                        open.unflag(Flag::AfterGap);
+                        open.flag(Flag::StartInferred);
+                    }
+                }
+                Some(closed) if !was && closed.end.is_some_and(|end| end.latest() == since.latest()) => {
+                    closed.end = Some(dated.not_before(closed.start.point));
+                    closed.unflag(Flag::BeforeGap);
+                    closed.flag(Flag::EndInferred);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The state that ends now began later than was thought: two changes were lost in it.
+    fn split_hidden(&mut self, event: &Event, since: Timestamp, began: Began, was: bool) {
+        let edge = began.within(since, event.at);
+        self.flip(event.at, 2);
+        if was {
+            self.close(
+                Edge::within(edge.point, since, edge.latest()),
+                event,
+                &[Flag::EndInferred],
+            );
+            self.open(edge, event, &[Flag::StartInferred], false);
+        } else {
+            let begin = Edge::within(Edge::between(since, edge.point).point, since, edge.point);
+            self.open(begin, event, &[Flag::StartInferred], false);
+            self.close(edge, event, &[Flag::EndInferred]);
+            self.line.repaint(begin.point, edge.point, SpaceState::Occupied);
+        }
+    }
+
+    /// The first state said after a silence, or ever.
+    fn heard_again(&mut self, event: &Event, said: Said, heard: Timestamp, was: Option<bool>, limits: &Limits) {
+        let occupied = said.occupied == Some(true);
+        self.extend(event.at, SpaceState::Unknown);
+        let is_change = was == Some(!occupied);
+        if is_change || said.change {
+            if is_change && let Some(began) = Began::of(event, said) {
+                self.bridge(|gap| began.latest <= gap.from);
+            }
+            self.flip(event.at, u32::from(is_change));
+        }
+        match (said.change, Began::of(event, said)) {
+            (true, Some(began)) => self.dated_return(event, heard, was, occupied, began, limits),
+            (true, None) => self.undated_return(event, heard, was, occupied),
+            (false, _) => self.quiet_return(event, heard, was, occupied, limits),
+        }
+    }
+
+    /// After a silence: a change, and how long the state before it had lasted.
+    fn dated_return(
+        &mut self,
+        event: &Event,
+        heard: Timestamp,
+        was: Option<bool>,
+        occupied: bool,
+        began: Began,
+        limits: &Limits,
+    ) {
+        let said = self.said.unwrap_or(heard);
+        let covered = was == Some(!occupied) && began.latest <= heard;
+        let floor = said.max(event.at.plus_seconds(-limits.stay_max_s));
+        let begin = began.within(floor, event.at);
+        let known_from = if covered { heard } else { begin.point };
+        self.line.repaint(known_from, event.at, SpaceState::of(!occupied));
+        if occupied {
+            if was == Some(false) && began.is_after(heard) {
+                // It was free before the silence and became free anew in it: somebody came and went.
+                self.open(Edge::between(said, begin.point), event, &[Flag::StartInferred], false);
+            }
+            self.close(
+                Edge::within(begin.point, said, begin.latest()),
+                event,
+                &[Flag::EndInferred],
+            );
+            self.open(Edge::seen(event.at), event, &[], false);
+        } else if covered {
+            self.close(Edge::seen(event.at), event, &[Flag::Bridged]);
+        } else {
+            // It was occupied until now, but not by the vehicle from before the silence.
+            if was == Some(true) {
+                self.close(
+                    Edge::within(heard.min(begin.point), said, begin.latest()),
+                    event,
+                    &[Flag::BeforeGap],
+                );
+            }
+            self.open(begin, event, &[Flag::StartInferred], false);
+            self.close(Edge::seen(event.at), event, &[]);
+        }
+        self.since = Some(Edge::seen(event.at));
+    }
+
+    /// After a silence: a change, without word on the state before it.
+    fn undated_return(&mut self, event: &Event, heard: Timestamp, was: Option<bool>, occupied: bool) {
+        let said = self.said.unwrap_or(heard);
+        match (was, occupied) {
+            (Some(true), true) => {
+                self.close(Edge::within(heard, said, event.at), event, &[Flag::BeforeGap]);
+                self.open(Edge::seen(event.at), event, &[], false);
+            }
+            (_, true) => self.open(Edge::seen(event.at), event, &[], false),
+            (Some(true), false) => self.close(Edge::within(event.at, said, event.at), event, &[Flag::BeforeGap]),
+            (Some(false), false) => {
+                self.open(Edge::between(said, event.at), event, &[Flag::StartInferred], false);
+                self.close(Edge::seen(event.at), event, &[]);
+            }
+            (None, false) => {}
+        }
+        self.since = Some(Edge::seen(event.at));
+    }
+
+    /// After a silence: a heartbeat.
+    fn quiet_return(&mut self, event: &Event, heard: Timestamp, was: Option<bool>, occupied: bool, limits: &Limits) {
+        let said = self.said.unwrap_or(heard);
+        let earliest = said.max(event.at.plus_seconds(-limits.stay_max_s));
+        let begin = Edge::within(event.at, earliest, event.at);
+        if was == Some(true) {
+            self.close(Edge::within(heard, said, event.at), event, &[Flag::BeforeGap]);
+        }
+        if occupied {
+            let continues = was == Some(true);
+            let flag = if continues { Flag::AfterGap } else { Flag::StartInferred };
+            self.open(begin, event, &[flag], continues);
+        }
+        if was == Some(occupied) {
+            self.gaps.push(Gap {
+                from: heard,
+                until: event.at,
+                changes: self.changes,
+            });
+            if self.gaps.len() > GAPS_MAX {
+                self.gaps.remove(0);
+            }
+        }
+        self.since = Some(begin);
+    }
+
+    /// Fills the last silences within the present state, as long as `proven` holds for them. Whether it filled any.
+    fn bridge(&mut self, proven: impl Fn(&Gap) -> bool) -> bool {
+        let mut bridged = false;
+        while let Some(gap) = self.gaps.pop_if(|gap| proven(gap)) {
+            bridged = true;
+            self.line
+                .repaint(gap.from, gap.until, SpaceState::of(self.state == Some(true)));
+            let joins = self
+                .stays
+                .last()
+                .is_some_and(|stay| stay.continues && stay.end.is_none());
+            if self.state == Some(true) && joins && self.stays.len() > 1 {
+                self.join_last_two();
+            }
+        }
+        bridged
+    }
+
+    fn join_last_two(&mut self) {
+        let Some(open) = self.stays.pop() else { return };
+        if let Some(stay) = self.stays.last_mut() {
+            stay.end = None;
+            stay.unset = stay.unset.or(open.unset);
+            stay.unflag(Flag::BeforeGap);
+            stay.flag(Flag::Bridged);
+            self.since = Some(stay.start);
+        }
+    }
+
+    /// The sensor's total of changes came: if it is what it was before a silence, nothing changed in it.
+    fn count_changes(&mut self, changes: Option<u32>) {
+        if changes.is_some() {
+            self.bridge(|gap| gap.changes == changes);
+            self.changes = changes;
+        }
+    }
+
+    fn unbind(&mut self, event: &Event, limits: &Limits) {
+        if let (Some(heard), Some(occupied)) = (self.heard, self.state) {
+            let silent = self.is_silent(heard, event.at, limits.silence_ms);
+            let state = if silent {
+                SpaceState::Unknown
+            } else {
+                SpaceState::of(occupied)
+            };
+            self.extend(event.at, state);
+            if occupied {
+                let point = if silent { heard } else { event.at };
+                let said = self.said.unwrap_or(heard);
+                self.close(Edge::within(point, said, event.at), event, &[Flag::SensorChanged]);
+            }
+        }
+        *self = Self {
+            stays: std::mem::take(&mut self.stays),
+            line: std::mem::take(&mut self.line),
+            flips: std::mem::take(&mut self.flips),
+            unset: self.unset,
+            ..Self::default()
+        };
+    }
+
+    /// Whether a stay that begins at `at` goes on with the one before: a short gap, both ends of which were seen.
+    fn merges(&self, at: Timestamp, limits: &Limits) -> bool {
+        self.stays
+            .last()
+            .and_then(|stay| stay.end)
+            .is_some_and(|end| end.bounds.is_none() && at.millis_since(end.point) < limits.merge_gap_ms)
+    }
+
+    fn reopen(&mut self, event: &Event) {
+        if let Some(last) = self.stays.last_mut() {
+            last.end = None;
+            last.unset = last.unset.or(event.unset);
+        }
+    }
+
+    fn open(&mut self, start: Edge, event: &Event, flags: &[Flag], continues: bool) {
+        let before = self.stays.last().and_then(|stay| stay.end);
+        let mut flags = flags.to_vec();
+        flags.sort_unstable();
+        self.stays.push(Stay {
+            start: before.map_or(start, |end| start.not_before(end.point)),
+            end: None,
+            flags,
+            continues,
+            end_received: event.received,
+            cause: String::new(),
+            unset: event.unset,
+        });
+    }
+
+    fn close(&mut self, end: Edge, event: &Event, flags: &[Flag]) {
+        let from = self.sensor.as_ref().map_or("", SensorId::as_str);
+        let cause = match &event.what {
+            What::Reported(Said {
+                sequence: Some(sequence),
+                ..
+            }) => format!("{from}/{sequence}"),
+            _ => format!("{from}/{}", event.at),
+        };
+        let Some(stay) = self.stays.last_mut().filter(|stay| stay.end.is_none()) else {
+            return;
+        };
+        for flag in flags {
+            stay.flag(*flag);
+        }
+        stay.end = Some(end.not_before(stay.start.point));
+        stay.end_received = event.received;
+        stay.cause = cause;
+        stay.unset = stay.unset.or(event.unset);
+    }
+
+    /// Counts changes of state, and forgets what was remembered about the state that they end.
+    fn flip(&mut self, at: Timestamp, times: u32) {
+        if times > 0 {
+            let hour = Timestamp::from_millis(at.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
+            *self.flips.entry(hour).or_default() += times;
+        }
+        self.changes = None;
+        self.gaps.clear();
+    }
+
+    fn extend(&mut self, until: Timestamp, state: SpaceState) {
+        self.line.extend(self.heard.unwrap_or(until), until, state);
+    }
+}

@@ -1,0 +1,365 @@
+//! One space: its recent events, what follows from them, and what was already written down about it.
+//!
+//! Sessions are a function of the *set* of events. Events wait in order of time in a bounded history; whenever one is
+//! added, wherever it belongs, the history is walked from `base`, and what follows is compared with what was written.
+//! So a report that comes late, twice or out of order leads to the same sessions as one that comes in time; at most it
+//! makes a revision. Events older than the horizon are folded into `base` and can no longer change; a stay is only
+//! forgotten once it is written.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::derive::{Limits, Walk};
+use crate::event::{Event, What};
+use crate::session::{Context, Names, Register};
+use crate::{BootId, CivilDate, RecordBody, SensorId, SessionRules, Site, Space, Timestamp};
+
+/// Most events kept in the history of one space; older ones are folded even before the horizon.
+const EVENTS_MAX: usize = 512;
+/// Events kept when there were too many.
+const EVENTS_KEPT: usize = EVENTS_MAX * 3 / 4;
+/// How long events are kept unfolded beyond the horizon, so that folding is rare, and what was folded is kept beyond it,
+/// milliseconds.
+const FOLD_SLACK_MS: i64 = 3_600_000;
+/// Business days for which it is remembered that a once-a-day fee was due.
+const PAID_DAYS_MAX: usize = 4;
+/// Suspect hours remembered.
+const SUSPECT_HOURS_MAX: usize = 48;
+/// What is dated more than this after the present, milliseconds, was dated by a wrong clock.
+const FUTURE_MS: i64 = 60_000;
+
+/// What a space needs to know of its site.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings<'a> {
+    pub site: &'a Site,
+    pub space: &'a Space,
+    pub rules: &'a SessionRules,
+}
+
+impl Surroundings<'_> {
+    fn limits(&self, sensor: Option<&SensorId>) -> Limits {
+        Limits {
+            silence_ms: self.silence_ms(sensor),
+            merge_gap_ms: i64::from(self.rules.merge_gap_s) * 1_000,
+            stay_max_s: i64::from(self.rules.stay_max_s),
+        }
+    }
+
+    /// Silence after which `sensor` is lost, milliseconds.
+    #[allow(clippy::cast_possible_truncation)] // a heartbeat of u32 seconds times a small factor is far below 2^53
+    fn silence_ms(&self, sensor: Option<&SensorId>) -> i64 {
+        let traits = sensor.and_then(|id| self.site.sensors.iter().find(|traits| traits.id == *id));
+        traits.map_or(0, |traits| {
+            (f64::from(traits.heartbeat_s) * 1_000.0 * self.rules.silence_heartbeats) as i64
+        })
+    }
+
+    /// Walks on from `walk` over `events`.
+    fn walked<'e>(&self, mut walk: Walk, events: impl IntoIterator<Item = &'e Event>) -> Walk {
+        let mut limits = self.limits(walk.sensor.as_ref());
+        for event in events {
+            walk.take(event, &limits);
+            if let What::Bound(sensor) = &event.what {
+                limits = self.limits(Some(sensor));
+            }
+        }
+        walk
+    }
+}
+
+/// What taking an event came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is part of the history. The timeline or a stay changed from this time on, if at all.
+    Added(Option<Timestamp>),
+    /// It was there already.
+    Duplicate,
+    /// It is older than what can still be changed.
+    TooLate,
+}
+
+/// What follows from all events.
+#[derive(Debug, Clone)]
+pub(crate) struct Present {
+    pub walk: Walk,
+    /// Silence after which the space's sensor is lost, milliseconds.
+    pub silence_ms: i64,
+}
+
+/// One space.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SpaceBook {
+    base: Walk,
+    /// Events before this are folded.
+    folded_until: Timestamp,
+    history: Vec<Event>,
+    register: Register,
+    /// When the next closed stay has settled.
+    due: Option<Timestamp>,
+    /// When the sensor was last heard, if it was written down that it is lost.
+    lost_since: Option<Timestamp>,
+    suspect_noted: BTreeSet<Timestamp>,
+    /// Days on which a session that is forgotten paid a once-a-day fee.
+    paid_days: BTreeSet<CivilDate>,
+    /// Derived again after a restart.
+    #[serde(skip)]
+    present: Option<Present>,
+    /// An event was taken and what follows was not written down yet; never outlasts a step.
+    #[serde(skip)]
+    news: bool,
+}
+
+impl SpaceBook {
+    pub fn new() -> Self {
+        Self {
+            base: Walk::default(),
+            folded_until: Timestamp::from_millis(i64::MIN),
+            history: Vec::new(),
+            register: Register::default(),
+            due: None,
+            lost_since: None,
+            suspect_noted: BTreeSet::new(),
+            paid_days: BTreeSet::new(),
+            present: None,
+            news: false,
+        }
+    }
+
+    /// What follows from all events. `around` is asked for only when it is not known yet.
+    pub fn present<'a>(&mut self, around: impl FnOnce() -> Surroundings<'a>) -> &Present {
+        let (base, history) = (&self.base, &self.history);
+        self.present
+            .get_or_insert_with(|| present(around(), |around| around.walked(base.clone(), history)))
+    }
+
+    /// Events before this can no longer be added.
+    pub fn folded_until(&self) -> Timestamp {
+        self.folded_until
+    }
+
+    /// The time of the last event.
+    pub fn last_at(&self) -> Timestamp {
+        self.history.last().map_or(self.folded_until, |event| event.at)
+    }
+
+    /// Adds an event where it belongs in time.
+    pub fn take(&mut self, event: Event, around: Surroundings<'_>, names: &mut Names<'_>) -> Taken {
+        if self.history.iter().rev().any(|known| known.is_same(&event)) {
+            return Taken::Duplicate;
+        }
+        if event.at < self.folded_until {
+            return Taken::TooLate;
+        }
+        let before = self.present(|| around).walk.clone();
+        let place = self.history.partition_point(|known| *known <= event);
+        self.history.insert(place, event);
+        let is_last = place + 1 == self.history.len();
+        let after = if is_last {
+            around.walked(before.clone(), self.history.last())
+        } else {
+            around.walked(self.base.clone(), &self.history)
+        };
+        let changed = first_difference(&before, &after, self.lost_since.is_some());
+        self.register.assign(&after.stays, names);
+        self.present = Some(present(around, |_| after));
+        self.news = true;
+        Taken::Added(changed)
+    }
+
+    /// Moves what the unset clock of `boot` dated by `offset_ms`, and with it all that lies in the future of `now`: a clock
+    /// that was set wrongly dated that. Whether there was anything.
+    pub fn correct_clock(
+        &mut self,
+        boot: BootId,
+        offset_ms: i64,
+        now: Timestamp,
+        around: Surroundings<'_>,
+        names: &mut Names<'_>,
+    ) -> bool {
+        let limit = now.plus_millis(FUTURE_MS);
+        let mut moved = false;
+        let in_future = self.base.heard.filter(|heard| *heard > limit).map(|_| limit);
+        if let Some(from) = self.base.unset_since(boot).or(in_future) {
+            self.base.shift(from, offset_ms);
+            self.folded_until = self.folded_until.plus_millis(offset_ms);
+            moved = true;
+        }
+        for event in &mut self.history {
+            let unset = event.unset == Some(boot);
+            if !unset && event.at <= limit {
+                continue;
+            }
+            event.received = event.received.plus_millis(offset_ms);
+            let at = if unset {
+                event.received
+            } else {
+                event.at.plus_millis(offset_ms)
+            };
+            event.at = at.floor_to_second().max(self.folded_until);
+            event.unset = event.unset.filter(|_| !unset);
+            moved = true;
+        }
+        if moved {
+            self.history.sort();
+            self.register.shift(boot, limit, offset_ms);
+            let after = around.walked(self.base.clone(), &self.history);
+            self.register.assign(&after.stays, names);
+            self.lost_since = self.lost_since.and(after.heard);
+            self.suspect_noted.retain(|hour| *hour <= now);
+            self.present = Some(present(around, |_| after));
+            self.news = true;
+        }
+        moved
+    }
+
+    /// Folds events older than `horizon`, and those beyond the bound, into the base. Only to be called in a step that
+    /// changes state.
+    pub fn fold(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
+        let slack = horizon.plus_millis(-FOLD_SLACK_MS);
+        let is_stale = self.history.first().is_some_and(|event| event.at < slack);
+        let is_full = self.history.len() > EVENTS_MAX;
+        if is_stale || is_full {
+            let old = self.history.partition_point(|event| event.at < horizon);
+            let surplus = if is_full { self.history.len() - EVENTS_KEPT } else { 0 };
+            self.fold_first(old.max(surplus), slack, around);
+        }
+    }
+
+    /// Folds everything: what happened so far no longer depends on rules that are about to change.
+    pub fn freeze(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
+        self.fold_first(self.history.len(), horizon.plus_millis(-FOLD_SLACK_MS), around);
+        self.register.freeze();
+    }
+
+    /// Other rules hold from now on.
+    pub fn renew(&mut self) {
+        self.present = None;
+        self.news = true;
+    }
+
+    fn fold_first(&mut self, count: usize, limit: Timestamp, around: Surroundings<'_>) {
+        let folded: Vec<Event> = self.history.drain(..count).collect();
+        if let Some(last) = folded.last() {
+            self.folded_until = self.folded_until.max(last.at.plus_millis(1));
+        }
+        self.base = around.walked(std::mem::take(&mut self.base), &folded);
+        let stays = self.register.forgettable(&self.base.stays, limit);
+        self.base.forget_before(limit, stays);
+        self.paid_days.extend(self.register.forget(stays, limit, around));
+        while self.paid_days.len() > PAID_DAYS_MAX {
+            self.paid_days.pop_first();
+        }
+        self.suspect_noted.retain(|hour| *hour >= limit);
+        while self.suspect_noted.len() > SUSPECT_HOURS_MAX {
+            self.suspect_noted.pop_first();
+        }
+        self.present = Some(present(around, |around| {
+            around.walked(self.base.clone(), &self.history)
+        }));
+    }
+
+    /// When something about this space is due without any further event.
+    pub fn deadline<'a>(&mut self, around: impl FnOnce() -> Surroundings<'a>) -> Option<Timestamp> {
+        let lost_since = self.lost_since;
+        let present = self.present(around);
+        let heard = present.walk.heard.filter(|_| lost_since.is_none());
+        let lost = heard.map(|heard| heard.plus_millis(present.silence_ms + 1));
+        self.due.into_iter().chain(lost).min()
+    }
+
+    /// Whether there is anything to write down at `now`.
+    pub fn is_due<'a>(&mut self, now: Timestamp, around: impl FnOnce() -> Surroundings<'a>) -> bool {
+        self.news || self.deadline(around).is_some_and(|due| due <= now)
+    }
+
+    /// Writes down what is due at `now`: sessions and their revisions, a lost or suspect sensor.
+    /// With `everything`, closed stays that have not settled too.
+    pub fn write_down(&mut self, now: Timestamp, around: Surroundings<'_>, everything: bool) -> Vec<RecordBody> {
+        self.news = false;
+        self.present(|| around);
+        let Some(present) = self.present.take() else {
+            return Vec::new();
+        };
+        let mut records = self.judge_sensor(&present, now, around);
+        let context = Context {
+            around,
+            flips: &present.walk.flips,
+            paid_days: &self.paid_days,
+        };
+        let (sessions, due) = self.register.write_down(&present.walk.stays, now, &context, everything);
+        records.extend(sessions);
+        self.due = due;
+        self.present = Some(present);
+        records
+    }
+
+    fn judge_sensor(&mut self, present: &Present, now: Timestamp, around: Surroundings<'_>) -> Vec<RecordBody> {
+        let walk = &present.walk;
+        let mut records = Vec::new();
+        let (Some(sensor), Some(heard)) = (walk.sensor.clone(), walk.heard) else {
+            self.lost_since = None;
+            return records;
+        };
+        let space = around.space.id.clone();
+        let silent = walk.is_silent(heard, now, present.silence_ms);
+        match self.lost_since {
+            None if silent => {
+                self.lost_since = Some(heard);
+                records.push(RecordBody::CommsLost {
+                    sensor: sensor.clone(),
+                    space: space.clone(),
+                    since: heard,
+                });
+            }
+            Some(since) if !silent && heard != since => {
+                self.lost_since = None;
+                records.push(RecordBody::CommsRestored {
+                    sensor: sensor.clone(),
+                    space: space.clone(),
+                    heard,
+                });
+            }
+            _ => {}
+        }
+        for (hour, flips) in &walk.flips {
+            if *flips > around.rules.flips_per_hour_max && self.suspect_noted.insert(*hour) {
+                records.push(RecordBody::SensorSuspect {
+                    sensor: sensor.clone(),
+                    space: space.clone(),
+                    hour: *hour,
+                    flips: *flips,
+                });
+            }
+        }
+        records
+    }
+}
+
+fn present<'a>(around: Surroundings<'a>, walk: impl FnOnce(Surroundings<'a>) -> Walk) -> Present {
+    let walk = walk(around);
+    let silence_ms = around.silence_ms(walk.sensor.as_ref());
+    Present { walk, silence_ms }
+}
+
+/// From when on two walks tell of different timelines or stays, if they do. `lost`: the last state before was taken
+/// for unknown.
+fn first_difference(before: &Walk, after: &Walk, lost: bool) -> Option<Timestamp> {
+    let (old, new) = (before.outline(lost), after.outline(false));
+    let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let line = [old.get(same), new.get(same)];
+    let line = line.into_iter().flatten().map(|point| point.0);
+    let same = before
+        .stays
+        .iter()
+        .zip(&after.stays)
+        .take_while(|(a, b)| a.points() == b.points())
+        .count();
+    let edge = |walk: &Walk, other: &Walk| {
+        let (start, end) = walk.stays.get(same)?.points();
+        let other_start = other.stays.get(same).map(|stay| stay.start.point);
+        if other_start == Some(start) { end } else { Some(start) }
+    };
+    let edges = [edge(before, after), edge(after, before)];
+    line.chain(edges.into_iter().flatten()).min()
+}
