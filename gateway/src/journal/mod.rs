@@ -22,7 +22,8 @@
 //! | `lock` | locked (`flock`) while a process has the journal open |
 //! | `tag` | the journal's identity: tag (part of session ids) and random id, with a checksum |
 //! | `<number>.segment` | one header page, then frames; numbers rise by one and are never used again |
-//! | `<number>.spare` | allocated space for a coming segment; content without meaning |
+//! | `<number>.spare` | allocated space for a coming segment, never written |
+//! | `<number>.recycled` | a former segment, space for a coming one; content without meaning |
 //! | `snapshot-0`, `snapshot-1` | two slots, the older one is overwritten by the next snapshot |
 //! | `damaged/` | released segments of which something could not be read, for inspection |
 //!
@@ -53,12 +54,13 @@
 //!
 //! # Life of a segment
 //!
-//! 1. Made of a spare beyond the reserve, else newly allocated, else (disk full) of a spare of the reserve. The header is
-//!    synced, the file renamed to `<number>.segment`, the folder synced; then the first frame is written.
+//! 1. Made of a spare beyond the reserve, else newly allocated, else (disk full) of a spare of the reserve. Blocks that
+//!    were never written are filled with zeros first: a commit that turns reserved blocks into written ones costs a commit
+//!    of the file system's journal, more than its own page. The header is synced, the file renamed to
+//!    `<number>.segment`, the folder synced; then the first frame is written.
 //! 2. Closed when the next frame does not fit. [`Journal::snapshot_due`] tells that a snapshot would now let it go.
-//! 3. When all its records are released and it lies before the older of the two snapshots, it becomes a spare: its blocks
-//!    are allocated and written already, so that a commit into it changes no metadata. Beyond the reserve and two more it
-//!    is deleted; if something in it could not be read, it goes into `damaged/`.
+//! 3. When all its records are released and it lies before the older of the two snapshots, it becomes a spare. Beyond
+//!    the reserve and two more it is deleted; if something in it could not be read, it goes into `damaged/`.
 //!
 //! Snapshots are overwritten in place, in turn, so that they need no space while the disk is full; a checksum tells
 //! which are whole. Everything after the *older* one is kept, so that one of them may rot.

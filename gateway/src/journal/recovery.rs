@@ -14,7 +14,7 @@ use super::reader::{Replay, Step, Walker};
 use super::segment::{BYTES_PER_SEQUENCE, Identity, Place, Scanner, SegmentHeader, file_name};
 use super::snapshot::{Position, Slots, Snapshot};
 use super::storage::{Listed, Storage, StorageFile, write_again};
-use super::store::{Active, Found, Spares, Store};
+use super::store::{Active, Found, Spare, Spares, Store};
 use super::{Damage, Options, Recovered, Sequence};
 
 const TAG: &str = "tag";
@@ -487,26 +487,25 @@ fn holes(catalog: &Arc<Catalog>, from: Position) -> Result<Vec<Damage>, JournalE
     Ok(holes)
 }
 
-/// The spares on disk. One of another length, or beyond what is kept, is removed: there is nothing in it.
+/// The spares on disk. One of another length is removed: there is nothing in it.
 fn spares(storage: &dyn Storage, options: &Options, listed: &[Listed]) -> Result<Spares, JournalError> {
-    let mut numbers: Vec<(u64, u64)> = listed
-        .iter()
-        .filter_map(|file| Some((number_in(&file.name, ".spare")?, file.bytes)))
-        .collect();
-    numbers.sort_unstable();
     let reserve = options.reserve_bytes.div_ceil(u64::from(options.segment_bytes));
     let mut spares = Spares {
-        names: VecDeque::new(),
-        number_next: numbers.last().map_or(1, |(number, _)| number + 1),
+        held: Vec::new(),
+        number_next: 1,
         reserve: usize::try_from(reserve).unwrap_or(usize::MAX),
     };
-    for (number, bytes) in numbers {
-        let name = format!("{number:010}.spare");
-        if bytes == u64::from(options.segment_bytes) {
-            spares.names.push_back(name);
+    for Listed { name, bytes } in listed {
+        let allocated = number_in(name, Spare::ALLOCATED).map(|number| (number, false));
+        let Some((number, written)) = allocated.or_else(|| Some((number_in(name, Spare::WRITTEN)?, true))) else {
+            continue;
+        };
+        spares.number_next = spares.number_next.max(number + 1);
+        if *bytes == u64::from(options.segment_bytes) {
+            spares.held.push(Spare { number, written });
         } else {
             storage
-                .remove(&name)
+                .remove(name)
                 .map_err(|e| JournalError::storage("remove", storage.path().join(name), e))?;
         }
     }

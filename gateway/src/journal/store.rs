@@ -1,6 +1,5 @@
 //! The writing side, without threads: commits, roll-over, snapshots, release, and the space kept ahead.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use super::{Sequence, Status};
 
 /// Damaged segments kept for inspection.
 const DAMAGED_FILES_MAX: usize = 16;
-/// Written spares kept beyond the reserve, so that segments are recycled rather than allocated anew.
+/// Spares kept beyond the reserve, so that segments are recycled rather than allocated anew.
 const RECYCLED_MAX: usize = 2;
 
 /// The segment being written.
@@ -38,10 +37,30 @@ impl Active {
     }
 }
 
-/// Files with allocated space and no content.
+/// A file with allocated space and no content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spare {
+    pub(super) number: u64,
+    /// Whether its blocks were written before, so that writing them changes no metadata.
+    pub(super) written: bool,
+}
+
+impl Spare {
+    pub(super) fn name(self) -> String {
+        let suffix = if self.written { Self::WRITTEN } else { Self::ALLOCATED };
+        format!("{:010}{suffix}", self.number)
+    }
+
+    /// Ends the name of a spare that was only allocated.
+    pub(super) const ALLOCATED: &str = ".spare";
+    /// Ends the name of one that was a segment.
+    pub(super) const WRITTEN: &str = ".recycled";
+}
+
+/// All spares.
 #[derive(Debug)]
 pub(super) struct Spares {
-    pub(super) names: VecDeque<String>,
+    pub(super) held: Vec<Spare>,
     /// Number in the name of the next one.
     pub(super) number_next: u64,
     /// How many are kept for a full disk.
@@ -49,10 +68,19 @@ pub(super) struct Spares {
 }
 
 impl Spares {
-    fn new_name(&mut self) -> String {
-        let name = format!("{:010}.spare", self.number_next);
+    fn new_one(&mut self, written: bool) -> Spare {
+        let number = self.number_next;
         self.number_next += 1;
-        name
+        Spare { number, written }
+    }
+
+    /// Takes a written one if there is one.
+    fn take(&mut self) -> Option<Spare> {
+        let written = self.held.iter().position(|spare| spare.written);
+        match written {
+            Some(at) => Some(self.held.swap_remove(at)),
+            None => self.held.pop(),
+        }
     }
 }
 
@@ -176,16 +204,21 @@ impl Store {
         let (spare, file) = self.take_spare()?;
         let name = file_name(number);
         let path = || self.storage.path().join(&name);
-        let prepared = file
-            .write_at(0, &header.encode())
+        let blank = if spare.written {
+            Ok(())
+        } else {
+            write_zeros(&*file, header.bytes)
+        };
+        let prepared = blank
+            .and_then(|()| file.write_at(0, &header.encode()))
             .map_err(|e| JournalError::storage("write", path(), e));
         if let Err(error) = prepared {
-            self.found.spares.names.push_front(spare);
+            self.found.spares.held.push(spare);
             return Err(error);
         }
         file.sync().map_err(|e| sync_failed(&path().display(), &e))?;
-        if let Err(error) = self.storage.rename(&spare, &name) {
-            self.found.spares.names.push_front(spare);
+        if let Err(error) = self.storage.rename(&spare.name(), &name) {
+            self.found.spares.held.push(spare);
             return Err(JournalError::storage("rename a spare to", path(), error));
         }
         self.sync_names()?;
@@ -209,28 +242,29 @@ impl Store {
         Ok(())
     }
 
-    /// A written spare beyond the reserve, else new space, else, the disk being full, one of the reserve.
-    fn take_spare(&mut self) -> Result<(String, Arc<dyn StorageFile>), JournalError> {
-        if self.found.spares.names.len() <= self.found.spares.reserve {
+    /// A spare beyond the reserve, else new space, else, the disk being full, one of the reserve.
+    fn take_spare(&mut self) -> Result<(Spare, Arc<dyn StorageFile>), JournalError> {
+        if self.found.spares.held.len() <= self.found.spares.reserve {
             match self.make_spare() {
-                Err(error) if error.is_disk_full() && !self.found.spares.names.is_empty() => {}
+                Err(error) if error.is_disk_full() && !self.found.spares.held.is_empty() => {}
                 other => return other,
             }
         }
-        // From the back: what was released last was written, what was reserved first never was.
-        let Some(name) = self.found.spares.names.pop_back() else {
+        let Some(spare) = self.found.spares.take() else {
             return self.make_spare();
         };
+        let name = spare.name();
         match self.storage.open(&name) {
-            Ok(file) => Ok((name, file)),
+            Ok(file) => Ok((spare, file)),
             Err(error) => Err(JournalError::storage("open", self.storage.path().join(name), error)),
         }
     }
 
-    fn make_spare(&mut self) -> Result<(String, Arc<dyn StorageFile>), JournalError> {
-        let name = self.found.spares.new_name();
+    fn make_spare(&mut self) -> Result<(Spare, Arc<dyn StorageFile>), JournalError> {
+        let spare = self.found.spares.new_one(false);
+        let name = spare.name();
         match self.storage.create(&name, self.segment_bytes) {
-            Ok(file) => Ok((name, file)),
+            Ok(file) => Ok((spare, file)),
             Err(error) => Err(JournalError::storage("allocate", self.storage.path().join(name), error)),
         }
     }
@@ -238,9 +272,9 @@ impl Store {
     /// Fills the reserve up as far as the disk has space; tells whether it is full.
     pub(super) fn replenish(&mut self) -> Result<bool, JournalError> {
         let mut made = false;
-        while self.found.spares.names.len() < self.found.spares.reserve {
+        while self.found.spares.held.len() < self.found.spares.reserve {
             match self.make_spare() {
-                Ok((name, _)) => self.found.spares.names.push_front(name),
+                Ok((spare, _)) => self.found.spares.held.push(spare),
                 Err(error) if error.is_disk_full() => break,
                 Err(error) => return Err(error),
             }
@@ -249,7 +283,7 @@ impl Store {
         if made {
             self.sync_names()?;
         }
-        Ok(self.found.spares.names.len() >= self.found.spares.reserve)
+        Ok(self.found.spares.held.len() >= self.found.spares.reserve)
     }
 
     /// Saves `state` for everything committed so far. An error leaves the newer of the two former snapshots in force.
@@ -314,11 +348,11 @@ impl Store {
         let outcome = if segment.damaged && self.found.damaged_files < DAMAGED_FILES_MAX {
             self.found.damaged_files += 1;
             self.storage.rename(&name, &format!("{DAMAGED}/{name}"))
-        } else if segment.bytes == self.segment_bytes && spares.names.len() < spares.reserve + RECYCLED_MAX {
-            let spare = spares.new_name();
-            let renamed = self.storage.rename(&name, &spare);
+        } else if segment.bytes == self.segment_bytes && spares.held.len() < spares.reserve + RECYCLED_MAX {
+            let spare = spares.new_one(true);
+            let renamed = self.storage.rename(&name, &spare.name());
             if renamed.is_ok() {
-                spares.names.push_back(spare);
+                spares.held.push(spare);
             }
             renamed
         } else {
@@ -340,7 +374,7 @@ impl Store {
     /// Fills in what the store knows.
     pub(super) fn status(&self, status: &mut Status) {
         let state = self.found.catalog.lock();
-        let spares = self.found.spares.names.len();
+        let spares = self.found.spares.held.len();
         let segment_bytes: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
         status.segments = state.segments.len();
         status.spares = spares;
@@ -352,6 +386,19 @@ impl Store {
         status.written_bytes = self.written_bytes;
         status.sync_last = self.sync_last;
     }
+}
+
+/// Writes the blocks of a segment once, so that no commit into it has to turn reserved blocks into written ones: that
+/// would cost each of them a commit of the file system's own journal, which is larger than most frames.
+fn write_zeros(file: &dyn StorageFile, bytes: u64) -> std::io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut offset = 0;
+    while offset < bytes {
+        let count = usize::try_from(bytes - offset).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+        file.write_at(offset, &ZEROS[..count])?;
+        offset += count as u64;
+    }
+    Ok(())
 }
 
 /// A failed sync is never worth another try, whatever its reason: the pages may be gone from memory already.

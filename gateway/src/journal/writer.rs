@@ -308,13 +308,20 @@ impl Worker {
     }
 
     fn commit(&mut self, batch: Vec<Pending>) -> Outcome<()> {
-        let mut raw = Vec::with_capacity(batch.iter().map(|pending| pending.raw.len()).sum());
-        for pending in &batch {
-            raw.extend_from_slice(&pending.raw);
-        }
+        let joined: Vec<u8>;
+        let raw = if let [only] = batch.as_slice() {
+            &only.raw
+        } else {
+            joined = batch
+                .iter()
+                .map(|pending| pending.raw.as_slice())
+                .collect::<Vec<_>>()
+                .concat();
+            &joined
+        };
         let records = batch.iter().map(|pending| pending.records).sum();
         let committed = loop {
-            match self.store.commit(&raw, records) {
+            match self.store.commit(raw, records) {
                 Err(error) if error.is_disk_full() => match self.wait_for_space() {
                     Ok(true) => {}
                     Ok(false) => break Err(error),

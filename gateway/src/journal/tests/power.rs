@@ -271,7 +271,7 @@ fn spares_of_another_segment_length_are_replaced() {
     let lengths: Vec<_> = disk
         .files()
         .iter()
-        .filter(|f| f.contains(".spare"))
+        .filter(|f| f.contains(".spare") || f.contains(".recycled"))
         .map(|f| disk.content(f).len())
         .collect();
     assert_eq!(lengths, [32 << 10]);
