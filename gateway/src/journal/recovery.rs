@@ -300,6 +300,7 @@ fn settle_tail(candidate: &Candidate, tail: &Tail) -> std::io::Result<()> {
         candidate.file.write_at(tail.place.offset, &[0; HEADER_BYTES])?;
         candidate.file.sync()?;
     }
+    candidate.file.forget();
     Ok(())
 }
 

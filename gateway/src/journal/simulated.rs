@@ -356,6 +356,8 @@ impl StorageFile for SimulatedFile {
         outcome.map_err(|(_, error)| error)
     }
 
+    fn forget(&self) {}
+
     fn allocate(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.operate().map_err(|(_, error)| error)?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{Advice, FallocateFlags};
 
 use super::error::JournalError;
 
@@ -53,6 +53,11 @@ pub trait StorageFile: fmt::Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Allocates space so that the file has `bytes` bytes at least.
     fn allocate(&self, bytes: u64) -> io::Result<()>;
+    /// Drops the file's pages from memory, as far as they are on disk. Only a wish.
+    ///
+    /// What is read ahead, or written much at a time, lies in memory in large pieces, and recent kernels write (at
+    /// least count) a whole piece for each small frame in it. A frame in no piece gets one of its own size.
+    fn forget(&self);
 }
 
 /// Writes a part of a file as it reads, and syncs it.
@@ -188,6 +193,11 @@ impl StorageFile for RealFile {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.extend_with_zeros(bytes),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    fn forget(&self) {
+        // Nothing depends on it.
+        drop(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed));
     }
 }
 

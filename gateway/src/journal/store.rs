@@ -217,6 +217,9 @@ impl Store {
             return Err(error);
         }
         file.sync().map_err(|e| sync_failed(&path().display(), &e))?;
+        if !spare.written {
+            file.forget();
+        }
         if let Err(error) = self.storage.rename(&spare.name(), &name) {
             self.found.spares.held.push(spare);
             return Err(JournalError::storage("rename a spare to", path(), error));

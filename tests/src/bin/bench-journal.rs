@@ -2,12 +2,14 @@
 //! `fdatasync` (the limit), SQLite and sled, all in one run.
 //!
 //! Every contestant gets the same session records in the same commits, each with a sync of its own. The journal runs
-//! twice: as the others do, each commit durable before the next is handed in; and as its interface allows, with
-//! further appends on their way meanwhile. The goals are for the latter: durable records a second. Rounds are short and interleaved, and who begins changes, so that a disk in a bad mood is nobody's alone.
-//! The rate is that of all rounds together, stalls and the journal's own housekeeping included; beside it stands that
-//! of the median round. The journal does what it does in service: it begins in newly allocated space (its slower time),
-//! its state is snapshotted whenever a segment was closed, and what lies behind is released and recycled. The others
-//! only append.
+//! twice: as the others do, each commit durable before the next is handed in; and as its interface allows, with further
+//! appends on their way meanwhile. The goals are for the slower of the two. It does what it does in service: its state is
+//! snapshotted whenever a segment was closed, what lies behind is released and recycled, and the blocks of a new segment
+//! are written once ahead; all that is in its figures. The others only append.
+//!
+//! Rounds are short and interleaved, and who begins changes, so that a disk in a bad mood is nobody's alone. The first
+//! one warms up: files are made in it. The rate is that of all other rounds together, stalls included; beside it stands
+//! that of the median round.
 //!
 //! "Bytes" is `write_bytes` of `/proc/self/io`: the pages that this process dirtied, whole pages of 4 KiB, once for each
 //! time that they were written back. It counts what the process made the disk write for the file's content; what the
@@ -172,8 +174,10 @@ fn compare(arguments: &Arguments, size: usize, commits: usize) -> anyhow::Result
             total.bytes() / totals[0].bytes()
         );
     }
-    let journal = &totals[1];
-    Ok(journal.rate() >= GOAL_RATE * totals[0].rate() && journal.bytes() <= GOAL_BYTES * totals[0].bytes())
+    let reached = |journal: &Total| {
+        journal.rate() >= GOAL_RATE * totals[0].rate() && journal.bytes() <= GOAL_BYTES * totals[0].bytes()
+    };
+    Ok(reached(&totals[1]) && reached(&totals[2]))
 }
 
 fn take(sessions: &mut Sessions, count: usize) -> Vec<Entry> {
