@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use parking::{SessionRules, Site};
+use parking::{GatewayId, SessionRules, Timezone};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
@@ -13,6 +13,7 @@ use super::problem::{ConfigErrors, Position, Problem};
 use super::profiles::ProfileCatalog;
 use super::reader::Table;
 use super::report::Report;
+use super::street::Street;
 use super::{sections, site, tariffs};
 
 /// Longest configuration file. A box of 2,000 spaces needs about 400 KiB.
@@ -94,41 +95,46 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn Pro
         own.timezone,
     ));
     let tariffs = tariffs::tariffs(report, &mut root, &zone_names);
-
-    let zone_ids: Vec<_> = zones.iter().map(|zone| zone.id.clone()).collect();
-    if spaces.all_placed {
-        checks::zones_have_spaces(report, &zone_names, &zone_ids, &spaces.zones);
-    }
-    checks::bindings_do_not_overlap(report, &bindings);
-    checks::tariffs_do_not_compete(report, &tariffs, &zone_ids);
-    checks::drivers_are_configured(report, &sensors, root.has("chirpstack"), root.has("webhook"));
+    let chirpstack_there = root.has_or_misspells("chirpstack");
+    let webhook_there = root.has_or_misspells("webhook");
     root.finish(report);
 
-    let gateway = own.gateway?;
-    let site = Site {
-        gateway: gateway.id.clone(),
-        timezone: own.timezone?,
-        day_cutoff_minutes: own.day_cutoff_minutes,
+    let mut street = Street {
         zones,
-        spaces: spaces.spaces.iter().map(|placed| placed.space.clone()).collect(),
-        sensors: sensors.iter().map(|placed| placed.traits.clone()).collect(),
-        bindings: bindings.into_iter().map(|placed| placed.binding).collect(),
-        tariffs: tariffs.into_iter().map(|placed| placed.tariff).collect(),
+        spaces: spaces.spaces,
+        sensors,
+        bindings,
+        tariffs,
+        zones_used: spaces.zones,
+        all_spaces_placed: spaces.all_placed,
     };
+    street.drop_dangling();
+    checks::drivers_are_configured(report, &street, chirpstack_there, webhook_there);
+    // The check of the site asks for neither name nor zone of time: it goes on without them.
+    let gateway_id = own
+        .gateway
+        .as_ref()
+        .map_or_else(|| GatewayId::new("unnamed").ok(), |own| Some(own.id.clone()))?;
+    let site = street.site(
+        gateway_id,
+        own.timezone.unwrap_or(Timezone::Wib),
+        own.day_cutoff_minutes,
+    );
+    street.check(report, document, &site);
     if report.is_clean() {
-        checks::warn(report, &site, &zone_names, &spaces.spaces, &sensors);
+        checks::warn(report, &site, &street, &zone_names);
     }
     Some(Config {
         path: path.to_owned(),
         sha256: String::new(),
-        gateway,
+        gateway: own.gateway?,
         keys: keys?,
         uplink: uplink?,
         journal,
         local: local?,
         chirpstack,
         webhook,
-        sensors: sensors.into_iter().map(|placed| placed.sensor).collect(),
+        sensors: street.sensors.into_iter().map(|sensor| sensor.value.sensor).collect(),
         site,
         warnings: Vec::new(),
         files: report.take_files(),

@@ -11,6 +11,7 @@ mod reader;
 mod report;
 mod sections;
 mod site;
+mod street;
 mod tariffs;
 mod values;
 

@@ -10,7 +10,8 @@ use super::model::Sensor;
 use super::names::Names;
 use super::profiles::{ProfileCatalog, ProfileTraits, Transport};
 use super::reader::{Field, Table};
-use super::report::{Place, Report, did_you_mean};
+use super::report::{Place, Placed, Report, did_you_mean};
+use super::street::ReadSensor;
 
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
@@ -20,26 +21,6 @@ const SPACES_MAX: usize = 2_000;
 const CLOSINGS_MAX: usize = 100;
 /// Most entries of `[[bindings]]`.
 const BINDINGS_MAX: usize = 10_000;
-
-/// What of a binding a later check needs.
-pub(super) struct PlacedBinding {
-    pub binding: Binding,
-    pub place: Place,
-}
-
-/// A sensor with all that its section gives.
-pub(super) struct PlacedSensor {
-    pub sensor: Sensor,
-    pub traits: SensorTraits,
-    pub transport: Transport,
-    pub place: Place,
-}
-
-/// A space and where its section is.
-pub(super) struct PlacedSpace {
-    pub space: Space,
-    pub place: Place,
-}
 
 pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRules) -> SessionRules {
     const DAY_S: u32 = 24 * 3_600;
@@ -61,7 +42,7 @@ pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRul
     rules
 }
 
-pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRules) -> (Vec<Zone>, Names) {
+pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRules) -> (Vec<Placed<Zone>>, Names) {
     let mut names = Names::of("zone");
     let mut zones = Vec::new();
     for mut table in root.tables_required(report, "zones", ZONES_MAX, "add [[zones]] with id and name") {
@@ -76,9 +57,11 @@ pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRul
             .and_then(|field| field.text(report).map(str::to_owned));
         let own = table.section_or_empty(report, "rules");
         let rules = rules(report, own, defaults);
+        let place = table.place.clone();
         table.finish(report);
         if let (Some(id), Some(name)) = (id, name) {
-            zones.push(Zone { id, name, rules });
+            let value = Zone { id, name, rules };
+            zones.push(Placed { value, place });
         }
     }
     (zones, names)
@@ -88,7 +71,7 @@ pub(super) fn sensors(
     report: &mut Report,
     root: &mut Table,
     profiles: &dyn ProfileCatalog,
-) -> (Vec<PlacedSensor>, Names) {
+) -> (Vec<Placed<ReadSensor>>, Names) {
     let mut names = Names::of("sensor");
     let mut sensors = Vec::new();
     for mut table in root.tables(report, "sensors", SPACES_MAX) {
@@ -112,7 +95,7 @@ pub(super) fn sensors(
         let queued = queued.unwrap_or_else(|| profile.map(|(_, traits)| traits.queued));
         if let (Some(id), Some((profile, traits)), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued)
         {
-            sensors.push(PlacedSensor {
+            let value = ReadSensor {
                 sensor: Sensor {
                     id: id.clone(),
                     profile: profile.to_owned(),
@@ -123,8 +106,8 @@ pub(super) fn sensors(
                     queued,
                 },
                 transport: traits.transport,
-                place,
-            });
+            };
+            sensors.push(Placed { value, place });
         }
     }
     (sensors, names)
@@ -189,8 +172,8 @@ fn is_device_eui(text: &str) -> bool {
 
 /// Spaces, and what their sections say of other things.
 pub(super) struct Spaces {
-    pub spaces: Vec<PlacedSpace>,
-    pub bindings: Vec<PlacedBinding>,
+    pub spaces: Vec<Placed<Space>>,
+    pub bindings: Vec<Placed<Binding>>,
     pub names: Names,
     /// Zones in which there is a space.
     pub zones: BTreeSet<ZoneId>,
@@ -241,7 +224,7 @@ pub(super) fn spaces(
         if let (Some(id), Some(zone), Some(class), Some(latitude), Some(longitude)) =
             (id, zone, class, latitude, longitude)
         {
-            let space = Space {
+            let value = Space {
                 id,
                 zone,
                 class,
@@ -249,24 +232,24 @@ pub(super) fn spaces(
                 longitude,
                 closed,
             };
-            all.spaces.push(PlacedSpace { space, place });
+            all.spaces.push(Placed { value, place });
         }
     }
     all
 }
 
 /// A binding without begin or end. It begins in 1970, before any time that a box tells.
-fn always(sensor: Option<SensorId>, space: Option<SpaceId>, place: Place) -> Option<PlacedBinding> {
+fn always(sensor: Option<SensorId>, space: Option<SpaceId>, place: Place) -> Option<Placed<Binding>> {
     let during = Interval {
         from: Timestamp::EPOCH,
         until: None,
     };
-    let binding = Binding {
+    let value = Binding {
         sensor: sensor?,
         space: space?,
         during,
     };
-    Some(PlacedBinding { binding, place })
+    Some(Placed { value, place })
 }
 
 fn closings(report: &mut Report, space: &mut Table, timezone: Option<Timezone>) -> Vec<Interval> {
@@ -331,7 +314,7 @@ pub(super) fn bindings(
     sensors: &Names,
     spaces: &Names,
     timezone: Option<Timezone>,
-) -> Vec<PlacedBinding> {
+) -> Vec<Placed<Binding>> {
     let mut bindings = Vec::new();
     for mut table in root.tables(report, "bindings", BINDINGS_MAX) {
         let sensor = table
@@ -345,14 +328,14 @@ pub(super) fn bindings(
         let place = table.place.clone();
         table.finish(report);
         if let (Some(sensor), Some(space), Some(during)) = (sensor, space, during) {
-            let binding = Binding { sensor, space, during };
-            bindings.push(PlacedBinding { binding, place });
+            let value = Binding { sensor, space, during };
+            bindings.push(Placed { value, place });
         }
     }
     bindings
 }
 
 /// Whether `later`, which does not begin before `earlier`, begins before `earlier` ends.
-pub(super) fn overlap(earlier: &Interval, later: &Interval) -> bool {
+fn overlap(earlier: &Interval, later: &Interval) -> bool {
     earlier.until.is_none_or(|until| later.from < until)
 }

@@ -356,9 +356,27 @@ fn a_sensor_watches_one_space_and_a_space_is_watched_by_one_sensor() {
 }
 
 #[test]
+fn what_the_site_as_a_whole_lacks_is_told_in_places_of_the_file() {
+    insta::assert_snapshot!(said(&[
+        ("sensor = \"camera-3\"", "sensor = \"70b3d5e75e004a01\""),
+        ("grace_s = 60", "grace_s = 7200\nstay_max_s = 7200"),
+        ("merge_gap_s = 90", "stay_max_s = 7200\ngrace_s = 7200"),
+    ]), @"");
+}
+
+#[test]
+fn a_thing_that_is_not_whole_is_not_missed_by_others() {
+    insta::assert_snapshot!(said(&[
+        ("name = \"Pasar 16 Ilir\"", "name = 16"),
+        ("heartbeat_s = 600", "heartbeat_s = 1"),
+        ("latitude = -6.88907", "latitude = -688907"),
+    ]), @"");
+}
+
+#[test]
 fn two_tariffs_do_not_ask_for_the_same_stay() {
     insta::assert_snapshot!(said(&[
-        ("zones = [\"pasar\"]\n", ""),
+        ("zones = [\"pasar\"]\n", "zones = [\"pasar\", \"dago\"]\n"),
         ("class = \"motorcycle\"\ntype", "class = \"car\"\ntype"),
     ]), @r#"
     error: box.toml:46:1: tariffs[1]: on some days this tariff and "bandung-mobil" both hold for class car in zone "dago"
