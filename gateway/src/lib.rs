@@ -5,5 +5,9 @@
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod daemon;
 pub mod journal;
+pub mod mqtt;
 pub mod sensors;
+pub mod state;
+pub mod uplink;

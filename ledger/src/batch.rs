@@ -31,7 +31,6 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const LEVEL_MAX: i32 = 19;
 /// The receiver keeps at most this window, 2^n bytes, whatever a frame asks for.
 const WINDOW_LOG_MAX: u32 = 20;
-const WINDOW_LOG_MIN: u32 = 10;
 
 static DECODER: LazyLock<DecoderDictionary<'static>> =
     LazyLock::new(|| DecoderDictionary::copy(dictionary::CURRENT.bytes));
@@ -147,7 +146,9 @@ pub fn encode(batch: &Batch, level: i32) -> Result<Vec<u8>, BatchError> {
         lines.push(b'\n');
     }
     let frame = compress(&lines, level.clamp(1, LEVEL_MAX)).map_err(BatchError::Compress)?;
-    let body = frame.strip_prefix(&ZSTD_MAGIC).unwrap_or(&frame);
+    let body = frame
+        .strip_prefix(&ZSTD_MAGIC)
+        .ok_or_else(|| BatchError::Compress(io::Error::other("no zstd frame came out")))?;
 
     let mut bytes = Vec::with_capacity(2 + 10 + 10 + 64 + body.len());
     bytes.extend_from_slice(&[VERSION, dictionary::CURRENT.version]);
@@ -211,7 +212,7 @@ fn compress(lines: &[u8], level: i32) -> io::Result<Vec<u8>> {
     compressor.set_parameter(CParameter::ContentSizeFlag(false))?;
     compressor.set_parameter(CParameter::ChecksumFlag(false))?;
     compressor.set_parameter(CParameter::DictIdFlag(false))?;
-    compressor.set_parameter(CParameter::WindowLog(reach.clamp(WINDOW_LOG_MIN, WINDOW_LOG_MAX)))?;
+    compressor.set_parameter(CParameter::WindowLog(reach.min(WINDOW_LOG_MAX)))?;
     compressor.compress(lines)
 }
 

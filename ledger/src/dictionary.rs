@@ -17,6 +17,6 @@ pub struct Dictionary {
 /// The dictionary that batches are encoded with.
 pub static CURRENT: Dictionary = Dictionary {
     version: 1,
-    sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    sha256: "bf86f6d752b5b59fa6638fed87745ce1d6dc9948df40ae094a794557d7fe10ef",
     bytes: include_bytes!("../dictionary/v1.zdict"),
 };

@@ -579,7 +579,7 @@ mod tests {
                 s.bindings = vec![
                     binding("s1", "b-1", hours(hour, None)),
                     binding("s1", "a-1", hours(0, Some(8))),
-                ]
+                ];
             }
         };
         assert_eq!(paths_after(moves(7)), ["bindings[0].sensor"]);
@@ -593,7 +593,7 @@ mod tests {
                 s.bindings = vec![
                     binding("s1", "a-1", hours(0, Some(8))),
                     binding("s2", "a-1", hours(hour, Some(9))),
-                ]
+                ];
             }
         };
         assert_eq!(paths_after(exchanged(7)), ["bindings[1].space"]);
@@ -649,7 +649,7 @@ mod tests {
         let repeated = |s: &mut Site| {
             s.tariffs[0].fees = [VehicleClass::Car, VehicleClass::Bus, VehicleClass::Car]
                 .map(flat)
-                .into()
+                .into();
         };
         assert_eq!(paths_after(repeated), ["tariffs[0].fees[2].class"]);
     }

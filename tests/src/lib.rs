@@ -1,13 +1,20 @@
 //! End-to-end tests of the whole system, and what they need: a city simulator with ground truth, real servers, and
 //! child processes that can be killed.
 //!
-//! Nothing in here knows the inside of `gateway` or `kominfo`: both are run as programs, with the configuration a user
-//! would write, and judged by what the city's interface says afterwards. Everything drawn by chance comes from a seed
-//! that a failing test prints.
+//! No test in here knows the inside of `gateway` or `kominfo`: both are run as programs, with the configuration a user
+//! would write, and judged by what the city's interface says afterwards. Only the benchmarks take the gateway apart, to
+//! measure one part of it. Everything drawn by chance comes from a seed that a failing test prints.
 
+pub mod api;
+pub mod chaos;
 pub mod city;
 pub mod clock;
+pub mod deaf_broker;
+pub mod forger;
+pub mod judge;
+pub mod load;
 pub mod process;
 pub mod servers;
 pub mod street;
 pub mod truth;
+pub mod world;

@@ -99,25 +99,25 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it and waits until it is up.
     pub async fn start(spec: Spec) -> anyhow::Result<Self> {
-        let mut daemon = Self {
-            spec,
-            child: None,
-            log_start: 0,
-        };
-        daemon.launch()?;
+        let mut daemon = Self::spawn(spec)?;
         daemon.wait_ready().await?;
         Ok(daemon)
     }
 
     /// Starts it without waiting, for programs that are expected to fail.
     pub fn spawn(spec: Spec) -> anyhow::Result<Self> {
-        let mut daemon = Self {
+        let mut daemon = Self::prepared(spec);
+        daemon.launch()?;
+        Ok(daemon)
+    }
+
+    /// Does not start it yet; [`Daemon::restart`] will.
+    pub fn prepared(spec: Spec) -> Self {
+        Self {
             spec,
             child: None,
             log_start: 0,
-        };
-        daemon.launch()?;
-        Ok(daemon)
+        }
     }
 
     /// What it was started with; a change holds from the next restart.

@@ -2,10 +2,18 @@
 
 pub mod check;
 mod keygen;
+mod ledger;
+mod local;
+mod run;
+mod sensors;
+mod status;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Profiles};
 
 /// Wrong input from the user: reported without a stack of causes, exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +30,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArguments),
+    Check(check::Check),
+    Status(status::StatusArguments),
+    Ledger(ledger::LedgerArguments),
+    /// Sensor profiles, and what a payload means.
+    Sensors(sensors::Arguments),
     Keygen(keygen::Keygen),
 }
 
@@ -29,6 +43,11 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Check(check) => check.run(&Profiles),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Ledger(arguments) => ledger::run(arguments.command),
+        Command::Sensors(arguments) => sensors::run(&arguments),
         Command::Keygen(keygen) => keygen.run(),
     };
     match outcome {
@@ -42,4 +61,9 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads a configuration without looking at the files that it names.
+fn load_config(path: &Path) -> Result<Config, UsageError> {
+    check::load(path, false, &Profiles)
 }

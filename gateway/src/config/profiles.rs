@@ -1,5 +1,7 @@
 //! What a configuration must know of sensor profiles to be checked.
 
+use crate::sensors::Profile;
+
 /// The sensor profiles that this program knows.
 pub trait ProfileCatalog {
     /// The profile called `name`.
@@ -27,4 +29,26 @@ pub enum Transport {
     ChirpStack,
     /// By HTTP POST to the box.
     Webhook,
+}
+
+/// The profiles that are built into this program.
+#[derive(Debug, Clone, Copy)]
+pub struct Profiles;
+
+impl ProfileCatalog for Profiles {
+    fn profile(&self, name: &str) -> Option<ProfileTraits> {
+        let profile = Profile::by_name(name)?;
+        Some(ProfileTraits {
+            transport: match profile.transport {
+                crate::sensors::Transport::ChirpStack => Transport::ChirpStack,
+                crate::sensors::Transport::Webhook => Transport::Webhook,
+            },
+            heartbeat_s: profile.heartbeat_s,
+            queued: profile.queued,
+        })
+    }
+
+    fn names(&self) -> Vec<&str> {
+        Profile::all().iter().map(|profile| profile.name).collect()
+    }
 }

@@ -3,7 +3,7 @@
 use ledger::batch::{Batch, BatchError};
 use ledger::{Frontier, LogSigner, leaf_hash};
 
-use crate::journal::{Damage, Item, JournalError, Reader, Sequence};
+use crate::journal::{Item, JournalError, Reader, Sequence};
 
 /// zstd level of a small batch, where every byte of a metered link counts.
 const LEVEL_SMALL: i32 = 19;
@@ -50,42 +50,66 @@ pub struct BatchLimits {
     pub bytes_max: usize,
 }
 
-/// Reads records from `reader` and signs a batch that continues `frontier`. `None` at the durable end of the journal.
-/// Holes in the journal are skipped and appended to `damage`: what cannot be read gets no index in the log.
+/// A hole in the journal: its records cannot be read back and get no index in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hole {
+    /// First sequence that is missing.
+    pub first: Sequence,
+    /// First sequence after it.
+    pub next: Sequence,
+    /// The file.
+    pub file: String,
+}
+
+/// What reading for a batch came to.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// The batch; `None` when there was no record to send.
+    pub built: Option<Built>,
+    /// Holes met on the way.
+    pub holes: Vec<Hole>,
+    /// The sequence after what was read, if anything was.
+    pub reached: Option<Sequence>,
+}
+
+/// Reads records from `reader`, up to the durable end of the journal, and signs a batch that continues `frontier`.
 pub fn build(
     reader: &mut Reader,
     frontier: &Frontier,
     limits: BatchLimits,
     signer: &LogSigner,
-    damage: &mut Vec<Damage>,
-) -> Result<Option<Built>, BuildError> {
+) -> Result<Taken, BuildError> {
+    let mut taken = Taken::default();
     let mut edge = frontier.clone();
     let mut records = Vec::new();
     let mut bytes = 0;
-    let mut next = None;
-    let mut first = 0;
+    let mut span: Option<(Sequence, Sequence)> = None;
     while records.len() < limits.records_max && bytes < limits.bytes_max {
         match reader.next()? {
             Some(Item::Record { sequence, bytes: record }) => {
-                if records.is_empty() {
-                    first = sequence.0;
-                }
                 edge.push(leaf_hash(&record));
                 bytes += record.len() + 1;
-                next = Some(Sequence(sequence.0 + 1));
                 records.push(record);
+                let next = Sequence(sequence.0 + 1);
+                span = Some((span.map_or(sequence, |(first, _)| first), next));
+                taken.reached = Some(next);
             }
-            Some(Item::Lost(hole)) => damage.push(hole),
+            Some(Item::Lost { first, next, file }) => {
+                taken.holes.push(Hole { first, next, file });
+                taken.reached = Some(next);
+            }
             None => break,
         }
     }
-    let Some(next) = next else { return Ok(None) };
+    let Some((first, next)) = span else { return Ok(taken) };
     let count = records.len();
     let signature = signer.sign(&edge.checkpoint(signer.name()));
     let batch = Batch { first_index: frontier.size(), records, signature };
     let level = if count < LARGE_RECORDS { LEVEL_SMALL } else { LEVEL_LARGE };
-    let payload = ledger::batch::encode(&batch, level).map_err(|source| BuildError::Encode { first, source })?;
-    Ok(Some(Built { payload, frontier: edge, next, records: count }))
+    let encoded = ledger::batch::encode(&batch, level);
+    let payload = encoded.map_err(|source| BuildError::Encode { first: first.0, source })?;
+    taken.built = Some(Built { payload, frontier: edge, next, records: count });
+    Ok(taken)
 }
 
 /// Computes the edge of the log at `size` by hashing on from `frontier`. `None` if the journal ends before.
@@ -102,7 +126,7 @@ pub fn edge_at(
                 edge.push(leaf_hash(&bytes));
                 next = Sequence(sequence.0 + 1);
             }
-            Some(Item::Lost(_)) => {}
+            Some(Item::Lost { .. }) => {}
             None => return Ok(None),
         }
     }

@@ -15,11 +15,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Topics;
-use super::batch::{self, BatchLimits, BuildError};
+use super::batch::{self, BatchLimits, BuildError, Hole};
 use super::dialer::Traffic;
 use super::lane::{LedgerLane, Receipted, Verdict};
 use crate::clock::Clock;
-use crate::journal::{Damage, Journal, JournalError, Reader};
+use crate::journal::{Journal, JournalError, Reader, Sequence};
 use crate::mqtt::{self, Event, Message, MqttError, Publication, QoS, Subscription};
 use crate::state::Board;
 
@@ -48,9 +48,11 @@ pub struct LinkStatus {
     pub online: bool,
     /// Records that the city has receipted.
     pub receipted: u64,
+    /// The journal's sequence after the last record receipted.
+    pub receipted_next: u64,
     /// When it signed last, Unix seconds; 0 before the first time.
     pub receipt_time_s: u64,
-    /// Batches in flight were sent so far in this life of the daemon.
+    /// Batches sent in this life of the daemon.
     pub batches_sent: u64,
     /// Sessions begun in this life of the daemon.
     pub sessions: u64,
@@ -60,6 +62,13 @@ pub struct LinkStatus {
     pub last_error: Option<String>,
     /// Set when the city holds more of this log than this box: the box was restored from an older copy.
     pub city_ahead: Option<u64>,
+}
+
+impl From<&Receipted> for LinkStatus {
+    fn from(receipted: &Receipted) -> Self {
+        let (size, next, time_s) = (receipted.size(), receipted.next, receipted.time_s);
+        Self { receipted: size, receipted_next: next, receipt_time_s: time_s, ..Self::default() }
+    }
 }
 
 /// Why a session ended.
@@ -186,6 +195,7 @@ impl Uplink {
         });
         let mut session = Session {
             reader: self.journal.reader(self.lane.tip().1),
+            cursor: self.lane.tip().1,
             publisher,
             started: Instant::now(),
             linger: None,
@@ -241,9 +251,10 @@ impl Uplink {
         &mut self,
         session: &mut Session,
         events: &mut mqtt::Events,
-        durable: &mut watch::Receiver<crate::journal::Sequence>,
+        durable: &mut watch::Receiver<Sequence>,
     ) -> Result<ControlFlow<SessionEnd>, SessionEnd> {
-        let waiting = durable.borrow_and_update().0.saturating_sub(session.cursor(&self.lane).0);
+        session.follow(&self.lane, &self.journal);
+        let waiting = durable.borrow_and_update().0.saturating_sub(session.cursor.0);
         let send_at = session.send_at(waiting, &self.pace, self.lane.has_room());
         let overdue = self.lane.deadline(self.pace.receipt_timeout).map(|at| session.started + at);
         tokio::select! {
@@ -270,14 +281,14 @@ impl Uplink {
 
     async fn send_batch(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
         session.linger = None;
-        let mut holes = Vec::new();
-        let built = tokio::task::block_in_place(|| {
-            batch::build(&mut session.reader, self.lane.tip().0, self.pace.batch, &self.signer, &mut holes)
+        let taken = tokio::task::block_in_place(|| {
+            batch::build(&mut session.reader, self.lane.tip().0, self.pace.batch, &self.signer)
         })?;
-        for hole in holes {
+        session.cursor = taken.reached.unwrap_or(session.cursor);
+        for hole in taken.holes {
             self.tell(ToEngine::Note(note_of(hole))).await?;
         }
-        let Some(built) = built else { return Ok(()) };
+        let Some(built) = taken.built else { return Ok(()) };
         let bytes = built.payload.len();
         tracing::debug!(records = built.records, bytes, size = built.frontier.size(), "batch sent");
         self.lane.sent(session.started.elapsed(), built.frontier, built.next, bytes);
@@ -348,6 +359,7 @@ impl Uplink {
                 let receipted = self.lane.receipted().clone();
                 self.status.send_modify(|status| {
                     status.receipted = receipted.size();
+                    status.receipted_next = receipted.next;
                     status.receipt_time_s = receipted.time_s;
                 });
                 self.tell(ToEngine::Receipted(receipted)).await?;
@@ -374,6 +386,8 @@ impl Uplink {
 /// What lasts as long as a session.
 struct Session {
     reader: Reader,
+    /// The sequence that `reader` reads next.
+    cursor: Sequence,
     publisher: mqtt::Publisher,
     started: Instant,
     /// When the oldest record that waits for a fuller batch must go.
@@ -384,13 +398,13 @@ struct Session {
 }
 
 impl Session {
-    /// The sequence from which the next batch is read; the reader is set there if a receipt has moved past it.
-    fn cursor(&mut self, lane: &LedgerLane) -> crate::journal::Sequence {
-        let (_, next) = lane.tip();
-        if self.reader.position() < next {
-            self.reader.seek(next);
+    /// Goes on behind the lane's tip, if a receipt has moved it past what was read.
+    fn follow(&mut self, lane: &LedgerLane, journal: &Journal) {
+        let (_, tip) = lane.tip();
+        if self.cursor < tip {
+            self.reader = journal.reader(tip);
+            self.cursor = tip;
         }
-        self.reader.position()
     }
 
     /// When the next batch goes out, given that `waiting` records wait.
@@ -405,7 +419,7 @@ impl Session {
     }
 }
 
-fn note_of(hole: Damage) -> RecordBody {
+fn note_of(hole: Hole) -> RecordBody {
     RecordBody::JournalDamaged { first: hole.first.0, next: hole.next.0, file: hole.file }
 }
 

@@ -1,0 +1,74 @@
+//! `gateway status`: asks the running daemon how it is.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::load_config;
+use crate::daemon::local::Status;
+
+/// Shows how the running daemon is.
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    /// The box's configuration, TOML; it says where the daemon listens.
+    config: PathBuf,
+    /// Prints one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
+    let config = load_config(&arguments.config)?;
+    let status: Status = super::local::Daemon::at(&config.local.socket)?.get("/status")?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(())
+}
+
+fn text(status: &Status) -> String {
+    let online = status.link.get("online").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let error = status.link.get("last_error").and_then(serde_json::Value::as_str);
+    let link = match (online, error) {
+        (true, _) => "online".to_owned(),
+        (false, Some(reason)) => format!("offline: {reason}"),
+        (false, None) => "offline".to_owned(),
+    };
+    let receipt = status.receipt_time.map_or("none yet".to_owned(), |time| format!("{time} for {} records", status.receipted));
+    let journal = &status.journal;
+    let full = if journal.full { "  FULL: nothing more is taken in until space is freed" } else { "" };
+    format!(
+        "gateway   {} version {}\ntime      {} (clock {:?})\ncity      {link}\nreceipt   {receipt}\nbacklog   {} records\n\
+         link      {} bytes sent, {} received since start\n\
+         journal   {} segments, {} KiB on disk, {} of {} spare segments in reserve{full}\nspaces    {}\n{}",
+        status.gateway,
+        status.version,
+        status.now,
+        status.clock,
+        status.backlog,
+        status.link_bytes[0],
+        status.link_bytes[1],
+        journal.segments,
+        journal.disk_bytes / 1024,
+        journal.spares.min(journal.reserve),
+        journal.reserve,
+        status.spaces,
+        drivers(&status.drivers),
+    )
+}
+
+fn drivers(drivers: &serde_json::Value) -> String {
+    let lines = drivers.as_array().into_iter().flatten().map(|driver| {
+        let field = |name: &str| driver.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let readings = driver.get("readings").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let set_aside: u64 = driver
+            .get("set_aside")
+            .and_then(serde_json::Value::as_object)
+            .map_or(0, |reasons| reasons.values().filter_map(serde_json::Value::as_u64).sum());
+        format!("driver    {}: {} {}, {readings} readings, {set_aside} set aside\n", field("driver"), field("state"), field("reason"))
+    });
+    lines.collect()
+}

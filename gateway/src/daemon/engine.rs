@@ -1,0 +1,238 @@
+//! The one task that changes what the box knows: inputs in, tracker stepped, journal written, sources told.
+//!
+//! Order is everything here. Every input is stepped through the tracker and queued in the journal in one go, together
+//! with the records that it made, as one atomic append; its source is told only when that append is on disk. Appends
+//! complete in order, so an input without effect (a duplicate) is told when everything before it is on disk.
+//!
+//! After a restart the tracker is the last snapshot plus the inputs after it. Inputs make the same records again, byte
+//! for byte; they are compared with the journal's and then dropped, so nothing is doubled.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesOrdered;
+use parking::{Input, Outcome, RecordBody, SpaceNow, Stamp, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::recovery::DurableState;
+use crate::clock::Clock;
+use crate::journal::{Append, Entry, EntryKind, Journal, JournalError, Sequence};
+use crate::sensors::{Delivery, Done, Item};
+use crate::state::Board;
+use crate::uplink::link::ToEngine;
+
+/// Appends queued and not yet on disk; beyond, no input is taken, and the sources wait.
+const UNSETTLED_MAX: usize = 1_024;
+/// The least time between two ticks, so that a clock that runs fast cannot keep the engine busy.
+const TICK_MIN: Duration = Duration::from_millis(20);
+/// How often the clock is looked at.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+/// How often the time floor is written down.
+const CLOCK_SAVE: Duration = Duration::from_secs(600);
+
+/// Why the engine stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal can take nothing any more.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A value cannot be written as JSON; cannot happen with finite coordinates.
+    #[error("cannot write an input or record as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// An input with the time at which it was stepped, as the journal keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stepped {
+    /// When.
+    pub now: Stamp,
+    /// What.
+    pub input: Input,
+}
+
+/// Told when the append before it is on disk.
+enum Duty {
+    Source(Done),
+    Release(Sequence),
+    Nothing,
+}
+
+type Settled = Pin<Box<dyn Future<Output = Result<Duty, JournalError>> + Send>>;
+
+/// The engine.
+pub struct Engine {
+    journal: Arc<Journal>,
+    clock: Arc<Clock>,
+    board: Arc<Board>,
+    state: DurableState,
+    unsettled: FuturesOrdered<Settled>,
+    spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
+}
+
+/// Where inputs come from.
+pub struct Sources {
+    /// Readings from the drivers.
+    pub deliveries: mpsc::Receiver<Delivery>,
+    /// Receipts and notes from the uplink.
+    pub uplink: mpsc::Receiver<ToEngine>,
+}
+
+impl Engine {
+    /// An engine that goes on from `state`.
+    pub fn new(
+        journal: Arc<Journal>,
+        clock: Arc<Clock>,
+        board: Arc<Board>,
+        state: DurableState,
+        spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
+    ) -> Self {
+        Self { journal, clock, board, state, unsettled: FuturesOrdered::new(), spaces }
+    }
+
+    /// Takes inputs until cancelled; then settles what is queued and takes a snapshot.
+    pub async fn run(mut self, mut sources: Sources, cancel: CancellationToken) -> Result<(), EngineError> {
+        self.journal.release(self.state.receipted.next());
+        self.step(Input::Started { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+        let mut clock_check = tokio::time::interval(CLOCK_CHECK);
+        let mut clock_save = tokio::time::interval(CLOCK_SAVE);
+        loop {
+            let tick_in = self.state.tracker.deadline().map(|due| self.clock.until(due).max(TICK_MIN));
+            let has_room = self.unsettled.len() < UNSETTLED_MAX;
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Some(settled) = self.unsettled.next() => self.settled(settled?),
+                Some(delivery) = sources.deliveries.recv(), if has_room => self.delivery(delivery).await?,
+                Some(told) = sources.uplink.recv(), if has_room => self.told(told).await?,
+                () = tokio::time::sleep(tick_in.unwrap_or(CLOCK_CHECK)), if tick_in.is_some() && has_room => {
+                    self.step(Input::Tick).await?;
+                }
+                _ = clock_check.tick() => self.check_clock().await?,
+                _ = clock_save.tick() => self.save_clock(),
+            }
+        }
+        self.drain().await
+    }
+
+    async fn drain(mut self) -> Result<(), EngineError> {
+        while let Some(settled) = self.unsettled.next().await {
+            self.settled(settled?);
+        }
+        self.save_clock();
+        let snapshot = self.state.to_bytes()?;
+        self.journal.save_snapshot(&snapshot).await?.await?;
+        Ok(())
+    }
+
+    async fn delivery(&mut self, Delivery { item, done }: Delivery) -> Result<(), EngineError> {
+        let input = match item {
+            Item::Reading { reading, health } => {
+                let seen = json!({"heard": reading.observed, "received": reading.received.at, "health": health});
+                self.board.put(&format!("sensor/{}", reading.sensor), seen);
+                Input::Reading(reading)
+            }
+            Item::SetAside(set_aside) => Input::Note(RecordBody::ReadingSetAside {
+                sensor: set_aside.sensor,
+                observed: set_aside.observed,
+                reason: set_aside.reason,
+            }),
+        };
+        self.step_for(input, Duty::Source(done)).await
+    }
+
+    async fn told(&mut self, told: ToEngine) -> Result<(), EngineError> {
+        match told {
+            ToEngine::Receipted(receipted) => {
+                let next = receipted.next();
+                let mark = Entry { kind: EntryKind::Mark, bytes: serde_json::to_vec(&receipted)? };
+                self.state.receipted = receipted;
+                let append = self.journal.append(&[mark]).await?;
+                self.settle(Some(append), Duty::Release(next));
+                Ok(())
+            }
+            ToEngine::Note(body) => {
+                if let RecordBody::JournalDamaged { first, .. } = &body
+                    && !self.state.damage_noted.insert(*first)
+                {
+                    return Ok(());
+                }
+                self.step(Input::Note(body)).await
+            }
+        }
+    }
+
+    async fn check_clock(&mut self) -> Result<(), EngineError> {
+        let Some(offset_ms) = self.clock.check() else { return Ok(()) };
+        let of_boot = self.clock.now().boot;
+        tracing::info!(offset_ms, "the clock was corrected");
+        self.step(Input::ClockCorrected { of_boot, offset_ms }).await
+    }
+
+    fn save_clock(&self) {
+        if let Err(error) = self.clock.save() {
+            tracing::warn!(%error, "the time floor was not saved");
+        }
+    }
+
+    /// Steps an input of the daemon itself.
+    pub async fn step(&mut self, input: Input) -> Result<(), EngineError> {
+        self.step_for(input, Duty::Nothing).await
+    }
+
+    /// Steps the tracker, queues input and records as one append, and does `duty` when they are on disk.
+    async fn step_for(&mut self, input: Input, duty: Duty) -> Result<(), EngineError> {
+        let stepped = Stepped { now: self.clock.now(), input: input.clone() };
+        let Outcome { records, changed } = self.state.tracker.step(stepped.now, input);
+        if !changed {
+            self.settle(None, duty);
+            return Ok(());
+        }
+        let mut entries = Vec::with_capacity(records.len() + 1);
+        entries.push(Entry { kind: EntryKind::Input, bytes: serde_json::to_vec(&stepped)? });
+        for record in &records {
+            entries.push(Entry { kind: EntryKind::Record, bytes: serde_json::to_vec(record)? });
+        }
+        let append = self.journal.append(&entries).await?;
+        self.settle(Some(append), duty);
+        self.show(stepped.now.at);
+        if self.journal.snapshot_due() {
+            let snapshot = self.state.to_bytes()?;
+            let saved = self.journal.save_snapshot(&snapshot).await?;
+            self.unsettled.push_back(Box::pin(async move { saved.await.map(|()| Duty::Nothing) }));
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, append: Option<Append>, duty: Duty) {
+        self.unsettled.push_back(Box::pin(async move {
+            if let Some(append) = append {
+                append.await?;
+            }
+            Ok(duty)
+        }));
+    }
+
+    fn settled(&self, duty: Duty) {
+        match duty {
+            Duty::Source(done) => done.journalled(),
+            Duty::Release(below) => self.journal.release(below),
+            Duty::Nothing => {}
+        }
+    }
+
+    /// Puts the spaces on the board.
+    fn show(&mut self, now: Timestamp) {
+        let spaces = self.state.tracker.spaces_now(now);
+        for space in &spaces {
+            if let Ok(value) = serde_json::to_value(space) {
+                self.board.put(&format!("space/{}", space.space), value);
+            }
+        }
+        self.spaces.send_replace(Arc::new(spaces));
+    }
+}

@@ -1,0 +1,246 @@
+//! The running daemon: which parts there are, how they are started, and in which order they stop.
+//!
+//! Start: configuration and its files, clock, journal, state brought back from it; then engine, drivers, uplink and local
+//! API, each a named task. None of it waits for a network or a clock.
+//!
+//! Stop, on the first signal: drivers first (their sources keep what is not acknowledged), then the uplink, then the engine, which
+//! settles what is queued and takes a snapshot. A second signal stops at once; the journal makes that harmless. A task that
+//! fails stops the whole daemon, and its service manager starts it again from what is on disk.
+
+pub mod engine;
+pub mod local;
+pub mod recovery;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context;
+use ledger::{CosignerVerifier, LogSigner};
+use parking::SensorId;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::engine::{Engine, Sources};
+use self::local::{LocalApi, Parts};
+use crate::clock::{Clock, SimulatedClock};
+use crate::config::Config;
+use crate::journal::{self, Directory, Journal};
+use crate::mqtt::Address;
+use crate::sensors::{Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
+use crate::state::Board;
+use crate::uplink::batch::BatchLimits;
+use crate::uplink::dialer::{Dialer, Identity};
+use crate::uplink::lane::LedgerLane;
+use crate::uplink::link::{LinkStatus, Pace, ToEngine, Uplink, session_options};
+use crate::uplink::Topics;
+
+/// Readings between drivers and engine. Full: drivers wait, and their sources keep the rest.
+const DELIVERIES_MAX: usize = 256;
+/// Receipts and notes between uplink and engine. Full: the uplink waits.
+const UPLINK_EVENTS_MAX: usize = 64;
+/// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
+const UNACKNOWLEDGED_MAX: u16 = 128;
+
+/// A task of the daemon, by name.
+type Task = (&'static str, anyhow::Result<()>);
+
+/// Runs the daemon until a signal or a failure.
+pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::Result<()> {
+    let config = Arc::new(config);
+    let data_dir = &config.gateway.data_dir;
+    std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
+    let clock = Arc::new(Clock::start(data_dir, simulated)?);
+    let (journal, recovered) = open_journal(&config)?;
+    let (state, first) = recovery::recover(&config, recovered)?;
+    let board = Arc::new(Board::open(&config.gateway.state_dir())?);
+    let known: Vec<String> = config.site.spaces.iter().map(|space| format!("space/{}", space.id)).collect();
+    board.retain("space/", |key| known.iter().any(|k| k == key));
+    tracing::info!(gateway = %config.gateway.id, backlog = journal.status().next.0 - state.receipted.next, "started");
+
+    let (deliveries, deliveries_in) = mpsc::channel(DELIVERIES_MAX);
+    let (to_engine, from_uplink) = mpsc::channel(UPLINK_EVENTS_MAX);
+    let (spaces, spaces_now) = watch::channel(Arc::default());
+    let (link, link_status) = watch::channel(LinkStatus::from(&state.receipted));
+    let (uplink, dialer) = uplink(&config, &journal, &board, &clock, state.receipted.clone(), to_engine, link)?;
+    let traffic = dialer.traffic();
+    let mut engine = Engine::new(Arc::clone(&journal), Arc::clone(&clock), Arc::clone(&board), state, spaces);
+    for input in first {
+        engine.step(input).await?;
+    }
+
+    let (drivers_stop, uplink_stop, engine_stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let mut tasks: JoinSet<Task> = JoinSet::new();
+    let sources = Sources { deliveries: deliveries_in, uplink: from_uplink };
+    let stop = engine_stop.clone();
+    tasks.spawn(async move { ("engine", engine.run(sources, stop).await.map_err(Into::into)) });
+    let drivers = start_drivers(&config, &clock, &deliveries, &drivers_stop, &mut tasks);
+    drop(deliveries);
+    let stop = uplink_stop.clone();
+    tasks.spawn(async move { ("dialer", { dialer.run(stop).await; Ok(()) }) });
+    let stop = uplink_stop.clone();
+    tasks.spawn(async move { ("uplink", uplink.run(stop).await.map_err(Into::into)) });
+    let parts = Parts { config: Arc::clone(&config), journal, clock, board, link: link_status, spaces: spaces_now, drivers, traffic };
+    let local = LocalApi::bind(parts)?;
+    let stop = uplink_stop.clone();
+    tasks.spawn(async move { ("local API", local.run(stop).await) });
+
+    tracing::info!("ready");
+    supervise(tasks, [drivers_stop, uplink_stop, engine_stop]).await
+}
+
+/// Opens the journal that the configuration names; nobody else may have it open.
+pub fn open_journal(config: &Config) -> anyhow::Result<(Arc<Journal>, journal::Recovered)> {
+    let options = journal::Options {
+        segment_bytes: u32::try_from(config.journal.segment_bytes).context("journal.segment_kib is too large")?,
+        reserve_bytes: config.journal.reserve_bytes,
+        commit_window: config.journal.commit_window,
+        commit_records: u32::try_from(config.journal.commit_records).context("journal.commit_records is too large")?,
+        ..journal::Options::default()
+    };
+    let storage: Arc<dyn journal::Storage> = Arc::new(Directory::open(config.gateway.journal_dir())?);
+    let (journal, recovered) = Journal::open(&options, &storage)?;
+    if recovered.tail_cut_bytes > 0 {
+        tracing::warn!(bytes = recovered.tail_cut_bytes, "a torn end of the journal was cut off; nobody was told that it was written");
+    }
+    Ok((Arc::new(journal), recovered))
+}
+
+fn uplink(
+    config: &Config,
+    journal: &Arc<Journal>,
+    board: &Arc<Board>,
+    clock: &Arc<Clock>,
+    receipted: crate::uplink::lane::Receipted,
+    engine: mpsc::Sender<ToEngine>,
+    status: watch::Sender<LinkStatus>,
+) -> anyhow::Result<(Uplink, Dialer)> {
+    let read = |path: &std::path::Path| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let keys = &config.keys;
+    let signer = LogSigner::from_text(read(&keys.ledger_key)?.trim()).with_context(|| format!("{}", keys.ledger_key.display()))?;
+    let origin = config.gateway.log_origin();
+    anyhow::ensure!(
+        signer.name() == origin,
+        "{}: the key is of log {}, but this box's log is {origin}\n  hint: make the key with `gateway keygen --id {} --log-domain {}`",
+        keys.ledger_key.display(),
+        signer.name(),
+        config.gateway.id,
+        config.gateway.log_domain,
+    );
+    let cosigner = CosignerVerifier::from_vkey(read(&keys.kominfo_vkey)?.trim()).with_context(|| format!("{}", keys.kominfo_vkey.display()))?;
+    let wanted = &config.uplink;
+    let identity = Identity {
+        ca_file: wanted.ca_file.clone(),
+        certificate_file: wanted.certificate_file.clone(),
+        private_key_file: wanted.private_key_file.clone(),
+    };
+    let dialer = Dialer::bind(&config.gateway.data_dir.join("run"), &wanted.host, wanted.port, identity)?;
+    let topics = Topics::new(&config.gateway.id);
+    let uplink = Uplink {
+        session: session_options(Address::Unix(dialer.socket().to_owned()), config.gateway.id.as_str(), &topics, wanted.keep_alive),
+        topics,
+        pace: Pace {
+            batch: BatchLimits { records_max: wanted.batch_records_max, bytes_max: wanted.batch_bytes_max },
+            batch_delay: wanted.batch_delay,
+            receipt_timeout: wanted.receipt_timeout,
+            state_interval: wanted.state_interval,
+            backoff_min: wanted.backoff_min,
+            backoff_max: wanted.backoff_max,
+        },
+        signer,
+        lane: LedgerLane::new(origin, cosigner, wanted.window_bytes, receipted),
+        journal: Arc::clone(journal),
+        board: Arc::clone(board),
+        clock: Arc::clone(clock),
+        traffic: dialer.traffic(),
+        engine,
+        status,
+    };
+    Ok((uplink, dialer))
+}
+
+fn start_drivers(
+    config: &Config,
+    clock: &Arc<Clock>,
+    sink: &mpsc::Sender<Delivery>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<Task>,
+) -> Vec<DriverStatus> {
+    let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
+    if let Some(source) = &config.chirpstack {
+        drivers.push(Box::new(chirpstack::ChirpStack::new(chirpstack::Options {
+            host: source.host.clone(),
+            port: source.port,
+            login: source.login.as_ref().map(|login| (login.username.clone(), login.password_file.clone())),
+            client_id: source.client_id.clone(),
+            unacknowledged_max: UNACKNOWLEDGED_MAX,
+        })));
+    }
+    if let Some(source) = &config.webhook {
+        let options = webhook::Options { listen: source.listen, token_file: source.token_file.clone() };
+        drivers.push(Box::new(webhook::Webhook::new(options)));
+    }
+    let sensors: HashMap<SensorId, &'static Profile> = config
+        .sensors
+        .iter()
+        .filter_map(|sensor| Some((sensor.id.clone(), Profile::by_name(&sensor.profile)?)))
+        .collect();
+    let sensors = Arc::new(sensors);
+    let mut statuses = Vec::new();
+    for driver in drivers {
+        let status = DriverStatus::new(driver.name());
+        statuses.push(status.clone());
+        let clock = Arc::clone(clock);
+        let context = DriverContext { clock: Arc::new(move || clock.now()), sink: sink.clone(), sensors: Arc::clone(&sensors), status };
+        let (name, running) = (driver.name(), driver.run(context, stop.clone()));
+        tasks.spawn(async move { (name, { running.await; Ok(()) }) });
+    }
+    statuses
+}
+
+/// Waits for a signal or the end of a task, then stops the groups in order.
+async fn supervise(mut tasks: JoinSet<Task>, groups: [CancellationToken; 3]) -> anyhow::Result<()> {
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut failure = None;
+    let (signal, mut signals) = mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+            if signal.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::select! {
+        _ = signals.recv() => tracing::info!("stopping; a second signal stops at once"),
+        Some(ended) = tasks.join_next() => failure = Some(why(ended)),
+    }
+    let drain = async {
+        for group in &groups {
+            group.cancel();
+            tokio::task::yield_now().await;
+        }
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok((name, Ok(()))) => tracing::debug!(task = name, "stopped"),
+                ended => failure = Some(why(ended)),
+            }
+        }
+    };
+    tokio::select! {
+        () = drain => {}
+        _ = signals.recv() => tracing::warn!("stopped at once"),
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+fn why(ended: Result<Task, tokio::task::JoinError>) -> anyhow::Error {
+    match ended {
+        Ok((name, Ok(()))) => anyhow::anyhow!("task {name} ended by itself"),
+        Ok((name, Err(error))) => error.context(format!("task {name} failed")),
+        Err(error) => anyhow::Error::new(error).context("a task panicked"),
+    }
+}

@@ -1,0 +1,302 @@
+//! Sensors behind a LoRaWAN network server: `ChirpStack` v4, over the MQTT broker that it publishes to.
+//!
+//! The broker keeps a session for this client, so uplinks wait there while the box is off, and each is acknowledged
+//! only when it is on disk. `ChirpStack` publishes with QoS 0 unless told otherwise: its integration needs `qos=1`, or
+//! what is published while the box is away is lost before it gets here.
+//!
+//! Unusable uplinks are acknowledged too: they would come for ever.
+
+pub mod envelope;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking::{Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use self::envelope::{EnvelopeError, Uplink};
+use super::backoff::Backoff;
+use super::codecs::{CodecError, Decoded};
+use super::{
+    AbsurdTime, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, Profile, SecretError, SetAside,
+    observed, read_secret,
+};
+use crate::mqtt::{self, Address, Credentials, Event, Message, MqttError, QoS, Subscription};
+
+/// Uplinks of all devices of all applications.
+const UPLINKS: &str = "application/+/device/+/event/up";
+/// Waits before the broker is tried again.
+const WAIT_MIN: Duration = Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// A session that lasted so long was a good one, milliseconds.
+const GOOD_SESSION_MS: u64 = 60_000;
+
+/// Where the uplinks are.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Host of the broker.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// User name and the file of its password, if the broker wants them. The file is read at every connection.
+    pub login: Option<(String, PathBuf)>,
+    /// Names the session that the broker keeps; must not change.
+    pub client_id: String,
+    /// Most uplinks taken from the broker and not yet on disk.
+    pub unacknowledged_max: u16,
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct ChirpStack {
+    options: Options,
+}
+
+impl ChirpStack {
+    /// A driver for the broker of `options`.
+    pub fn new(options: Options) -> Self {
+        Self { options }
+    }
+
+    async fn run_until_cancelled(self, context: DriverContext, cancel: CancellationToken) {
+        let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
+        loop {
+            let began_ms = (context.clock)().mono_ms;
+            let progress = Arc::new(AtomicBool::new(false));
+            let reason = tokio::select! {
+                () = cancel.cancelled() => break,
+                ended = self.session(&context, &progress) => match ended {
+                    Ended::NobodyReceives => break,
+                    Ended::Failed(reason) => reason,
+                },
+            };
+            let lasted_ms = (context.clock)().mono_ms.saturating_sub(began_ms);
+            if progress.load(Ordering::Relaxed) || lasted_ms >= GOOD_SESSION_MS {
+                backoff.reset();
+            }
+            context.status.set_state(DriverState::Waiting { reason });
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = tokio::time::sleep(backoff.next_wait()) => {}
+            }
+        }
+        context.status.set_state(DriverState::Stopped);
+    }
+
+    /// One connection, from begin to end.
+    async fn session(&self, context: &DriverContext, progress: &Arc<AtomicBool>) -> Ended {
+        let connected = match self.mqtt_options() {
+            Ok(options) => mqtt::connect(&options).await,
+            Err(error) => return Ended::Failed(error.to_string()),
+        };
+        let (_publisher, mut events) = match connected {
+            Ok(connected) => connected,
+            Err(error) => return error.into(),
+        };
+        loop {
+            match events.next().await {
+                Ok(Event::Subscribed) => context.status.set_state(DriverState::Connected),
+                Ok(Event::Message(message)) => {
+                    if let Some(delivery) = take(context, message, progress)
+                        && context.sink.send(delivery).await.is_err()
+                    {
+                        return Ended::NobodyReceives;
+                    }
+                }
+                // Answers to publishes; there are none.
+                Ok(Event::Published(_) | Event::Refused { .. }) => {}
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    fn mqtt_options(&self) -> Result<mqtt::Options, SecretError> {
+        let Options {
+            host,
+            port,
+            login,
+            client_id,
+            unacknowledged_max,
+        } = &self.options;
+        let credentials = match login {
+            None => None,
+            Some((username, file)) => Some(Credentials {
+                username: username.clone(),
+                password: read_secret(file)?,
+            }),
+        };
+        let address = Address::Tcp {
+            host: host.clone(),
+            port: *port,
+        };
+        Ok(mqtt::Options {
+            credentials,
+            receive_maximum: *unacknowledged_max,
+            subscriptions: vec![Subscription {
+                filter: UPLINKS.to_owned(),
+                qos: QoS::AtLeastOnce,
+            }],
+            ..mqtt::Options::new(address, client_id.clone())
+        })
+    }
+}
+
+impl Driver for ChirpStack {
+    fn name(&self) -> &'static str {
+        "chirpstack"
+    }
+
+    fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
+        self.run_until_cancelled(context, cancel).boxed()
+    }
+}
+
+/// Why a connection is over.
+enum Ended {
+    NobodyReceives,
+    Failed(String),
+}
+
+impl From<MqttError> for Ended {
+    fn from(error: MqttError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Why an uplink cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("topic is of device {topic}, message of {message}")]
+    Mismatch { topic: String, message: String },
+    #[error("no sensor with this devEui is bound here; bind it in the configuration or ignore it")]
+    Unbound,
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    #[error(transparent)]
+    Time(#[from] AbsurdTime),
+}
+
+impl Unusable {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Envelope(_) => "envelope",
+            Self::Mismatch { .. } => "mismatch",
+            Self::Unbound => "unbound",
+            Self::Codec(_) => "codec",
+            Self::Time(_) => "time",
+        }
+    }
+}
+
+/// Makes a delivery of a message; acknowledges at once what is of no sensor here.
+fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -> Option<Delivery> {
+    let received = (context.clock)();
+    let Message {
+        topic, payload, ack, ..
+    } = message;
+    let topic_eui = device_of(&topic);
+    let item = match read(context, topic_eui.as_deref(), &payload, received) {
+        Ok((reading, health)) => {
+            context.status.count_reading();
+            Item::Reading { reading, health }
+        }
+        Err((unusable, observed)) => {
+            let reason = unusable.to_string();
+            let device = topic_eui.unwrap_or(topic);
+            context.status.set_aside(unusable.kind(), &device, &reason, &received);
+            match bound(context, &device) {
+                Some((sensor, _)) => Item::SetAside(SetAside {
+                    sensor,
+                    observed,
+                    received,
+                    reason,
+                }),
+                None => {
+                    ack.acknowledge();
+                    return None;
+                }
+            }
+        }
+    };
+    let progress = Arc::clone(progress);
+    let done = Done::new(move |outcome| match outcome {
+        Outcome::Journalled => {
+            progress.store(true, Ordering::Relaxed);
+            ack.acknowledge();
+        }
+        // Unacknowledged, the message ends the session; the broker brings it again to the next.
+        Outcome::Refused | Outcome::Dropped => drop(ack),
+    });
+    Some(Delivery { item, done })
+}
+
+/// Reads an uplink; with an error comes the best known time of the report.
+fn read(
+    context: &DriverContext,
+    topic_eui: Option<&str>,
+    payload: &[u8],
+    received: Stamp,
+) -> Result<(Reading, super::codecs::Health), (Unusable, Timestamp)> {
+    let came = received.at.floor_to_second();
+    let uplink = Uplink::parse(payload).map_err(|error| (error.into(), came))?;
+    if let Some(topic) = topic_eui.filter(|topic| *topic != uplink.dev_eui) {
+        let mismatch = Unusable::Mismatch {
+            topic: topic.to_owned(),
+            message: uplink.dev_eui,
+        };
+        return Err((mismatch, came));
+    }
+    let (sensor, profile) = bound(context, &uplink.dev_eui).ok_or((Unusable::Unbound, came))?;
+    let claimed = uplink.time.map(|time| Timestamp::from_millis(time.as_millisecond()));
+    let observed = observed(claimed, &received).map_err(|error| (error.into(), came))?;
+    let Decoded {
+        report,
+        mut health,
+        tag_id: _,
+    } = if uplink.is_network_only() {
+        let report = Report {
+            kind: ReportKind::Other,
+            ..Report::default()
+        };
+        Decoded {
+            report,
+            ..Decoded::default()
+        }
+    } else {
+        profile
+            .decode(uplink.f_port, &uplink.payload)
+            .map_err(|error| (error.into(), observed))?
+    };
+    health.rssi_dbm = uplink.rssi_dbm;
+    health.snr_db = uplink.snr_db;
+    let Uplink { message, f_cnt, .. } = uplink;
+    Ok((
+        Reading {
+            sensor,
+            observed,
+            received,
+            sequence: Some(f_cnt),
+            message,
+            report,
+        },
+        health,
+    ))
+}
+
+fn bound(context: &DriverContext, dev_eui: &str) -> Option<(SensorId, &'static Profile)> {
+    let sensor = SensorId::new(dev_eui).ok()?;
+    let profile = context.sensors.get(&sensor)?;
+    Some((sensor, profile))
+}
+
+/// The device EUI in a topic `application/A/device/D/event/up`.
+fn device_of(topic: &str) -> Option<String> {
+    let mut levels = topic.split('/').skip_while(|level| *level != "device").skip(1);
+    envelope::normal_dev_eui(levels.next()?)
+}

@@ -1,0 +1,98 @@
+//! Bosch Parking Lot Sensor TPS110, firmware 0.23 to 0.39.
+//!
+//! Source: Bosch Connected Devices and Solutions, "Parking Lot Sensor, Communication Interface, Technical
+//! Description", V0.29.4 and later, and the codecs for 0.29.2 and 0.39.2 in TheThingsNetwork/lorawan-devices.
+//! Where published codecs disagree (the debug bytes at the begin of the start-up message, the order of the firmware
+//! version), only what all captures bear out is read; the debug bytes stay opaque.
+
+use parking::ReportKind;
+
+use super::{CodecError, Decoded, firmware, undocumented, usage};
+
+/// Minor version of the first firmware (0.39) that tells all seven reset causes; before, 4 meant any other.
+const MINOR_WITH_ALL_CAUSES: u8 = 39;
+
+pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
+    match (port, payload) {
+        (1, &[state]) => Ok(Decoded::new(ReportKind::Status, occupied(state))),
+        (2, &[state]) => Ok(Decoded::new(ReportKind::Heartbeat, occupied(state))),
+        (2, &[state, temperature]) => Ok(with_temperature(
+            Decoded::new(ReportKind::Heartbeat, occupied(state)),
+            temperature,
+        )),
+        (3, &[_, _, _, _, _, _, _, _, _, _, _, _, major, minor, patch, cause, state]) => {
+            let mut decoded = Decoded::new(ReportKind::Startup, occupied(state));
+            decoded.health.firmware = firmware(major, minor, patch);
+            decoded.health.reset_cause = Some(reset_cause(cause, major, minor).to_owned());
+            Ok(decoded)
+        }
+        (4, &[major, minor, patch]) => {
+            let mut decoded = Decoded::new(ReportKind::Other, None);
+            decoded.health.firmware = firmware(major, minor, patch);
+            Ok(decoded)
+        }
+        // 4: device URN. 6: debug code with time and sequence.
+        (4, &[_, _, _, _, _, _, _, _, _, _, _]) | (6, &[_, _, _, _, _, _, _, _, _, _]) => {
+            Ok(Decoded::new(ReportKind::Other, None))
+        }
+        (5, &[counter, ref value @ ..]) => counters(counter, value),
+        (7, &[temperature]) => Ok(with_temperature(Decoded::new(ReportKind::Other, None), temperature)),
+        _ => Err(undocumented(port, payload)),
+    }
+}
+
+fn occupied(state: u8) -> Option<bool> {
+    Some(state & 1 == 1)
+}
+
+fn with_temperature(mut decoded: Decoded, temperature: u8) -> Decoded {
+    decoded.health.temperature_c = Some(f64::from(temperature.cast_signed()));
+    decoded
+}
+
+/// Answers to device usage requests: which counter, then its value.
+fn counters(counter: u8, value: &[u8]) -> Result<Decoded, CodecError> {
+    let mut decoded = Decoded::new(ReportKind::Counters, None);
+    let expected = match (counter, value) {
+        (0, &[a, b, c, d]) => {
+            decoded.report.usage = usage(Some(u32::from_be_bytes([a, b, c, d])), None);
+            return Ok(decoded);
+        }
+        (1, &[a, b, c, d]) => {
+            decoded.report.usage = usage(None, Some(u32::from_be_bytes([a, b, c, d])));
+            return Ok(decoded);
+        }
+        // 2: uplinks a data rate. 3: radar starts. 4: seconds since restart. 5: resets by cause. 6: seconds since
+        // installation. None of them bears on parking; they prove that the sensor lives.
+        (2, value) if value.len() == 18 => return Ok(decoded),
+        (3 | 4 | 6, value) if value.len() == 4 => return Ok(decoded),
+        (5, value) if value.len() == 7 => return Ok(decoded),
+        (0 | 1 | 3 | 4 | 6, _) => "5 bytes",
+        (2, _) => "19 bytes",
+        (5, _) => "8 bytes",
+        _ => {
+            let reason = format!("usage counter {counter} is unknown; expected 0 to 6");
+            return Err(CodecError::Content { port: 5, reason });
+        }
+    };
+    let reason = format!(
+        "usage counter {counter} came with {} bytes; expected {expected}",
+        value.len() + 1
+    );
+    Err(CodecError::Content { port: 5, reason })
+}
+
+fn reset_cause(cause: u8, major: u8, minor: u8) -> &'static str {
+    let all_causes = major > 0 || minor >= MINOR_WITH_ALL_CAUSES;
+    match cause {
+        1 => "watchdog",
+        2 => "power on",
+        3 => "system request",
+        4 if !all_causes => "other",
+        4 => "external pin",
+        5 => "lockup",
+        6 => "brownout",
+        7 => "other",
+        _ => "unknown",
+    }
+}

@@ -1,0 +1,174 @@
+//! What the bytes of a sensor mean: one file a device family, each a pure function from port and payload to
+//! [`Decoded`]. A codec accepts what its vendor documents and nothing else: a payload that was misread would be money.
+
+mod bosch_tps110;
+mod nwave_nps405;
+
+use parking::{PreviousState, Report, ReportKind, Usage};
+use serde::Serialize;
+
+/// What a payload holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decoded {
+    /// What bears on parking.
+    pub report: Report,
+    /// What bears on the sensor's health.
+    pub health: Health,
+    /// A driver's tag, hexadecimal. Names a person: shown by the decode command, never kept.
+    pub tag_id: Option<String>,
+}
+
+/// How a sensor is doing. Goes to the state lane, not to the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Health {
+    /// Temperature at the sensor, degrees Celsius.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<f64>,
+    /// Battery voltage, volts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_v: Option<f64>,
+    /// The battery should be changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low_battery: Option<bool>,
+    /// Distance to whatever is in front of the sensor, millimetres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distance_mm: Option<u32>,
+    /// Firmware version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firmware: Option<String>,
+    /// Why the sensor restarted, in its vendor's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reset_cause: Option<String>,
+    /// Signal strength at the best receiver, dBm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rssi_dbm: Option<i32>,
+    /// Signal to noise ratio at that receiver, dB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snr_db: Option<f64>,
+}
+
+/// Why a payload cannot be decoded, and what was expected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The sensor does not send on this port.
+    #[error("no message of {profile} comes on port {port}; expected {expected}")]
+    Port {
+        /// The profile.
+        profile: String,
+        /// The port.
+        port: u8,
+        /// The ports there are.
+        expected: String,
+    },
+    /// The message on this port has another length.
+    #[error("{length} bytes on port {port} of {profile}; expected {expected}")]
+    Length {
+        /// The profile.
+        profile: String,
+        /// The port.
+        port: u8,
+        /// Length of the payload, bytes.
+        length: usize,
+        /// The lengths there are, and what they hold.
+        expected: String,
+    },
+    /// The content is none that the vendor documents.
+    #[error("port {port}: {reason}")]
+    Content {
+        /// The port.
+        port: u8,
+        /// What is wrong and what was expected.
+        reason: String,
+    },
+    /// The profile is of sensors that do not send bytes.
+    #[error("sensors of profile {profile} send no payload of bytes; expected a profile with a codec")]
+    NoCodec {
+        /// The profile.
+        profile: String,
+    },
+}
+
+/// A codec: application port and payload to what they mean.
+pub type Decode = fn(port: u8, payload: &[u8]) -> Result<Decoded, CodecError>;
+
+/// The codecs by the name that profiles use.
+pub(super) const CODECS: [(&str, Decode); 2] = [
+    ("bosch-tps110", bosch_tps110::decode),
+    ("nwave-nps405", nwave_nps405::decode),
+];
+
+impl Decoded {
+    fn new(kind: ReportKind, occupied: Option<bool>) -> Self {
+        Self {
+            report: Report {
+                kind,
+                occupied,
+                ..Report::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// The flat form in which commands print it: one JSON object, `occupied` always there.
+    pub fn view(&self) -> impl Serialize + '_ {
+        let Report {
+            kind,
+            occupied,
+            previous_state,
+            usage,
+            count,
+        } = &self.report;
+        let usage = usage.unwrap_or_default();
+        View {
+            kind: *kind,
+            occupied: *occupied,
+            previous_state_minutes: previous_state.map(|PreviousState { minutes_min, .. }| minutes_min),
+            previous_state_minutes_max: previous_state.map(|PreviousState { minutes_max, .. }| minutes_max),
+            count: *count,
+            state_changes: usage.state_changes,
+            occupied_seconds: usage.occupied_seconds,
+            health: &self.health,
+            tag_id: self.tag_id.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct View<'a> {
+    kind: ReportKind,
+    occupied: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_state_minutes: Option<u32>,
+    /// Null when the sensor's counter ran over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_state_minutes_max: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state_changes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occupied_seconds: Option<u32>,
+    #[serde(flatten)]
+    health: &'a Health,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag_id: Option<&'a str>,
+}
+
+/// Error of a codec that was called past its profile's table of ports and lengths.
+fn undocumented(port: u8, payload: &[u8]) -> CodecError {
+    CodecError::Content {
+        port,
+        reason: format!("{} bytes are no message of this sensor", payload.len()),
+    }
+}
+
+fn firmware(major: u8, minor: u8, patch: u8) -> Option<String> {
+    Some(format!("{major}.{minor}.{patch}"))
+}
+
+fn usage(state_changes: Option<u32>, occupied_seconds: Option<u32>) -> Option<Usage> {
+    Some(Usage {
+        state_changes,
+        occupied_seconds,
+    })
+}

@@ -1,0 +1,289 @@
+//! Sensor profiles: what the box knows of a model before it meets one. The files are in `firmware-config/sensors/` and
+//! part of the program; another model is one file there and, if it speaks bytes, one codec.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use super::codecs::{CODECS, CodecError, Decode, Decoded};
+
+/// A sensor model.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Name by which a configuration chooses it.
+    pub name: &'static str,
+    /// Maker, model, firmware.
+    pub model: String,
+    /// The vendor's document that the profile follows.
+    pub vendor_document: String,
+    /// The way its reports come in.
+    pub transport: Transport,
+    /// It speaks at least this often, seconds; absent where every installation has its own.
+    pub heartbeat_s: Option<u32>,
+    /// Its reports wait in a queue of their own while the box is off.
+    pub queued: bool,
+    /// Messages that it sends, for models that speak bytes.
+    pub ports: Vec<Port>,
+    /// What an installer should know.
+    pub quirks: Vec<String>,
+    decode: Option<Decode>,
+}
+
+/// The way a sensor's reports come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Through the LoRaWAN network server; the sensor's id is its device EUI.
+    ChirpStack,
+    /// By HTTP POST to the box.
+    Webhook,
+}
+
+/// A kind of message.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Application port.
+    pub port: u8,
+    /// What it tells.
+    pub message: String,
+    /// Lengths that occur, bytes; empty means any.
+    pub bytes: Vec<usize>,
+}
+
+/// Why the text of a profile is none.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// Not the TOML of a profile.
+    #[error("profile {name}: {source}")]
+    Toml {
+        /// The profile.
+        name: String,
+        /// Where and what.
+        source: toml::de::Error,
+    },
+    /// A key has a value that means nothing.
+    #[error("profile {name}, key {key}: {reason}")]
+    Value {
+        /// The profile.
+        name: String,
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+const FILES: [(&str, &str); 3] = [
+    (
+        "bosch-tps110",
+        include_str!("../../../firmware-config/sensors/bosch-tps110.toml"),
+    ),
+    (
+        "nwave-nps405",
+        include_str!("../../../firmware-config/sensors/nwave-nps405.toml"),
+    ),
+    ("webhook", include_str!("../../../firmware-config/sensors/webhook.toml")),
+];
+
+// A part of the program that is wrong cannot be handled while it runs; a test reads every profile.
+#[allow(clippy::expect_used)]
+static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
+    let parse = |(name, text): &(&'static str, &str)| Profile::parse(name, text).expect("embedded profiles are valid");
+    FILES.iter().map(parse).collect()
+});
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    model: String,
+    vendor_document: String,
+    transport: Transport,
+    codec: Option<String>,
+    heartbeat_s: Option<u32>,
+    queued: bool,
+    #[serde(default)]
+    quirks: Vec<String>,
+    #[serde(default)]
+    ports: Vec<Port>,
+}
+
+impl Profile {
+    /// The profile called `name`.
+    pub fn by_name(name: &str) -> Option<&'static Self> {
+        PROFILES.iter().find(|profile| profile.name == name)
+    }
+
+    /// All profiles, by name.
+    pub fn all() -> &'static [Self] {
+        &PROFILES
+    }
+
+    /// All names, for messages: `a, b or c`.
+    pub fn names() -> String {
+        one_of(PROFILES.iter().map(|profile| profile.name.to_owned()).collect())
+    }
+
+    /// Reads the text of a profile, strictly.
+    pub fn parse(name: &'static str, text: &str) -> Result<Self, ProfileError> {
+        let value = |key, reason: String| ProfileError::Value {
+            name: name.to_owned(),
+            key,
+            reason,
+        };
+        let file: File = toml::from_str(text).map_err(|source| ProfileError::Toml {
+            name: name.to_owned(),
+            source,
+        })?;
+        let decode = match &file.codec {
+            None => None,
+            Some(codec) => Some(
+                CODECS
+                    .iter()
+                    .find(|(known, _)| known == codec)
+                    .map(|(_, decode)| *decode)
+                    .ok_or_else(|| {
+                        let known = one_of(CODECS.iter().map(|(known, _)| (*known).to_owned()).collect());
+                        value("codec", format!("there is no codec \"{codec}\"; expected {known}"))
+                    })?,
+            ),
+        };
+        if decode.is_some() == file.ports.is_empty() {
+            return Err(value(
+                "ports",
+                "a profile with a codec lists its ports, one without has none".to_owned(),
+            ));
+        }
+        if file
+            .ports
+            .iter()
+            .enumerate()
+            .any(|(i, port)| file.ports[..i].iter().any(|other| other.port == port.port))
+        {
+            return Err(value("ports", "a port is listed twice".to_owned()));
+        }
+        if file.heartbeat_s == Some(0) {
+            return Err(value(
+                "heartbeat_s",
+                "0 is no interval; leave it out if there is none".to_owned(),
+            ));
+        }
+        let File {
+            model,
+            vendor_document,
+            transport,
+            codec: _,
+            heartbeat_s,
+            queued,
+            quirks,
+            ports,
+        } = file;
+        Ok(Self {
+            name,
+            model,
+            vendor_document,
+            transport,
+            heartbeat_s,
+            queued,
+            ports,
+            quirks,
+            decode,
+        })
+    }
+
+    /// Decodes a payload. Refuses ports and lengths that the model does not use.
+    pub fn decode(&self, port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
+        let Some(decode) = self.decode else {
+            return Err(CodecError::NoCodec {
+                profile: self.name.to_owned(),
+            });
+        };
+        let profile = || self.name.to_owned();
+        let Some(known) = self.ports.iter().find(|known| known.port == port) else {
+            let ports = self
+                .ports
+                .iter()
+                .map(|known| format!("{} ({})", known.port, known.message))
+                .collect();
+            return Err(CodecError::Port {
+                profile: profile(),
+                port,
+                expected: one_of(ports),
+            });
+        };
+        if !known.bytes.is_empty() && !known.bytes.contains(&payload.len()) {
+            let lengths = one_of(known.bytes.iter().map(ToString::to_string).collect());
+            let expected = format!("{lengths} ({})", known.message);
+            return Err(CodecError::Length {
+                profile: profile(),
+                port,
+                length: payload.len(),
+                expected,
+            });
+        }
+        decode(port, payload)
+    }
+}
+
+fn one_of(mut words: Vec<String>) -> String {
+    match words.pop() {
+        Some(last) if words.is_empty() => last,
+        Some(last) => format!("{} or {last}", words.join(", ")),
+        None => "nothing".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_profile_is_valid_and_found_by_its_name() {
+        for (name, text) in FILES {
+            Profile::parse(name, text).unwrap();
+            assert_eq!(Profile::by_name(name).unwrap().name, name);
+        }
+        assert!(Profile::by_name("bosch").is_none());
+        assert_eq!(Profile::names(), "bosch-tps110, nwave-nps405 or webhook");
+    }
+
+    #[test]
+    fn the_codec_takes_every_length_that_its_profile_lists_and_no_other() {
+        for profile in Profile::all().iter().filter(|profile| profile.decode.is_some()) {
+            for port in 0..=u8::MAX {
+                for length in 0..=40 {
+                    // The first byte is the usage counter of Bosch's port 5: try them all.
+                    let taken = (0..=7).any(|first| {
+                        let mut payload = vec![0; length];
+                        payload.iter_mut().take(1).for_each(|byte| *byte = first);
+                        profile.decode.unwrap()(port, &payload).is_ok()
+                    });
+                    let listed = profile
+                        .ports
+                        .iter()
+                        .any(|known| known.port == port && (known.bytes.is_empty() || known.bytes.contains(&length)));
+                    assert_eq!(taken, listed, "{} port {port} length {length}", profile.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_profile_with_an_unknown_key_a_missing_key_or_a_wrong_codec_is_refused() {
+        let text = FILES[0].1;
+        for (bad, told) in [
+            (format!("battery = 3\n{text}"), "battery"),
+            (text.replace("queued = true", ""), "queued"),
+            (
+                text.replace("codec = \"bosch-tps110\"", "codec = \"bosh\""),
+                "bosch-tps110 or nwave-nps405",
+            ),
+            (text.replace("port = 2", "port = 1"), "listed twice"),
+            (text.replace("port = 2", "port = 300"), "300"),
+            (text.replace("heartbeat_s = 86400", "heartbeat_s = 0"), "no interval"),
+        ] {
+            let error = Profile::parse("x", &bad).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `./run demo`: a whole small city on this machine, on a fast clock, until Ctrl-C.
+
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use parking::{Timestamp, Timezone};
+use tests::api::Api;
+use tests::city::faults::Faults;
+use tests::city::{LEAVING_S, Plan, devices, simulate};
+use tests::clock::{SimulatedClock, unix_ms};
+use tests::street::Street;
+use tests::world::{Database, World};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the progress line is written.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// The street opens at this hour.
+const OPENING_S: i64 = 6 * 3_600;
+
+/// A street of parking spaces with sensors, the box at its side, and the city's receiving end.
+#[derive(Debug, Parser)]
+#[command(name = "demo")]
+struct Arguments {
+    /// End by itself after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Simulated seconds in a real one.
+    #[arg(long, default_value_t = 120)]
+    rate: u32,
+    /// Parking spaces.
+    #[arg(long, default_value_t = 40)]
+    spaces: usize,
+    /// Zones.
+    #[arg(long, default_value_t = 2)]
+    zones: usize,
+    /// Seed of the first day; each further day has the next.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    println!("starting: sensor broker, city broker, kominfo on SQLite, gateway (seed {seed})");
+    let street = Street::new("jalan-simulasi-01", 1, arguments.spaces, arguments.zones)?;
+    let opening = opening_today();
+    let clock = SimulatedClock::starting_in(Duration::from_secs(4), opening, arguments.rate);
+    let starting = World::start(vec![street.clone()], clock, Database::Sqlite, 1);
+    let mut world = tokio::select! {
+        world = starting => world?,
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    };
+    let api = world.api()?;
+    println!("open:     {}/", api.url());
+    println!(
+        "clock:    {} simulated seconds in a second, from 06:00 WIB; Ctrl-C ends everything",
+        arguments.rate
+    );
+    let lasting = Duration::from_secs(arguments.seconds.unwrap_or(u64::MAX));
+    let outcome = tokio::select! {
+        outcome = days(&world, street, opening, seed) => outcome,
+        outcome = progress(&world, &api) => outcome,
+        () = tokio::time::sleep(lasting) => smoke(&world, &api).await,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    println!("\nstopping what was started, removing {}", world.folder().display());
+    world.stop().await?;
+    outcome
+}
+
+/// Six in the morning of today, so that the page shows today's date.
+fn opening_today() -> Timestamp {
+    let today = Timezone::Wib.business_day(Timestamp::from_millis(unix_ms()), 0);
+    Timezone::Wib.start_of(today, 0).plus_seconds(OPENING_S)
+}
+
+/// Day after day: the first from the opening to one at night, the others from one at night to one at night.
+async fn days(world: &World, street: Street, opening: Timestamp, seed: u64) -> anyhow::Result<()> {
+    let mut sensors = devices(&street);
+    let mut plan = Plan {
+        seed,
+        start: opening,
+        length_s: 24 * 3_600 - OPENING_S + LEAVING_S,
+        faults: Faults {
+            lost: 0.002,
+            repeated: 0.01,
+            late: 0.005,
+            silent: 0.03,
+            flapping: 0.01,
+            ..Faults::default()
+        },
+    };
+    loop {
+        let day = simulate(&street, &plan, &mut sensors);
+        world.play(0, day.uplinks).await??;
+        world.clock.reach(plan.end()).await;
+        plan = Plan {
+            seed: plan.seed.wrapping_add(1),
+            start: plan.end(),
+            length_s: 24 * 3_600,
+            faults: plan.faults,
+        };
+    }
+}
+
+/// A line now and then that tells that it lives.
+async fn progress(world: &World, api: &Api) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    loop {
+        tokio::time::sleep(PROGRESS).await;
+        let sessions = api.sessions(&world.boxes[0].id).await?.len();
+        let now = Timezone::Wib.civil(world.clock.now());
+        println!(
+            "{:>5} s   {} {:02}:{:02} WIB   {sessions} sessions at the city",
+            begin.elapsed().as_secs(),
+            now.date(),
+            now.hour(),
+            now.minute()
+        );
+    }
+}
+
+/// At the end of a bounded run: the page is there and sessions have come in.
+async fn smoke(world: &World, api: &Api) -> anyhow::Result<()> {
+    let sessions = api.sessions(&world.boxes[0].id).await?.len();
+    anyhow::ensure!(sessions > 0, "no session has reached the city");
+    println!("{sessions} sessions at the city");
+    Ok(())
+}
