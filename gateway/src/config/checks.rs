@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use parking::{SensorId, Site, SpaceId, VehicleClass, ZoneId};
 
 use super::names::Names;
-use super::profiles::Transport;
 use super::report::{Placed, Report};
 use super::street::{ReadSensor, Street};
+use crate::sensors::Transport;
 
 /// A sensor that may be silent for longer than this before anyone notices gives no hourly picture.
 const SILENCE_NOTICED_S_MAX: f64 = 12.0 * 3_600.0;

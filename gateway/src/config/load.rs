@@ -10,7 +10,6 @@ use toml::de::DeTable;
 use super::checks;
 use super::model::Config;
 use super::problem::{ConfigErrors, Position, Problem};
-use super::profiles::ProfileCatalog;
 use super::reader::Table;
 use super::report::Report;
 use super::street::Street;
@@ -22,7 +21,7 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 impl Config {
     /// Reads and checks the configuration file at `path`. Files that it names are not looked at; see
     /// [`Config::check_files`].
-    pub fn load(path: &Path, profiles: &dyn ProfileCatalog) -> Result<Self, ConfigErrors> {
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let mut bytes = Vec::new();
         let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
@@ -33,12 +32,12 @@ impl Config {
                 "name a configuration file that this user may read",
             ));
         }
-        Self::from_bytes(path, &bytes, profiles)
+        Self::from_bytes(path, &bytes)
     }
 
     /// Checks `bytes`, the content of the configuration file at `path`. Relative paths in it start at the folder of
     /// `path`. Reads nothing.
-    pub fn from_bytes(path: &Path, bytes: &[u8], profiles: &dyn ProfileCatalog) -> Result<Self, ConfigErrors> {
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
             let message = format!("is longer than {} KiB", FILE_BYTES_MAX / 1024);
             return Err(whole_file(
@@ -56,7 +55,7 @@ impl Config {
         for error in &syntax_errors {
             report.syntax(error.span().map_or(0, |span| span.start), error.message());
         }
-        match read(&mut report, path, document.get_ref(), profiles) {
+        match read(&mut report, path, document.get_ref()) {
             Some(config) if report.is_clean() => Ok(Self {
                 sha256: format!("{:x}", Sha256::digest(bytes)),
                 warnings: report.take_warnings(),
@@ -67,7 +66,7 @@ impl Config {
     }
 }
 
-fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn ProfileCatalog) -> Option<Config> {
+fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> {
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let mut root = Table::root(document);
 
@@ -84,7 +83,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn Pro
     let default_rules = root.section_or_empty(report, "rules");
     let default_rules = site::rules(report, default_rules, &SessionRules::default());
     let (zones, zone_names) = site::zones(report, &mut root, &default_rules);
-    let (sensors, sensor_names) = site::sensors(report, &mut root, profiles);
+    let (sensors, sensor_names) = site::sensors(report, &mut root);
     let spaces = site::spaces(report, &mut root, &zone_names, &sensor_names, own.timezone);
     let mut bindings = spaces.bindings;
     bindings.extend(site::bindings(

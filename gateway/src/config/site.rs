@@ -8,10 +8,10 @@ use parking::{
 
 use super::model::Sensor;
 use super::names::Names;
-use super::profiles::{ProfileCatalog, ProfileTraits, Transport};
 use super::reader::{Field, Table};
 use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::ReadSensor;
+use crate::sensors::{Profile, Transport};
 
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
@@ -67,11 +67,7 @@ pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRul
     (zones, names)
 }
 
-pub(super) fn sensors(
-    report: &mut Report,
-    root: &mut Table,
-    profiles: &dyn ProfileCatalog,
-) -> (Vec<Placed<ReadSensor>>, Names) {
+pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<ReadSensor>>, Names) {
     let mut names = Names::of("sensor");
     let mut sensors = Vec::new();
     for mut table in root.tables(report, "sensors", SPACES_MAX) {
@@ -81,31 +77,29 @@ pub(super) fn sensors(
                 "profile",
                 "name the profile of its model, as in profile = \"bosch-tps110\"",
             )
-            .and_then(|field| profile(report, &field, profiles));
-        let id =
-            id.and_then(|field| sensor_id(report, &field, profile.map(|(_, traits)| traits.transport), &mut names));
+            .and_then(|field| profile(report, &field));
+        let id = id.and_then(|field| sensor_id(report, &field, profile.map(|profile| profile.transport), &mut names));
         let heartbeat = table.optional("heartbeat_s");
         let heartbeat_s = match &heartbeat {
             Some(field) => field.integer(report, &(10..=7 * 24 * 3_600)),
-            None => profile.and_then(|(name, traits)| own_heartbeat(report, &table.place, name, traits)),
+            None => profile.and_then(|profile| own_heartbeat(report, &table.place, profile)),
         };
         let queued = table.optional("queued").map(|field| field.boolean(report));
         let place = table.place.clone();
         table.finish(report);
-        let queued = queued.unwrap_or_else(|| profile.map(|(_, traits)| traits.queued));
-        if let (Some(id), Some((profile, traits)), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued)
-        {
+        let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
+        if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued) {
             let value = ReadSensor {
                 sensor: Sensor {
                     id: id.clone(),
-                    profile: profile.to_owned(),
+                    profile: profile.name.to_owned(),
                 },
                 traits: SensorTraits {
                     id,
                     heartbeat_s,
                     queued,
                 },
-                transport: traits.transport,
+                transport: profile.transport,
             };
             sensors.push(Placed { value, place });
         }
@@ -113,17 +107,13 @@ pub(super) fn sensors(
     (sensors, names)
 }
 
-fn profile<'t>(
-    report: &mut Report,
-    field: &Field<'t, '_>,
-    profiles: &dyn ProfileCatalog,
-) -> Option<(&'t str, ProfileTraits)> {
+fn profile(report: &mut Report, field: &Field) -> Option<&'static Profile> {
     let name = field.text(report)?;
-    if let Some(traits) = profiles.profile(name) {
-        return Some((name, traits));
+    if let Some(profile) = Profile::by_name(name) {
+        return Some(profile);
     }
-    let names = profiles.names();
-    let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| format!("known: {}", names.join(", ")));
+    let names = Profile::all().iter().map(|profile| profile.name);
+    let hint = did_you_mean(name, names).unwrap_or_else(|| format!("use {}", Profile::names()));
     field.error(
         report,
         format!("there is no sensor profile \"{}\"", field.shown()),
@@ -131,20 +121,23 @@ fn profile<'t>(
     )
 }
 
-fn own_heartbeat(report: &mut Report, place: &Place, profile: &str, traits: ProfileTraits) -> Option<u32> {
-    if traits.heartbeat_s.is_none() {
+fn own_heartbeat(report: &mut Report, place: &Place, profile: &Profile) -> Option<u32> {
+    if profile.heartbeat_s.is_none() {
         let place = Place {
             offset: place.offset,
             key: format!("{}.heartbeat_s", place.key),
         };
-        let message = format!("this key is missing: sensors of profile \"{profile}\" have no heartbeat of their own");
+        let message = format!(
+            "this key is missing: sensors of profile \"{}\" have no heartbeat of their own",
+            profile.name
+        );
         report.absent(
             &place,
             message,
             "write how often, in seconds, the sensor speaks at least",
         );
     }
-    traits.heartbeat_s
+    profile.heartbeat_s
 }
 
 fn sensor_id(report: &mut Report, field: &Field, transport: Option<Transport>, names: &mut Names) -> Option<SensorId> {

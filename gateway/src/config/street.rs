@@ -8,9 +8,9 @@ use parking::{
 use toml::de::DeTable;
 
 use super::model::Sensor;
-use super::profiles::Transport;
 use super::reader::locate;
 use super::report::{Place, Placed, Report};
+use crate::sensors::Transport;
 
 /// A sensor with all that its section gives.
 pub(super) struct ReadSensor {
