@@ -17,6 +17,6 @@ pub struct Dictionary {
 /// The dictionary that batches are encoded with.
 pub static CURRENT: Dictionary = Dictionary {
     version: 1,
-    sha256: "bf86f6d752b5b59fa6638fed87745ce1d6dc9948df40ae094a794557d7fe10ef",
+    sha256: "ffe5b44e16b423158896e681b181c96694c2bd16a076bde0efd4155964aeb5c0",
     bytes: include_bytes!("../dictionary/v1.zdict"),
 };

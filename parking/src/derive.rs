@@ -1,189 +1,38 @@
-//! From the reports of one space to its timeline and its stays: a pure walk over events in order of time.
+//! From the events of one space to its timeline and its stays: a pure walk in order of time.
 //!
 //! A [`Walk`] is what is known after some events. It starts with nothing known, takes events that never go back in
 //! time, and keeps three things: the *timeline* up to the last report (segments free, occupied, unknown), the *stays*
 //! (the last may be open), and how often the sensor *flipped* in each hour. What holds after the last report depends on
-//! the present time and is asked by [`Walk::state_at`].
+//! the present time and is asked by [`Walk::timeline`] and [`Walk::state_at`].
 //!
 //! The rules, in the order in which a report is judged:
 //!
-//! - A silence longer than the limit makes everything since the last report unknown. Evidence may fill it later.
+//! - A silence longer than the limit makes everything since the last report unknown. Evidence may fill it later. A report
+//!   that says no state proves that the sensor lives, and so ends no silence but keeps one from beginning.
 //! - A *status* report is sent at the moment of a change, so it dates that change; a heartbeat that differs from what was
-//!   known only says that a change was lost since the last report.
-//! - The *previous state* that some sensors send with a status dates the change before: it refines a begin that was not
-//!   seen, bridges a silence that it covers, and betrays pairs of changes that were lost.
+//!   known only says that a change was lost since a state was last said.
+//! - The *previous state* that some sensors send with a status dates the change before: it refines a begin or an end that
+//!   was not seen, bridges a silence that it covers, and betrays pairs of changes that were lost.
+//! - A sensor's *total of changes*, the same before and after a silence, bridges it.
 //! - A free time shorter than the merge gap, both ends seen, joins two stays.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BootId, Flag, PreviousState, Report, ReportKind, SensorId, TimeBounds, Timestamp};
+use crate::event::{Event, Said, What};
+use crate::stay::{Edge, Stay};
+use crate::timeline::{Segment, SpaceState, Timeline};
+use crate::{BootId, Flag, SensorId, Timestamp};
 
 /// Milliseconds in an hour.
 const HOUR_MS: i64 = 3_600_000;
 /// Hours of flips that are remembered.
 const FLIP_HOURS_MAX: usize = 30;
+/// Silences within one state that are remembered because evidence may yet bridge them.
+const GAPS_MAX: usize = 32;
 /// Tolerance, seconds, between a sensor's count of minutes and the times of its reports.
 const MINUTES_TOLERANCE_S: i64 = 60;
-
-/// What a space is, as far as its sensor tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SpaceState {
-    /// No vehicle.
-    Free,
-    /// A vehicle.
-    Occupied,
-    /// Not known.
-    Unknown,
-    /// Closed to parking.
-    Closed,
-}
-
-impl SpaceState {
-    fn of(occupied: bool) -> Self {
-        if occupied { Self::Occupied } else { Self::Free }
-    }
-}
-
-/// Something that bears on a space, at a time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Event {
-    /// When it happened. First in the order of events.
-    pub at: Timestamp,
-    /// What happened.
-    pub what: What,
-    /// When the box took it in.
-    pub received: Timestamp,
-    /// The boot whose unset clock dated it, until that is corrected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unset: Option<BootId>,
-    /// Fingerprint of the transport's message id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<u64>,
-}
-
-/// What happened. The order of variants and fields is the order of events at the same time.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum What {
-    /// The space's sensor was taken away.
-    Unbound,
-    /// A sensor was given to the space.
-    Bound(SensorId),
-    /// The box started, and what this sensor said before may have been missed.
-    Restarted,
-    /// The sensor reported.
-    Reported {
-        /// The sensor's frame counter.
-        sequence: Option<u32>,
-        /// What it said.
-        said: Said,
-    },
-}
-
-/// The part of a report that the walk uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Said {
-    /// The report was sent because the state changed.
-    pub change: bool,
-    /// Occupied or free.
-    pub occupied: Option<bool>,
-    /// Bounds of the previous state's length, minutes; the upper one is `None` when the counter ran over.
-    pub previous: Option<(u32, Option<u32>)>,
-    /// The sensor's total of changes.
-    pub changes: Option<u32>,
-}
-
-impl From<&Report> for Said {
-    fn from(report: &Report) -> Self {
-        let change = report.kind == ReportKind::Status;
-        let bounds = |p: PreviousState| (p.minutes_min, p.minutes_max);
-        Self {
-            change,
-            occupied: report.occupied,
-            previous: report.previous_state.filter(|_| change).map(bounds),
-            changes: report.usage.and_then(|usage| usage.state_changes),
-        }
-    }
-}
-
-/// A point in time and, when it was not seen, its bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Edge {
-    pub point: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bounds: Option<TimeBounds>,
-}
-
-impl Edge {
-    fn seen(point: Timestamp) -> Self {
-        Self { point, bounds: None }
-    }
-
-    fn within(point: Timestamp, earliest: Timestamp, latest: Timestamp) -> Self {
-        let earliest = earliest.min(latest);
-        Self {
-            point: point.clamp(earliest, latest),
-            bounds: (earliest < latest).then_some(TimeBounds { earliest, latest }),
-        }
-    }
-
-    /// The middle of its bounds as best estimate.
-    fn between(earliest: Timestamp, latest: Timestamp) -> Self {
-        Self::within(
-            earliest.plus_seconds(latest.seconds_since(earliest) / 2),
-            earliest,
-            latest,
-        )
-    }
-
-    pub fn earliest(&self) -> Timestamp {
-        self.bounds.map_or(self.point, |bounds| bounds.earliest)
-    }
-
-    pub fn latest(&self) -> Timestamp {
-        self.bounds.map_or(self.point, |bounds| bounds.latest)
-    }
-}
-
-/// One vehicle on the space, as far as can be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stay {
-    pub start: Edge,
-    pub end: Option<Edge>,
-    pub flags: Vec<Flag>,
-    /// Begins right behind a silence before which the space was occupied: it may be the same vehicle.
-    pub continues: bool,
-    /// Told apart from the stay before by the sensor: never merged with it.
-    pub apart: bool,
-    /// When the report that ended it was taken in.
-    pub end_received: Timestamp,
-    /// The report that ended it.
-    pub cause: String,
-    /// A boot whose unset clock dates it.
-    pub unset: Option<BootId>,
-}
-
-impl Stay {
-    fn flag(&mut self, flag: Flag) {
-        if let Err(place) = self.flags.binary_search(&flag) {
-            self.flags.insert(place, flag);
-        }
-    }
-
-    fn unflag(&mut self, flag: Flag) {
-        self.flags.retain(|f| *f != flag);
-    }
-}
-
-/// A span of the timeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Segment {
-    pub from: Timestamp,
-    pub until: Timestamp,
-    pub state: SpaceState,
-}
 
 /// The numbers that a walk goes by.
 #[derive(Debug, Clone, Copy)]
@@ -196,110 +45,139 @@ pub(crate) struct Limits {
     pub stay_max_s: i64,
 }
 
+/// A silence with the same state before and behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Gap {
+    from: Timestamp,
+    until: Timestamp,
+    /// The sensor's total of changes, seen before it in the same state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changes: Option<u32>,
+}
+
+/// How long the state before a status report had lasted, as the time when it began.
+#[derive(Debug, Clone, Copy)]
+struct Began {
+    /// `None` when the sensor's counter ran over.
+    earliest: Option<Timestamp>,
+    latest: Timestamp,
+}
+
+impl Began {
+    fn of(event: &Event, said: Said) -> Option<Self> {
+        let (min, max) = said.previous?;
+        let back = |minutes: i64| event.at.plus_seconds(-60 * minutes);
+        Some(Self {
+            earliest: max.map(|max| back(i64::from(max) + 1)),
+            latest: back(i64::from(min)),
+        })
+    }
+
+    /// Whether it certainly began after `time`.
+    fn is_after(self, time: Timestamp) -> bool {
+        self.earliest
+            .is_some_and(|earliest| earliest > time.plus_seconds(MINUTES_TOLERANCE_S))
+    }
+
+    /// As an edge that lies in `floor..=ceiling`.
+    fn within(self, floor: Timestamp, ceiling: Timestamp) -> Edge {
+        let bound = |time: Timestamp| time.max(floor).min(ceiling);
+        Edge::between(bound(self.earliest.unwrap_or(floor)), bound(self.latest))
+    }
+}
+
 /// What is known after some events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Walk {
     /// The sensor that watches the space.
     pub sensor: Option<SensorId>,
-    /// When it was last heard saying a state; the begin of its binding before the first time.
+    /// Until when `state` is known to hold: when the sensor was last heard; the begin of its binding before the first time.
     pub heard: Option<Timestamp>,
-    /// What it said.
+    /// What it said last.
     pub state: Option<bool>,
-    /// Since when.
+    /// When it said it; the begin of its binding before the first time. Not after `heard`.
+    said: Option<Timestamp>,
+    /// Since when it has been in this state.
     since: Option<Edge>,
     /// Reports may have been missed since `heard`.
     missed: bool,
     /// The sensor's total of changes, seen while it has been in this state.
     changes: Option<u32>,
+    /// A total of changes that came in a silence, and when.
+    changes_in_silence: Option<(Timestamp, u32)>,
+    gaps: Vec<Gap>,
     pub stays: Vec<Stay>,
-    pub segments: Vec<Segment>,
+    pub line: Timeline,
     pub flips: BTreeMap<Timestamp, u32>,
-}
-
-/// Minutes of a previous state as bounds of the moment when it began, seen from its end at `at`.
-fn began(at: Timestamp, (min, max): (u32, Option<u32>)) -> (Option<Timestamp>, Timestamp) {
-    let back = |minutes: i64| at.plus_seconds(-60 * minutes);
-    (max.map(|max| back(i64::from(max) + 1)), back(i64::from(min)))
+    /// The boot whose unset clock dated the last events, and the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unset: Option<(BootId, Timestamp)>,
 }
 
 impl Walk {
     /// Takes the next event.
     pub fn take(&mut self, event: &Event, limits: &Limits) {
+        self.unset = match (self.unset, event.unset) {
+            (Some((boot, first)), Some(now)) if boot == now => Some((boot, first)),
+            (_, now) => now.map(|boot| (boot, event.at)),
+        };
         match &event.what {
             What::Bound(sensor) => {
-                self.extend(event.at, SpaceState::Unknown);
+                if let Some(end) = self.line.end() {
+                    self.line.extend(end, event.at, SpaceState::Unknown);
+                }
                 self.sensor = Some(sensor.clone());
                 self.heard = Some(event.at);
-                self.state = None;
-                self.since = None;
-                self.missed = false;
-                self.changes = None;
+                self.said = Some(event.at);
             }
             What::Unbound => self.unbind(event, limits),
             What::Restarted => self.missed = self.heard.is_some(),
-            What::Reported { said, .. } => self.report(event, *said, limits),
+            What::Reported(said) => self.report(event, *said, limits),
         }
     }
 
-    /// What the space is at `time`, judged at `now`. Times after `now` are not asked.
-    pub fn state_at(&self, time: Timestamp, now: Timestamp, silence_ms: i64) -> SpaceState {
-        if let Some(heard) = self.heard.filter(|heard| time >= *heard) {
-            return match self.state {
-                Some(occupied) if !self.is_silent(heard, now, silence_ms) => SpaceState::of(occupied),
-                _ => SpaceState::Unknown,
-            };
+    /// What the space is from `heard` on, judged at `now`.
+    pub fn state_at(&self, now: Timestamp, silence_ms: i64) -> SpaceState {
+        match (self.heard, self.state) {
+            (Some(heard), Some(occupied)) if !self.is_silent(heard, now, silence_ms) => SpaceState::of(occupied),
+            _ => SpaceState::Unknown,
         }
-        let place = self.segments.partition_point(|segment| segment.until <= time);
-        self.segments
-            .get(place)
-            .filter(|segment| segment.from <= time)
-            .map_or(SpaceState::Unknown, |segment| segment.state)
     }
 
-    /// The timeline over `from..until` judged at `now`, gaps filled with unknown.
+    /// The timeline over `from..until` judged at `now`. What is not known, and what is yet to come, is unknown.
     pub fn timeline(&self, from: Timestamp, until: Timestamp, now: Timestamp, silence_ms: i64) -> Vec<Segment> {
-        let mut pieces = Vec::new();
-        let mut at = from;
-        let first = self.segments.partition_point(|segment| segment.until <= from);
-        for segment in self
-            .segments
-            .iter()
-            .skip(first)
-            .take_while(|segment| segment.from < until)
-        {
-            if segment.from > at {
-                pieces.push(Segment {
-                    from: at,
-                    until: segment.from,
-                    state: SpaceState::Unknown,
-                });
-            }
-            let end = segment.until.min(until);
-            pieces.push(Segment {
-                from: segment.from.max(at),
-                until: end,
-                state: segment.state,
-            });
-            at = end;
-        }
-        if at < until {
-            let heard = self.heard.map_or(until, |heard| heard.clamp(at, until));
-            if heard > at {
-                pieces.push(Segment {
-                    from: at,
-                    until: heard,
-                    state: SpaceState::Unknown,
-                });
-            }
-            if heard < until {
-                pieces.push(Segment {
-                    from: heard,
-                    until,
-                    state: self.state_at(heard, now, silence_ms),
-                });
-            }
-        }
+        let heard = self.heard.map_or(until, |heard| heard.clamp(from, until));
+        let known_until = now.clamp(heard, until);
+        let mut pieces = self.line.over(from, heard);
+        pieces.push(Segment {
+            from: heard,
+            until: known_until,
+            state: self.state_at(now, silence_ms),
+        });
+        pieces.push(Segment {
+            from: known_until,
+            until,
+            state: SpaceState::Unknown,
+        });
+        pieces.retain(|piece| piece.from < piece.until);
         pieces
+    }
+
+    /// Times from which on another state holds, assuming that the last one lasts, or that it is unknown if `lost`.
+    pub fn outline(&self, lost: bool) -> Vec<(Timestamp, SpaceState)> {
+        let mut points: Vec<(Timestamp, SpaceState)> = Vec::with_capacity(self.line.segments().len() + 1);
+        let rest = match (self.heard, self.state) {
+            (Some(heard), Some(occupied)) if !lost && !self.missed => (heard, SpaceState::of(occupied)),
+            (Some(heard), _) => (heard, SpaceState::Unknown),
+            (None, _) => (self.line.end().unwrap_or(Timestamp::EPOCH), SpaceState::Unknown),
+        };
+        let known = self.line.segments().iter().map(|segment| (segment.from, segment.state));
+        for point in known.chain([rest]) {
+            if points.last().is_none_or(|last| last.1 != point.1) {
+                points.push(point);
+            }
+        }
+        points
     }
 
     /// Whether what was said at `heard` no longer holds at `now`.
@@ -307,133 +185,185 @@ impl Walk {
         self.missed || now.millis_since(heard) > silence_ms
     }
 
-    /// Forgets the timeline before `limit`, old flips, and closed stays that end before it. Stays from the first one on
-    /// that is still wanted, and the last one, which may be merged or bridged, are kept. Returns the stays forgotten.
-    pub fn forget_before(&mut self, limit: Timestamp, wanted: impl Fn(&Stay) -> bool) -> Vec<Stay> {
-        self.segments.retain(|segment| segment.until > limit);
+    /// Forgets the first `stays`, and what else lies before `limit` and no longer matters.
+    pub fn forget_before(&mut self, limit: Timestamp, stays: usize) {
+        self.stays.drain(..stays.min(self.stays.len()));
+        self.line.forget_before(limit);
+        let reach = self
+            .stays
+            .first()
+            .map_or(limit, |stay| stay.start.earliest().min(limit));
+        self.gaps.retain(|gap| gap.from >= reach);
         while self.flips.len() > FLIP_HOURS_MAX {
             self.flips.pop_first();
         }
-        let keep_from = self
-            .stays
-            .iter()
-            .position(|stay| stay.end.is_none_or(|end| end.latest() >= limit) || wanted(stay))
-            .unwrap_or(self.stays.len())
-            .min(self.stays.len().saturating_sub(1));
-        self.stays.drain(..keep_from).collect()
+    }
+
+    /// The first of the events that the unset clock of `boot` dated, if it dated the last ones.
+    pub fn unset_since(&self, boot: BootId) -> Option<Timestamp> {
+        self.unset.filter(|unset| unset.0 == boot).map(|unset| unset.1)
+    }
+
+    /// Moves everything from `from` on by `offset_ms`, for a clock that was wrong.
+    pub fn shift(&mut self, from: Timestamp, offset_ms: i64) {
+        let shift = |time: Timestamp| {
+            if time >= from {
+                time.plus_millis(offset_ms).floor_to_second()
+            } else {
+                time
+            }
+        };
+        let edge = |edge: Edge| {
+            if edge.point >= from {
+                edge.shifted(offset_ms)
+            } else {
+                edge
+            }
+        };
+        let mut reached: Option<Timestamp> = None;
+        for stay in &mut self.stays {
+            let moved = stay.start.point >= from || stay.end.is_some_and(|end| end.point >= from);
+            let start = edge(stay.start);
+            stay.start = reached.map_or(start, |reached| start.not_before(reached));
+            stay.end = stay.end.map(|end| edge(end).not_before(stay.start.point));
+            if moved {
+                stay.end_received = stay.end_received.plus_millis(offset_ms);
+                stay.unset = None;
+            }
+            reached = stay.end.map(|end| end.point);
+        }
+        self.line.shift(from, offset_ms);
+        self.heard = self.heard.map(shift);
+        self.said = self.said.map(shift);
+        self.since = self.since.map(edge);
+        self.gaps.retain(|gap| gap.until < from);
+        self.changes_in_silence = None;
+        self.flips.retain(|hour, _| *hour < from);
+        self.unset = None;
     }
 
     fn report(&mut self, event: &Event, said: Said, limits: &Limits) {
-        if let Some(changes) = said.changes {
-            self.count_changes(changes);
-        }
-        let (Some(occupied), Some(heard)) = (said.occupied, self.heard) else {
+        let Some(heard) = self.heard else { return };
+        let silent = self.is_silent(heard, event.at, limits.silence_ms);
+        let Some(occupied) = said.occupied else {
+            if silent {
+                self.changes_in_silence = said
+                    .changes
+                    .map(|changes| (event.at, changes))
+                    .or(self.changes_in_silence);
+            } else {
+                self.line
+                    .extend(heard, event.at, self.state.map_or(SpaceState::Unknown, SpaceState::of));
+                self.heard = Some(event.at);
+                self.count_changes(said.changes);
+            }
             return;
         };
-        let silent = self.is_silent(heard, event.at, limits.silence_ms);
         match self.state {
-            Some(was) if !silent && was == occupied => self.repeated(event, said, heard),
-            Some(was) if !silent => self.changed(event, said, heard, was, limits),
+            Some(was) if !silent && was == occupied => self.repeated(event, said),
+            Some(was) if !silent => self.changed(event, said, was, limits),
             was => self.heard_again(event, said, heard, was, limits),
         }
         self.state = Some(occupied);
         self.heard = Some(event.at);
+        self.said = Some(event.at);
         self.missed = false;
+        let in_silence = self.changes_in_silence.take();
+        let recent = in_silence.filter(|(at, _)| event.at.millis_since(*at) <= limits.silence_ms);
+        self.count_changes(said.changes.or(recent.map(|(_, changes)| changes)));
     }
 
-    /// The state known before is said again. A status report that does so tells of two lost changes.
-    fn repeated(&mut self, event: &Event, said: Said, heard: Timestamp) {
+    /// The state known before is said again. A status report that knows of another state in between tells of two lost
+    /// changes.
+    fn repeated(&mut self, event: &Event, said: Said) {
         let occupied = said.occupied == Some(true);
-        let Some(previous) = said.previous else {
+        let Some(began) = Began::of(event, said) else {
             self.extend(event.at, SpaceState::of(occupied));
             return;
         };
-        let (earliest, latest) = began(event.at, previous);
-        let lost = Edge::between(
-            earliest.unwrap_or(heard).clamp(heard, event.at),
-            latest.clamp(heard, event.at),
-        );
-        self.extend(lost.point, SpaceState::of(occupied));
-        self.extend(event.at, SpaceState::of(!occupied));
+        let lost = began.within(self.said.unwrap_or(event.at), event.at);
+        self.extend(event.at, SpaceState::of(occupied));
+        self.line.repaint(lost.point, event.at, SpaceState::of(!occupied));
         self.flip(event.at, 2);
-        self.changes = None;
         if occupied {
             self.close(lost, event, &[Flag::EndInferred]);
-            self.open(Edge::seen(event.at), event, &[], false, true, 0);
+            self.open(Edge::seen(event.at), event, &[], false);
         } else {
-            self.open(lost, event, &[Flag::StartInferred], false, true, 0);
+            self.open(lost, event, &[Flag::StartInferred], false);
             self.close(Edge::seen(event.at), event, &[]);
         }
         self.since = Some(Edge::seen(event.at));
     }
 
     /// The state is another than the one known, and nothing was silent.
-    fn changed(&mut self, event: &Event, said: Said, heard: Timestamp, was: bool, limits: &Limits) {
+    fn changed(&mut self, event: &Event, said: Said, was: bool, limits: &Limits) {
         self.extend(event.at, SpaceState::of(was));
-        self.flip(event.at, 1);
-        self.changes = None;
-        let (edge, inferred) = if said.change {
-            (Edge::seen(event.at), false)
-        } else {
-            (Edge::within(event.at, heard, event.at), true)
-        };
-        if let Some(previous) = said.previous {
-            self.date_begin(event, previous, was, limits);
+        if let Some(began) = Began::of(event, said) {
+            self.date_begin(event, began, was);
         }
-        if was {
-            self.close(edge, event, if inferred { &[Flag::EndInferred] } else { &[] });
+        self.flip(event.at, 1);
+        let edge = if said.change {
+            Edge::seen(event.at)
         } else {
-            self.open(
-                edge,
-                event,
-                if inferred { &[Flag::StartInferred] } else { &[] },
-                false,
-                false,
-                limits.merge_gap_ms,
-            );
+            Edge::within(event.at, self.said.unwrap_or(event.at), event.at)
+        };
+        if was {
+            let flags: &[Flag] = if said.change { &[] } else { &[Flag::EndInferred] };
+            self.close(edge, event, flags);
+        } else if said.change && self.merges(event.at, limits) {
+            self.reopen(event);
+        } else {
+            let flags: &[Flag] = if said.change { &[] } else { &[Flag::StartInferred] };
+            self.open(edge, event, flags, false);
         }
         self.since = Some(edge);
     }
 
-    /// A status report dates the begin of the state that it ends.
-    fn date_begin(&mut self, event: &Event, previous: (u32, Option<u32>), was: bool, limits: &Limits) {
-        let (earliest, latest) = began(event.at, previous);
-        if was && self.bridge(latest) {
-            return;
-        }
+    /// A status report tells when the state that it ends had begun.
+    fn date_begin(&mut self, event: &Event, began: Began, was: bool) {
+        self.bridge(|gap| began.latest <= gap.from);
         let Some(since) = self.since else { return };
-        let earliest = earliest.unwrap_or_else(|| latest.plus_seconds(-limits.stay_max_s));
-        if since.bounds.is_some() {
-            let dated = Edge::between(earliest.max(since.earliest()).min(latest), latest.min(event.at));
-            if was
-                && let Some(stay) = self
-                    .stays
-                    .last_mut()
-                    .filter(|stay| stay.end.is_none() && previous.1.is_some())
-            {
-                stay.start = dated;
-                stay.continues = false;
-                stay.unflag(Flag::AfterGap);
-                stay.flag(Flag::StartInferred);
+        if began.is_after(since.latest()) {
+            self.split_hidden(event, since.point, began, was);
+        } else if since.bounds.is_some() {
+            let dated = began.within(since.earliest(), since.latest());
+            self.line.repaint(dated.point, since.point, SpaceState::of(was));
+            let known_later = dated.earliest() > since.earliest();
+            match self.stays.last_mut() {
+                Some(open) if was && open.end.is_none() => {
+                    open.start = dated;
+                    open.continues &= !known_later;
+                    if known_later {
+                        open.unflag(Flag::AfterGap);
+                        open.flag(Flag::StartInferred);
+                    }
+                }
+                Some(closed) if !was && closed.end.is_some_and(|end| end.latest() == since.latest()) => {
+                    closed.end = Some(dated.not_before(closed.start.point));
+                    closed.unflag(Flag::BeforeGap);
+                    closed.flag(Flag::EndInferred);
+                }
+                _ => {}
             }
-        } else if previous.1.is_some() && since.point < earliest.plus_seconds(-MINUTES_TOLERANCE_S) {
-            self.split_hidden(event, since.point, earliest, latest, was);
         }
     }
 
     /// The state that ends now began later than was thought: two changes were lost in it.
-    fn split_hidden(&mut self, event: &Event, since: Timestamp, earliest: Timestamp, latest: Timestamp, was: bool) {
+    fn split_hidden(&mut self, event: &Event, since: Timestamp, began: Began, was: bool) {
+        let edge = began.within(since, event.at);
         self.flip(event.at, 2);
         if was {
-            let begin = Edge::between(earliest, latest);
-            self.close(Edge::within(begin.point, since, latest), event, &[Flag::EndInferred]);
-            self.open(begin, event, &[Flag::StartInferred], false, true, 0);
+            self.close(
+                Edge::within(edge.point, since, edge.latest()),
+                event,
+                &[Flag::EndInferred],
+            );
+            self.open(edge, event, &[Flag::StartInferred], false);
         } else {
-            let end = Edge::between(earliest, latest);
-            let begin = Edge::within(Edge::between(since, end.point).point, since, end.point);
-            self.open(begin, event, &[Flag::StartInferred], false, true, 0);
-            self.close(end, event, &[Flag::EndInferred]);
-            self.repaint(begin.point, end.point, SpaceState::Occupied);
+            let begin = Edge::within(Edge::between(since, edge.point).point, since, edge.point);
+            self.open(begin, event, &[Flag::StartInferred], false);
+            self.close(edge, event, &[Flag::EndInferred]);
+            self.line.repaint(begin.point, edge.point, SpaceState::Occupied);
         }
     }
 
@@ -441,19 +371,17 @@ impl Walk {
     fn heard_again(&mut self, event: &Event, said: Said, heard: Timestamp, was: Option<bool>, limits: &Limits) {
         let occupied = said.occupied == Some(true);
         self.extend(event.at, SpaceState::Unknown);
-        let previous = said.previous.map(|previous| began(event.at, previous));
-        if said.change
-            && let Some((earliest, latest)) = previous
-        {
-            self.dated_return(event, heard, was, occupied, (earliest, latest), limits);
-        } else if said.change {
-            self.undated_return(event, heard, was, occupied);
-        } else {
-            self.quiet_return(event, heard, was, occupied, limits);
+        let is_change = was == Some(!occupied);
+        if is_change || said.change {
+            if is_change && let Some(began) = Began::of(event, said) {
+                self.bridge(|gap| began.latest <= gap.from);
+            }
+            self.flip(event.at, u32::from(is_change));
         }
-        if was == Some(!occupied) {
-            self.flip(event.at, 1);
-            self.changes = None;
+        match (said.change, Began::of(event, said)) {
+            (true, Some(began)) => self.dated_return(event, heard, was, occupied, began, limits),
+            (true, None) => self.undated_return(event, heard, was, occupied),
+            (false, _) => self.quiet_return(event, heard, was, occupied, limits),
         }
     }
 
@@ -464,39 +392,38 @@ impl Walk {
         heard: Timestamp,
         was: Option<bool>,
         occupied: bool,
-        (earliest, latest): (Option<Timestamp>, Timestamp),
+        began: Began,
         limits: &Limits,
     ) {
-        let floor = heard.max(event.at.plus_seconds(-limits.stay_max_s));
-        let begin = Edge::between(
-            earliest.unwrap_or(floor).max(floor).min(latest.max(floor)),
-            latest.max(floor),
-        );
-        let covered = was == Some(!occupied) && latest <= heard;
-        self.repaint(
-            if covered { heard } else { begin.point },
-            event.at,
-            SpaceState::of(!occupied),
-        );
+        let said = self.said.unwrap_or(heard);
+        let covered = was == Some(!occupied) && began.latest <= heard;
+        let floor = said.max(event.at.plus_seconds(-limits.stay_max_s));
+        let begin = began.within(floor, event.at);
+        let known_from = if covered { heard } else { begin.point };
+        self.line.repaint(known_from, event.at, SpaceState::of(!occupied));
         if occupied {
-            // It was free until now, at least since `begin`.
-            if was == Some(true) {
-                self.close(
-                    Edge::within(begin.point, heard, latest.max(heard)),
-                    event,
-                    &[Flag::EndInferred],
-                );
+            if was == Some(false) && began.is_after(heard) {
+                // It was free before the silence and became free anew in it: somebody came and went.
+                self.open(Edge::between(said, begin.point), event, &[Flag::StartInferred], false);
             }
-            self.open(Edge::seen(event.at), event, &[], false, was == Some(true), 0);
+            self.close(
+                Edge::within(begin.point, said, begin.latest()),
+                event,
+                &[Flag::EndInferred],
+            );
+            self.open(Edge::seen(event.at), event, &[], false);
         } else if covered {
-            self.bridge(latest);
             self.close(Edge::seen(event.at), event, &[Flag::Bridged]);
         } else {
             // It was occupied until now, but not by the vehicle from before the silence.
             if was == Some(true) {
-                self.close(Edge::within(heard, heard, begin.latest()), event, &[Flag::BeforeGap]);
+                self.close(
+                    Edge::within(heard.min(begin.point), said, begin.latest()),
+                    event,
+                    &[Flag::BeforeGap],
+                );
             }
-            self.open(begin, event, &[Flag::StartInferred], false, true, 0);
+            self.open(begin, event, &[Flag::StartInferred], false);
             self.close(Edge::seen(event.at), event, &[]);
         }
         self.since = Some(Edge::seen(event.at));
@@ -504,22 +431,16 @@ impl Walk {
 
     /// After a silence: a change, without word on the state before it.
     fn undated_return(&mut self, event: &Event, heard: Timestamp, was: Option<bool>, occupied: bool) {
+        let said = self.said.unwrap_or(heard);
         match (was, occupied) {
             (Some(true), true) => {
-                self.close(Edge::within(heard, heard, event.at), event, &[Flag::BeforeGap]);
-                self.open(Edge::seen(event.at), event, &[], false, true, 0);
+                self.close(Edge::within(heard, said, event.at), event, &[Flag::BeforeGap]);
+                self.open(Edge::seen(event.at), event, &[], false);
             }
-            (_, true) => self.open(Edge::seen(event.at), event, &[], false, false, 0),
-            (Some(true), false) => self.close(Edge::within(event.at, heard, event.at), event, &[Flag::BeforeGap]),
+            (_, true) => self.open(Edge::seen(event.at), event, &[], false),
+            (Some(true), false) => self.close(Edge::within(event.at, said, event.at), event, &[Flag::BeforeGap]),
             (Some(false), false) => {
-                self.open(
-                    Edge::between(heard, event.at),
-                    event,
-                    &[Flag::StartInferred],
-                    false,
-                    true,
-                    0,
-                );
+                self.open(Edge::between(said, event.at), event, &[Flag::StartInferred], false);
                 self.close(Edge::seen(event.at), event, &[]);
             }
             (None, false) => {}
@@ -529,35 +450,44 @@ impl Walk {
 
     /// After a silence: a heartbeat.
     fn quiet_return(&mut self, event: &Event, heard: Timestamp, was: Option<bool>, occupied: bool, limits: &Limits) {
-        let earliest = heard.max(event.at.plus_seconds(-limits.stay_max_s));
+        let said = self.said.unwrap_or(heard);
+        let earliest = said.max(event.at.plus_seconds(-limits.stay_max_s));
         let begin = Edge::within(event.at, earliest, event.at);
         if was == Some(true) {
-            self.close(Edge::within(heard, heard, event.at), event, &[Flag::BeforeGap]);
+            self.close(Edge::within(heard, said, event.at), event, &[Flag::BeforeGap]);
         }
         if occupied {
-            let flag = if was == Some(true) {
-                Flag::AfterGap
-            } else {
-                Flag::StartInferred
-            };
-            self.open(begin, event, &[flag], was == Some(true), true, 0);
+            let continues = was == Some(true);
+            let flag = if continues { Flag::AfterGap } else { Flag::StartInferred };
+            self.open(begin, event, &[flag], continues);
+        }
+        if was == Some(occupied) {
+            self.gaps.push(Gap {
+                from: heard,
+                until: event.at,
+                changes: self.changes,
+            });
+            if self.gaps.len() > GAPS_MAX {
+                self.gaps.remove(0);
+            }
         }
         self.since = Some(begin);
     }
 
-    /// Joins the open stay with the one before the silence when it has lasted since `since` at the latest, again and
-    /// again. Whether it did.
-    fn bridge(&mut self, since: Timestamp) -> bool {
+    /// Fills the last silences within the present state, as long as `proven` holds for them. Whether it filled any.
+    fn bridge(&mut self, proven: impl Fn(&Gap) -> bool) -> bool {
         let mut bridged = false;
-        while let [.., before, open] = self.stays.as_slice()
-            && open.continues
-            && open.end.is_none()
-            && before.end.is_some_and(|end| since <= end.earliest())
-        {
-            let (from, until) = (before.end.map_or(since, |end| end.earliest()), open.start.latest());
-            self.join_last_two();
-            self.repaint(from, until, SpaceState::Occupied);
+        while let Some(gap) = self.gaps.pop_if(|gap| proven(gap)) {
             bridged = true;
+            self.line
+                .repaint(gap.from, gap.until, SpaceState::of(self.state == Some(true)));
+            let joins = self
+                .stays
+                .last()
+                .is_some_and(|stay| stay.continues && stay.end.is_none());
+            if self.state == Some(true) && joins && self.stays.len() > 1 {
+                self.join_last_two();
+            }
         }
         bridged
     }
@@ -574,72 +504,61 @@ impl Walk {
     }
 
     /// The sensor's total of changes came: if it is what it was before a silence, nothing changed in it.
-    fn count_changes(&mut self, changes: u32) {
-        let same = self.changes == Some(changes);
-        if same
-            && self.state == Some(true)
-            && self
-                .stays
-                .last()
-                .is_some_and(|stay| stay.continues && stay.end.is_none())
-        {
-            let (from, until) = match self.stays.as_slice() {
-                [.., before, open] => (
-                    before.end.map_or(open.start.point, |end| end.earliest()),
-                    open.start.latest(),
-                ),
-                _ => return,
-            };
-            self.join_last_two();
-            self.repaint(from, until, SpaceState::Occupied);
+    fn count_changes(&mut self, changes: Option<u32>) {
+        if changes.is_some() {
+            self.bridge(|gap| gap.changes == changes);
+            self.changes = changes;
         }
-        self.changes = Some(changes);
     }
 
     fn unbind(&mut self, event: &Event, limits: &Limits) {
         if let (Some(heard), Some(occupied)) = (self.heard, self.state) {
             let silent = self.is_silent(heard, event.at, limits.silence_ms);
-            self.extend(
-                event.at,
-                if silent {
-                    SpaceState::Unknown
-                } else {
-                    SpaceState::of(occupied)
-                },
-            );
+            let state = if silent {
+                SpaceState::Unknown
+            } else {
+                SpaceState::of(occupied)
+            };
+            self.extend(event.at, state);
             if occupied {
                 let point = if silent { heard } else { event.at };
-                self.close(Edge::within(point, heard, event.at), event, &[Flag::SensorChanged]);
+                let said = self.said.unwrap_or(heard);
+                self.close(Edge::within(point, said, event.at), event, &[Flag::SensorChanged]);
             }
         }
         *self = Self {
             stays: std::mem::take(&mut self.stays),
-            segments: std::mem::take(&mut self.segments),
+            line: std::mem::take(&mut self.line),
             flips: std::mem::take(&mut self.flips),
+            unset: self.unset,
             ..Self::default()
         };
     }
 
-    fn open(&mut self, start: Edge, event: &Event, flags: &[Flag], continues: bool, apart: bool, merge_gap_ms: i64) {
-        if let Some(last) = self.stays.last_mut()
-            && let Some(end) = last.end
-            && !apart
-            && start.bounds.is_none()
-            && end.bounds.is_none()
-            && start.point.millis_since(end.point) < merge_gap_ms
-        {
+    /// Whether a stay that begins at `at` goes on with the one before: a short gap, both ends of which were seen.
+    fn merges(&self, at: Timestamp, limits: &Limits) -> bool {
+        self.stays
+            .last()
+            .and_then(|stay| stay.end)
+            .is_some_and(|end| end.bounds.is_none() && at.millis_since(end.point) < limits.merge_gap_ms)
+    }
+
+    fn reopen(&mut self, event: &Event) {
+        if let Some(last) = self.stays.last_mut() {
             last.end = None;
             last.unset = last.unset.or(event.unset);
-            return;
         }
+    }
+
+    fn open(&mut self, start: Edge, event: &Event, flags: &[Flag], continues: bool) {
+        let before = self.stays.last().and_then(|stay| stay.end);
         let mut flags = flags.to_vec();
         flags.sort_unstable();
         self.stays.push(Stay {
-            start,
+            start: before.map_or(start, |end| start.not_before(end.point)),
             end: None,
             flags,
             continues,
-            apart,
             end_received: event.received,
             cause: String::new(),
             unset: event.unset,
@@ -647,16 +566,13 @@ impl Walk {
     }
 
     fn close(&mut self, end: Edge, event: &Event, flags: &[Flag]) {
-        let cause = match (&self.sensor, &event.what) {
-            (
-                Some(sensor),
-                What::Reported {
-                    sequence: Some(sequence),
-                    ..
-                },
-            ) => format!("{sensor}/{sequence}"),
-            (Some(sensor), _) => format!("{sensor}/{}", event.at),
-            (None, _) => event.at.to_string(),
+        let from = self.sensor.as_ref().map_or("", SensorId::as_str);
+        let cause = match &event.what {
+            What::Reported(Said {
+                sequence: Some(sequence),
+                ..
+            }) => format!("{from}/{sequence}"),
+            _ => format!("{from}/{}", event.at),
         };
         let Some(stay) = self.stays.last_mut().filter(|stay| stay.end.is_none()) else {
             return;
@@ -664,71 +580,23 @@ impl Walk {
         for flag in flags {
             stay.flag(*flag);
         }
-        let begin = stay.start.point;
-        stay.end = Some(Edge {
-            point: end.point.max(begin),
-            ..end
-        });
+        stay.end = Some(end.not_before(stay.start.point));
         stay.end_received = event.received;
         stay.cause = cause;
         stay.unset = stay.unset.or(event.unset);
     }
 
+    /// Counts changes of state, and forgets what was remembered about the state that they end.
     fn flip(&mut self, at: Timestamp, times: u32) {
-        let hour = Timestamp::from_millis(at.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
-        *self.flips.entry(hour).or_default() += times;
+        if times > 0 {
+            let hour = Timestamp::from_millis(at.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
+            *self.flips.entry(hour).or_default() += times;
+        }
+        self.changes = None;
+        self.gaps.clear();
     }
 
-    /// Extends the timeline from its end (or from the last report) to `until`.
     fn extend(&mut self, until: Timestamp, state: SpaceState) {
-        let from = self
-            .segments
-            .last()
-            .map(|segment| segment.until)
-            .or(self.heard)
-            .unwrap_or(until);
-        if until <= from {
-            return;
-        }
-        match self.segments.last_mut().filter(|segment| segment.state == state) {
-            Some(last) => last.until = until,
-            None => self.segments.push(Segment { from, until, state }),
-        }
-    }
-
-    /// Sets what the timeline says over `from..until`.
-    fn repaint(&mut self, from: Timestamp, until: Timestamp, state: SpaceState) {
-        if until <= from {
-            return;
-        }
-        let mut painted: Vec<Segment> = Vec::with_capacity(self.segments.len() + 2);
-        for segment in self.segments.drain(..) {
-            let before = Segment {
-                until: segment.until.min(from),
-                ..segment
-            };
-            let inside = Segment {
-                from: segment.from.max(from),
-                until: segment.until.min(until),
-                state,
-            };
-            let after = Segment {
-                from: segment.from.max(until),
-                ..segment
-            };
-            for piece in [before, inside, after]
-                .into_iter()
-                .filter(|piece| piece.from < piece.until)
-            {
-                match painted
-                    .last_mut()
-                    .filter(|last| last.state == piece.state && last.until == piece.from)
-                {
-                    Some(last) => last.until = piece.until,
-                    None => painted.push(piece),
-                }
-            }
-        }
-        self.segments = painted;
+        self.line.extend(self.heard.unwrap_or(until), until, state);
     }
 }

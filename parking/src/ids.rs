@@ -7,21 +7,23 @@ use serde::{Deserialize, Serialize};
 
 /// Longest identifier in bytes.
 const ID_BYTES_MAX: usize = 64;
+/// Longest name of a session in bytes: a gateway's, a journal's tag and a number.
+const SESSION_BYTES_MAX: usize = 128;
 
 /// Why a text is no identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// The text is empty or longer than 64 bytes.
-    #[error("\"{0}\" has {1} bytes; an identifier has 1 to 64")]
-    Length(String, usize),
+    /// The text is empty or too long: its bytes, and how many it may have.
+    #[error("\"{0}\" has {1} bytes; an identifier has 1 to {2}")]
+    Length(String, usize, usize),
     /// The text holds something else than ASCII letters, digits, `-`, `_` and `.`, or starts with one of the last three.
     #[error("\"{0}\" holds a character that an identifier may not: only A-Z a-z 0-9 - _ . and a letter or digit first")]
     Character(String),
 }
 
-fn check(text: &str) -> Result<(), IdError> {
-    if text.is_empty() || text.len() > ID_BYTES_MAX {
-        return Err(IdError::Length(text.to_owned(), text.len()));
+fn check(text: &str, bytes_max: usize) -> Result<(), IdError> {
+    if text.is_empty() || text.len() > bytes_max {
+        return Err(IdError::Length(text.to_owned(), text.len(), bytes_max));
     }
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !text.chars().all(allowed) || !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
@@ -31,7 +33,7 @@ fn check(text: &str) -> Result<(), IdError> {
 }
 
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $bytes_max:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -41,7 +43,7 @@ macro_rules! identifier {
             /// Checks `text` and wraps it.
             pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
                 let text = text.into();
-                check(&text)?;
+                check(&text, $bytes_max)?;
                 Ok(Self(text))
             }
 
@@ -81,27 +83,27 @@ macro_rules! identifier {
 
 identifier! {
     /// A gateway box. Also its MQTT user name, its certificate's common name and a path segment of its topics.
-    GatewayId
+    GatewayId, ID_BYTES_MAX
 }
 identifier! {
     /// A zone (zona, ruas): a stretch of street with one tariff and one set of session rules.
-    ZoneId
+    ZoneId, ID_BYTES_MAX
 }
 identifier! {
     /// A parking space (petak, satuan ruang parkir).
-    SpaceId
+    SpaceId, ID_BYTES_MAX
 }
 identifier! {
     /// A sensor. For LoRaWAN the device EUI, 16 lower-case hexadecimal digits.
-    SensorId
+    SensorId, ID_BYTES_MAX
 }
 identifier! {
     /// A tariff schedule, as a record names it.
-    TariffId
+    TariffId, ID_BYTES_MAX
 }
 identifier! {
     /// A parking session: `<gateway>-<journal tag>-<counter>`; unique in a city, fit for a file name.
-    SessionId
+    SessionId, SESSION_BYTES_MAX
 }
 
 #[cfg(test)]

@@ -9,20 +9,23 @@
 
 mod check;
 mod derive;
+mod event;
 mod ids;
 mod money;
 mod occupancy;
 mod reading;
 mod record;
 mod report;
+mod session;
 mod site;
 mod space;
+mod stay;
 mod tariff;
 mod time;
+mod timeline;
 mod tracker;
 
 pub use check::SiteProblem;
-pub use derive::SpaceState;
 pub use ids::{GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
 pub use money::{Coverage, FeeRange, Rupiah};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
@@ -33,4 +36,5 @@ pub use site::{
 };
 pub use tariff::Charge;
 pub use time::{BootId, CivilDate, ClockQuality, Stamp, Timestamp, Timezone};
+pub use timeline::SpaceState;
 pub use tracker::{Input, Outcome, SiteTracker, SpaceNow};

@@ -1,22 +1,24 @@
 //! Occupancy of a zone, interval by interval: `occupied + free + unknown + closed = spaces × interval`, always.
 //!
 //! An interval is written when it has ended and settled. While it lies within the horizon, anything that changes the
-//! timeline of one of its spaces makes the next revision; a written one is never edited.
+//! timeline of one of its spaces makes the next revision; a written one is never edited. A box that was off for longer
+//! than the horizon leaves out the intervals before it: nothing can be known of them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::derive::{SpaceState, Stay, Walk};
-use crate::space::measure;
+use crate::derive::Walk;
+use crate::stay::Stay;
+use crate::timeline::SpaceState;
 use crate::{Coverage, Occupancy, RecordBody, SessionRules, Space, Timestamp, ZoneId};
 
 /// Length of an interval, seconds. Intervals are aligned to the UTC hour, and so to every Indonesian hour.
-pub(crate) const INTERVAL_S: u32 = 900;
+const INTERVAL_S: u32 = 900;
 const INTERVAL_MS: i64 = INTERVAL_S as i64 * 1_000;
 
 /// Begin of the interval that holds `time`.
-pub(crate) fn interval_of(time: Timestamp) -> Timestamp {
+fn interval_of(time: Timestamp) -> Timestamp {
     Timestamp::from_millis(time.as_millis().div_euclid(INTERVAL_MS) * INTERVAL_MS)
 }
 
@@ -30,9 +32,13 @@ pub(crate) struct View<'a> {
 /// The intervals of one zone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ZoneBook {
+    /// Begin of the first interval that is not written yet.
     next: Timestamp,
     written: BTreeMap<Timestamp, Occupancy>,
-    /// Intervals that end after this have to be looked at again.
+    /// Intervals before this were written under an earlier configuration and stay as they are.
+    settled_until: Timestamp,
+    /// Intervals that end after this have to be looked at again; never outlasts a step.
+    #[serde(skip)]
     dirty_from: Option<Timestamp>,
 }
 
@@ -42,19 +48,33 @@ impl ZoneBook {
         Self {
             next: interval_of(now),
             written: BTreeMap::new(),
+            settled_until: interval_of(now),
             dirty_from: None,
         }
     }
 
     /// The timeline of one of the spaces changed from `time` on.
     pub fn touch(&mut self, time: Timestamp) {
-        self.dirty_from = Some(self.dirty_from.map_or(time, |dirty| dirty.min(time)));
+        if time < self.next {
+            self.dirty_from = Some(self.dirty_from.map_or(time, |dirty| dirty.min(time)));
+        }
     }
 
     /// The clock was corrected: intervals that it has not reached yet are not over.
     pub fn correct_clock(&mut self, now: Timestamp) {
+        self.dirty_from = Some(Timestamp::from_millis(i64::MIN));
         self.next = self.next.min(interval_of(now));
-        self.touch(Timestamp::from_millis(i64::MIN));
+        self.settled_until = self.settled_until.min(self.next);
+    }
+
+    /// The zone has other spaces or rules from `now` on.
+    pub fn freeze(&mut self, now: Timestamp) {
+        self.settled_until = interval_of(now);
+    }
+
+    /// Begin of the first interval that is not written yet.
+    pub fn next(&self) -> Timestamp {
+        self.next
     }
 
     /// When the next interval is due.
@@ -77,45 +97,47 @@ impl ZoneBook {
         rules: &SessionRules,
         spaces: &[View<'_>],
     ) -> Vec<RecordBody> {
-        let horizon = interval_of(now.plus_seconds(-i64::from(rules.horizon_s))).plus_millis(INTERVAL_MS);
+        let horizon_s = i64::from(rules.horizon_s);
+        let horizon = |time: Timestamp| interval_of(time.plus_seconds(-horizon_s)).plus_millis(INTERVAL_MS);
         let mut records = Vec::new();
         if let Some(dirty) = self.dirty_from.take() {
-            let touched: Vec<Timestamp> = self
-                .written
-                .range(interval_of(dirty).max(horizon)..)
-                .map(|(from, _)| *from)
-                .collect();
+            // After a jump of the clock, `next` still tells the time of what was written before it.
+            let first = interval_of(dirty)
+                .max(horizon(now.min(self.next)))
+                .max(self.settled_until);
+            let touched: Vec<Timestamp> = self.written.range(first..).map(|(from, _)| *from).collect();
             for from in touched {
                 records.extend(self.revise(occupancy(zone, from, now, spaces)));
             }
         }
         if now >= self.deadline(rules) {
-            self.next = self.next.max(horizon);
+            self.next = self.next.max(horizon(now));
         }
         while now >= self.deadline(rules) {
             records.extend(self.revise(occupancy(zone, self.next, now, spaces)));
             self.next = self.next.plus_millis(INTERVAL_MS);
         }
         if !records.is_empty() {
-            self.written = self.written.split_off(&horizon);
+            let oldest = horizon(now.min(self.next));
+            let newest = now.plus_seconds(horizon_s);
+            self.written.retain(|from, _| (oldest..=newest).contains(from));
         }
         records.into_iter().map(RecordBody::Occupancy).collect()
     }
 
     fn revise(&mut self, occupancy: Occupancy) -> Option<Occupancy> {
-        let revision = match self.written.get(&occupancy.from) {
-            Some(written)
-                if (Occupancy {
-                    revision: written.revision,
-                    ..occupancy.clone()
-                }) == *written =>
-            {
-                return None;
-            }
-            Some(written) => written.revision + 1,
-            None => 1,
+        let written = self.written.get(&occupancy.from);
+        let occupancy = Occupancy {
+            revision: written.map_or(0, |written| written.revision),
+            ..occupancy
         };
-        let occupancy = Occupancy { revision, ..occupancy };
+        if written == Some(&occupancy) {
+            return None;
+        }
+        let occupancy = Occupancy {
+            revision: occupancy.revision + 1,
+            ..occupancy
+        };
         self.written.insert(occupancy.from, occupancy.clone());
         Some(occupancy)
     }
@@ -126,31 +148,21 @@ fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]
     let mut totals: BTreeMap<SpaceState, i64> = BTreeMap::new();
     let (mut arrivals, mut departures) = (0, 0);
     for view in spaces {
-        for (state, millis) in measure(view.walk, view.space, from, until, now, view.silence_ms) {
-            *totals.entry(state).or_default() += millis;
-        }
+        measure(view, from, until, now, &mut totals);
         let inside = |time: Timestamp| from <= time && time < until;
         arrivals += count(&view.walk.stays, |stay| inside(stay.start.point));
         departures += count(&view.walk.stays, |stay| stay.end.is_some_and(|end| inside(end.point)));
     }
-    let seconds = |state| u64::try_from(totals.get(&state).copied().unwrap_or(0).div_euclid(1_000)).unwrap_or(0);
-    let (occupied_s, free_s, closed_s) = (
-        seconds(SpaceState::Occupied),
-        seconds(SpaceState::Free),
-        seconds(SpaceState::Closed),
-    );
     let total = u64::from(INTERVAL_S) * spaces.len() as u64;
-    let known = occupied_s + free_s + closed_s;
-    assert!(
-        known <= total,
-        "zone {zone}, interval {from}: {known} known of {total} space-seconds"
-    );
-    // Fractions of a second that rounding took from the others are not known either.
-    let unknown_s = total - known;
     assert_eq!(
         totals.values().sum::<i64>(),
-        i64::from(INTERVAL_S) * 1_000 * i64::try_from(spaces.len()).unwrap_or(0)
+        i64::from(INTERVAL_S) * 1_000 * i64::try_from(spaces.len()).unwrap_or(0),
+        "zone {zone}, interval {from}: {totals:?}"
     );
+    let seconds = |state| u64::try_from(totals.get(&state).copied().unwrap_or(0).div_euclid(1_000)).unwrap_or(0);
+    let occupied_s = seconds(SpaceState::Occupied);
+    let free_s = seconds(SpaceState::Free);
+    let closed_s = seconds(SpaceState::Closed);
     Occupancy {
         zone: zone.clone(),
         from,
@@ -159,7 +171,8 @@ fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]
         spaces: u32::try_from(spaces.len()).unwrap_or(u32::MAX),
         occupied_s,
         free_s,
-        unknown_s,
+        // With the fractions of a second that rounding took from the others: they are not known either.
+        unknown_s: total - occupied_s - free_s - closed_s,
         closed_s,
         arrivals,
         departures,
@@ -169,4 +182,31 @@ fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]
 
 fn count(stays: &[Stay], wanted: impl Fn(&Stay) -> bool) -> u32 {
     u32::try_from(stays.iter().filter(|stay| wanted(stay)).count()).unwrap_or(u32::MAX)
+}
+
+/// Adds a space's milliseconds by state over `from..until`, closed time counted as closed whatever the sensor says.
+fn measure(view: &View<'_>, from: Timestamp, until: Timestamp, now: Timestamp, totals: &mut BTreeMap<SpaceState, i64>) {
+    for segment in view.walk.timeline(from, until, now, view.silence_ms) {
+        let closed = closed_ms(view.space, segment.from, segment.until);
+        *totals.entry(SpaceState::Closed).or_default() += closed;
+        *totals.entry(segment.state).or_default() += segment.until.millis_since(segment.from) - closed;
+    }
+}
+
+/// Milliseconds of `from..until` in which the space is closed; overlapping closures count once.
+fn closed_ms(space: &Space, from: Timestamp, until: Timestamp) -> i64 {
+    let mut spans: Vec<(Timestamp, Timestamp)> = space
+        .closed
+        .iter()
+        .map(|span| (span.from.max(from), span.until.unwrap_or(until).min(until)))
+        .filter(|(begin, end)| begin < end)
+        .collect();
+    spans.sort_unstable();
+    let mut total = 0;
+    let mut reached = from;
+    for (begin, end) in spans {
+        total += end.max(reached).millis_since(begin.max(reached)).max(0);
+        reached = reached.max(end);
+    }
+    total
 }

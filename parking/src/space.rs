@@ -1,31 +1,33 @@
 //! One space: its recent events, what follows from them, and what was already written down about it.
 //!
 //! Sessions are a function of the *set* of events. Events wait in order of time in a bounded history; whenever one is
-//! added, wherever it belongs, the whole history is walked again from `base`, and what follows is compared with what
-//! was written. So a report that comes late, twice or out of order leads to the same sessions as one that comes in
-//! time; at most it makes a revision. Events older than the horizon are folded into `base` and can no longer change.
-//!
-//! A session's name is given when its stay first appears and is kept while the stay begins at the same moment, or
-//! else overlaps what the name stood for. A written session to which no stay belongs any more becomes void.
+//! added, wherever it belongs, the history is walked from `base`, and what follows is compared with what was written.
+//! So a report that comes late, twice or out of order leads to the same sessions as one that comes in time; at most it
+//! makes a revision. Events older than the horizon are folded into `base` and can no longer change; a stay is only
+//! forgotten once it is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::derive::{Event, Limits, Segment, SpaceState, Stay, Walk, What};
-use crate::{
-    CivilDate, ClassBasis, FeeRange, Flag, RecordBody, Rupiah, SensorId, Session, SessionId, SessionRules,
-    SessionStatus, Site, Space, TimeBounds, Timestamp,
-};
+use crate::derive::{Limits, Walk};
+use crate::event::{Event, What};
+use crate::session::{Context, Names, Register};
+use crate::{BootId, CivilDate, RecordBody, SensorId, SessionRules, Site, Space, Timestamp};
 
 /// Most events kept in the history of one space; older ones are folded even before the horizon.
 const EVENTS_MAX: usize = 512;
-/// Events that are kept unfolded beyond the horizon, so that folding is rare.
+/// Events kept when there were too many.
+const EVENTS_KEPT: usize = EVENTS_MAX * 3 / 4;
+/// How long events are kept unfolded beyond the horizon, so that folding is rare, and what was folded is kept beyond it,
+/// milliseconds.
 const FOLD_SLACK_MS: i64 = 3_600_000;
 /// Business days for which it is remembered that a once-a-day fee was due.
-const BILLED_DAYS_MAX: usize = 4;
+const PAID_DAYS_MAX: usize = 4;
 /// Suspect hours remembered.
 const SUSPECT_HOURS_MAX: usize = 48;
+/// What is dated more than this after the present, milliseconds, was dated by a wrong clock.
+const FUTURE_MS: i64 = 60_000;
 
 /// What a space needs to know of its site.
 #[derive(Debug, Clone, Copy)]
@@ -46,64 +48,63 @@ impl Surroundings<'_> {
 
     /// Silence after which `sensor` is lost, milliseconds.
     #[allow(clippy::cast_possible_truncation)] // a heartbeat of u32 seconds times a small factor is far below 2^53
-    pub fn silence_ms(&self, sensor: Option<&SensorId>) -> i64 {
+    fn silence_ms(&self, sensor: Option<&SensorId>) -> i64 {
         let traits = sensor.and_then(|id| self.site.sensors.iter().find(|traits| traits.id == *id));
         traits.map_or(0, |traits| {
             (f64::from(traits.heartbeat_s) * 1_000.0 * self.rules.silence_heartbeats) as i64
         })
     }
-}
 
-/// A session's name, and the stay that it stands for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Named {
-    session: SessionId,
-    start: Timestamp,
-    end: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unset: Option<crate::BootId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    written: Option<Session>,
-}
-
-/// Gives out names of sessions.
-pub(crate) struct Names<'a> {
-    pub prefix: &'a str,
-    pub counter: &'a mut u64,
-}
-
-impl Names<'_> {
-    fn next(&mut self) -> Option<SessionId> {
-        *self.counter += 1;
-        SessionId::new(format!("{}-{}", self.prefix, self.counter)).ok()
+    /// Walks on from `walk` over `events`.
+    fn walked<'e>(&self, mut walk: Walk, events: impl IntoIterator<Item = &'e Event>) -> Walk {
+        let mut limits = self.limits(walk.sensor.as_ref());
+        for event in events {
+            walk.take(event, &limits);
+            if let What::Bound(sensor) = &event.what {
+                limits = self.limits(Some(sensor));
+            }
+        }
+        walk
     }
 }
 
 /// What taking an event came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It is part of the history; the timeline may have changed from this time on.
-    ChangedFrom(Timestamp),
+    /// It is part of the history. The timeline or a stay changed from this time on, if at all.
+    Added(Option<Timestamp>),
     /// It was there already.
     Duplicate,
     /// It is older than what can still be changed.
     TooLate,
 }
 
+/// What follows from all events.
+#[derive(Debug, Clone)]
+pub(crate) struct Present {
+    pub walk: Walk,
+    /// Silence after which the space's sensor is lost, milliseconds.
+    pub silence_ms: i64,
+}
+
 /// One space.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SpaceBook {
     base: Walk,
+    /// Events before this are folded.
     folded_until: Timestamp,
     history: Vec<Event>,
-    names: Vec<Named>,
+    register: Register,
+    /// When the next closed stay has settled.
+    due: Option<Timestamp>,
+    /// When the sensor was last heard, if it was written down that it is lost.
     lost_since: Option<Timestamp>,
     suspect_noted: BTreeSet<Timestamp>,
-    /// Days on which a session before the history paid a once-a-day fee.
-    billed_days: BTreeSet<CivilDate>,
-    /// What follows from base and history; derived again after a restart.
+    /// Days on which a session that is forgotten paid a once-a-day fee.
+    paid_days: BTreeSet<CivilDate>,
+    /// Derived again after a restart.
     #[serde(skip)]
-    now: Option<Walk>,
+    present: Option<Present>,
     /// An event was taken and what follows was not written down yet; never outlasts a step.
     #[serde(skip)]
     news: bool,
@@ -115,259 +116,193 @@ impl SpaceBook {
             base: Walk::default(),
             folded_until: Timestamp::from_millis(i64::MIN),
             history: Vec::new(),
-            names: Vec::new(),
+            register: Register::default(),
+            due: None,
             lost_since: None,
             suspect_noted: BTreeSet::new(),
-            billed_days: BTreeSet::new(),
-            now: None,
+            paid_days: BTreeSet::new(),
+            present: None,
             news: false,
         }
     }
 
-    /// Whether something happened that was not written down yet.
-    pub fn has_news(&self) -> bool {
-        self.news
+    /// What follows from all events. `around` is asked for only when it is not known yet.
+    pub fn present<'a>(&mut self, around: impl FnOnce() -> Surroundings<'a>) -> &Present {
+        let (base, history) = (&self.base, &self.history);
+        self.present
+            .get_or_insert_with(|| present(around(), |around| around.walked(base.clone(), history)))
     }
 
-    /// What follows from all events.
-    pub fn walk(&mut self, around: Surroundings<'_>) -> &Walk {
-        self.walk_mut(around)
+    /// Events before this can no longer be added.
+    pub fn folded_until(&self) -> Timestamp {
+        self.folded_until
+    }
+
+    /// The time of the last event.
+    pub fn last_at(&self) -> Timestamp {
+        self.history.last().map_or(self.folded_until, |event| event.at)
     }
 
     /// Adds an event where it belongs in time.
     pub fn take(&mut self, event: Event, around: Surroundings<'_>, names: &mut Names<'_>) -> Taken {
-        if self.is_known(&event) {
+        if self.history.iter().rev().any(|known| known.is_same(&event)) {
             return Taken::Duplicate;
         }
         if event.at < self.folded_until {
             return Taken::TooLate;
         }
-        let before = std::mem::take(self.walk_mut(around));
+        let before = self.present(|| around).walk.clone();
         let place = self.history.partition_point(|known| *known <= event);
         self.history.insert(place, event);
-        let after = walked(&self.base, &self.history, around);
-        let changed = first_difference(&before, &after);
-        self.now = Some(after);
+        let is_last = place + 1 == self.history.len();
+        let after = if is_last {
+            around.walked(before.clone(), self.history.last())
+        } else {
+            around.walked(self.base.clone(), &self.history)
+        };
+        let changed = first_difference(&before, &after, self.lost_since.is_some());
+        self.register.assign(&after.stays, names);
+        self.present = Some(present(around, |_| after));
         self.news = true;
-        self.name_stays(names);
-        Taken::ChangedFrom(changed)
+        Taken::Added(changed)
     }
 
-    /// Moves every event that the unset clock of `boot` dated by `offset_ms`. Whether there were any.
+    /// Moves what the unset clock of `boot` dated by `offset_ms`, and with it all that lies in the future of `now`: a clock
+    /// that was set wrongly dated that. Whether there was anything.
     pub fn correct_clock(
         &mut self,
-        boot: crate::BootId,
+        boot: BootId,
         offset_ms: i64,
+        now: Timestamp,
         around: Surroundings<'_>,
         names: &mut Names<'_>,
     ) -> bool {
+        let limit = now.plus_millis(FUTURE_MS);
         let mut moved = false;
-        for event in self.history.iter_mut().filter(|event| event.unset == Some(boot)) {
-            event.at = event.at.plus_millis(offset_ms).floor_to_second();
-            event.received = event.received.plus_millis(offset_ms);
-            event.unset = None;
+        let in_future = self.base.heard.filter(|heard| *heard > limit).map(|_| limit);
+        if let Some(from) = self.base.unset_since(boot).or(in_future) {
+            self.base.shift(from, offset_ms);
+            self.folded_until = self.folded_until.plus_millis(offset_ms);
             moved = true;
         }
-        if !moved {
-            return false;
+        for event in &mut self.history {
+            let unset = event.unset == Some(boot);
+            if !unset && event.at <= limit {
+                continue;
+            }
+            event.received = event.received.plus_millis(offset_ms);
+            let at = if unset {
+                event.received
+            } else {
+                event.at.plus_millis(offset_ms)
+            };
+            event.at = at.floor_to_second().max(self.folded_until);
+            event.unset = event.unset.filter(|_| !unset);
+            moved = true;
         }
-        for named in self.names.iter_mut().filter(|named| named.unset == Some(boot)) {
-            named.start = named.start.plus_millis(offset_ms).floor_to_second();
-            named.end = named.end.map(|end| end.plus_millis(offset_ms).floor_to_second());
-            named.unset = None;
+        if moved {
+            self.history.sort();
+            self.register.shift(boot, limit, offset_ms);
+            let after = around.walked(self.base.clone(), &self.history);
+            self.register.assign(&after.stays, names);
+            self.lost_since = self.lost_since.and(after.heard);
+            self.suspect_noted.retain(|hour| *hour <= now);
+            self.present = Some(present(around, |_| after));
+            self.news = true;
         }
-        self.history.sort();
-        self.now = Some(walked(&self.base, &self.history, around));
-        self.news = true;
-        self.name_stays(names);
-        true
+        moved
     }
 
-    /// Folds events older than `horizon` (and any beyond the bound) into the base. Only to be called in a step that changes state.
+    /// Folds events older than `horizon`, and those beyond the bound, into the base. Only to be called in a step that
+    /// changes state.
     pub fn fold(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
-        let stale = self
-            .history
-            .first()
-            .is_some_and(|event| event.at < horizon.plus_millis(-FOLD_SLACK_MS));
-        if !stale && self.history.len() <= EVENTS_MAX {
-            return;
+        let slack = horizon.plus_millis(-FOLD_SLACK_MS);
+        let is_stale = self.history.first().is_some_and(|event| event.at < slack);
+        let is_full = self.history.len() > EVENTS_MAX;
+        if is_stale || is_full {
+            let old = self.history.partition_point(|event| event.at < horizon);
+            let surplus = if is_full { self.history.len() - EVENTS_KEPT } else { 0 };
+            self.fold_first(old.max(surplus), slack, around);
         }
-        let old = self.history.partition_point(|event| event.at < horizon);
-        self.fold_first(
-            old.max(self.history.len().saturating_sub(EVENTS_MAX * 3 / 4)),
-            horizon,
-            around,
-        );
     }
 
-    /// Folds everything: what follows from now on no longer depends on rules that are about to change.
-    pub fn freeze(&mut self, now: Timestamp, around: Surroundings<'_>) {
-        self.fold_first(self.history.len(), now, around);
+    /// Folds everything: what happened so far no longer depends on rules that are about to change.
+    pub fn freeze(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
+        self.fold_first(self.history.len(), horizon.plus_millis(-FOLD_SLACK_MS), around);
+        self.register.freeze();
     }
 
-    fn fold_first(&mut self, count: usize, horizon: Timestamp, around: Surroundings<'_>) {
-        for event in self.history.drain(..count) {
-            self.folded_until = self.folded_until.max(event.at.plus_millis(1));
-            let limits = limits_for(&self.base, &event, around);
-            self.base.take(&event, &limits);
+    /// Other rules hold from now on.
+    pub fn renew(&mut self) {
+        self.present = None;
+        self.news = true;
+    }
+
+    fn fold_first(&mut self, count: usize, limit: Timestamp, around: Surroundings<'_>) {
+        let folded: Vec<Event> = self.history.drain(..count).collect();
+        if let Some(last) = folded.last() {
+            self.folded_until = self.folded_until.max(last.at.plus_millis(1));
         }
-        let margin = i64::from(around.rules.merge_gap_s + around.rules.settle_s) + 1;
-        let limit = horizon.min(self.folded_until).plus_seconds(-margin);
-        let names = &self.names;
-        let unwritten = |stay: &Stay| !names.iter().any(|named| is_written(named, stay));
-        for stay in self.base.forget_before(limit, unwritten) {
-            self.remember_billed(&stay, around);
+        self.base = around.walked(std::mem::take(&mut self.base), &folded);
+        let stays = self.register.forgettable(&self.base.stays, limit);
+        self.base.forget_before(limit, stays);
+        self.paid_days.extend(self.register.forget(stays, limit, around));
+        while self.paid_days.len() > PAID_DAYS_MAX {
+            self.paid_days.pop_first();
         }
-        let first_kept = self.base.stays.first().map(|stay| stay.start.point);
-        self.names.retain(|named| {
-            first_kept.is_none_or(|first| named.start >= first) || named.end.is_none_or(|end| end >= limit)
-        });
-        self.suspect_noted.retain(|hour| *hour >= limit.plus_seconds(-7_200));
+        self.suspect_noted.retain(|hour| *hour >= limit);
         while self.suspect_noted.len() > SUSPECT_HOURS_MAX {
             self.suspect_noted.pop_first();
         }
-        self.now = Some(walked(&self.base, &self.history, around));
+        self.present = Some(present(around, |around| {
+            around.walked(self.base.clone(), &self.history)
+        }));
     }
 
     /// When something about this space is due without any further event.
-    pub fn deadline(&mut self, around: Surroundings<'_>) -> Option<Timestamp> {
-        let settle = settle_ms(around.rules);
-        self.walk_mut(around);
-        let walk = self.now.as_ref()?;
-        let unwritten = walk
-            .stays
-            .iter()
-            .filter(|stay| !self.names.iter().any(|named| is_written(named, stay)));
-        let sessions = unwritten.filter_map(|stay| due_at(stay, settle)).min();
-        let silence = around.silence_ms(walk.sensor.as_ref());
-        let lost = walk
-            .heard
-            .filter(|_| self.lost_since.is_none())
-            .map(|heard| heard.plus_millis(silence + 1));
-        sessions.into_iter().chain(lost).min()
+    pub fn deadline<'a>(&mut self, around: impl FnOnce() -> Surroundings<'a>) -> Option<Timestamp> {
+        let lost_since = self.lost_since;
+        let present = self.present(around);
+        let heard = present.walk.heard.filter(|_| lost_since.is_none());
+        let lost = heard.map(|heard| heard.plus_millis(present.silence_ms + 1));
+        self.due.into_iter().chain(lost).min()
+    }
+
+    /// Whether there is anything to write down at `now`.
+    pub fn is_due<'a>(&mut self, now: Timestamp, around: impl FnOnce() -> Surroundings<'a>) -> bool {
+        self.news || self.deadline(around).is_some_and(|due| due <= now)
     }
 
     /// Writes down what is due at `now`: sessions and their revisions, a lost or suspect sensor.
     /// With `everything`, closed stays that have not settled too.
     pub fn write_down(&mut self, now: Timestamp, around: Surroundings<'_>, everything: bool) -> Vec<RecordBody> {
-        let walk = self.walk(around).clone();
         self.news = false;
-        let mut records = Vec::new();
-        self.judge_sensor(&walk, now, around, &mut records);
-        let settle = if everything { 0 } else { settle_ms(around.rules) };
-        let mut billed = self.billed_days.clone();
-        let mut seen = BTreeSet::new();
-        for stay in &walk.stays {
-            let Some(place) = self.names.iter().position(|named| named.start == stay.start.point) else {
-                continue;
-            };
-            seen.insert(place);
-            let Some(session) = session_of(stay, &self.names[place].session, &walk, around, &mut billed) else {
-                continue;
-            };
-            if everything || due_at(stay, settle).is_some_and(|due| due <= now) {
-                records.extend(revise(&mut self.names[place], session));
-            }
-        }
-        for (place, named) in self.names.iter_mut().enumerate() {
-            if !seen.contains(&place)
-                && let Some(written) = named
-                    .written
-                    .clone()
-                    .filter(|written| written.status != SessionStatus::Void)
-            {
-                let void = Session {
-                    status: SessionStatus::Void,
-                    fee: FeeRange::default(),
-                    ..written
-                };
-                records.extend(revise(named, void));
-            }
-        }
+        self.present(|| around);
+        let Some(present) = self.present.take() else {
+            return Vec::new();
+        };
+        let mut records = self.judge_sensor(&present, now, around);
+        let context = Context {
+            around,
+            flips: &present.walk.flips,
+            paid_days: &self.paid_days,
+        };
+        let (sessions, due) = self.register.write_down(&present.walk.stays, now, &context, everything);
+        records.extend(sessions);
+        self.due = due;
+        self.present = Some(present);
         records
     }
 
-    /// The stays as they are known now, for occupancy counts.
-    pub fn stays(&mut self, around: Surroundings<'_>) -> &[Stay] {
-        &self.walk(around).stays
-    }
-
-    /// Begin of the open stay, if there is one.
-    pub fn open_since(&mut self, around: Surroundings<'_>) -> Option<Timestamp> {
-        self.stays(around)
-            .last()
-            .filter(|stay| stay.end.is_none())
-            .map(|stay| stay.start.point)
-    }
-
-    fn walk_mut(&mut self, around: Surroundings<'_>) -> &mut Walk {
-        let (base, history) = (&self.base, &self.history);
-        self.now.get_or_insert_with(|| walked(base, history, around))
-    }
-
-    fn is_known(&self, event: &Event) -> bool {
-        /// Two reports with the same frame counter this close are one report.
-        const SAME_FRAME_MS: i64 = 60_000;
-        self.history.iter().rev().any(|known| match (&known.what, &event.what) {
-            (What::Reported { sequence: a, said: x }, What::Reported { sequence: b, said: y }) => {
-                (known.message.is_some() && known.message == event.message)
-                    || (a.is_some() && a == b && known.at.millis_since(event.at).abs() <= SAME_FRAME_MS)
-                    || (a.is_none() && b.is_none() && known.at == event.at && x == y)
-            }
-            (a, b) => a == b && known.at == event.at,
-        })
-    }
-
-    /// Gives every stay a name: its own from before if it begins at the same moment, else one that it overlaps, else a new one.
-    fn name_stays(&mut self, names: &mut Names<'_>) {
-        let Some(walk) = self.now.as_ref() else { return };
-        let mut free: Vec<Named> = std::mem::take(&mut self.names);
-        let mut given: Vec<Option<Named>> = walk
-            .stays
-            .iter()
-            .map(|stay| {
-                free.iter()
-                    .position(|named| named.start == stay.start.point)
-                    .map(|place| free.remove(place))
-            })
-            .collect();
-        for (stay, slot) in walk.stays.iter().zip(&mut given).filter(|(_, slot)| slot.is_none()) {
-            let end = stay.end.map(|end| end.point);
-            let overlaps = |named: &Named| {
-                end.is_none_or(|end| named.start <= end) && named.end.is_none_or(|end| stay.start.point <= end)
-            };
-            *slot = free.iter().position(overlaps).map(|place| free.remove(place));
-        }
-        for (stay, slot) in walk.stays.iter().zip(given) {
-            let named = slot.or_else(|| {
-                let session = names.next()?;
-                Some(Named {
-                    session,
-                    start: stay.start.point,
-                    end: None,
-                    unset: None,
-                    written: None,
-                })
-            });
-            self.names.extend(named.map(|named| Named {
-                start: stay.start.point,
-                end: stay.end.map(|end| end.point),
-                unset: stay.unset,
-                ..named
-            }));
-        }
-        // Names without a stay are kept only where something was written that must become void, or is void and may return.
-        self.names
-            .extend(free.into_iter().filter(|named| named.written.is_some()));
-    }
-
-    fn judge_sensor(&mut self, walk: &Walk, now: Timestamp, around: Surroundings<'_>, records: &mut Vec<RecordBody>) {
+    fn judge_sensor(&mut self, present: &Present, now: Timestamp, around: Surroundings<'_>) -> Vec<RecordBody> {
+        let walk = &present.walk;
+        let mut records = Vec::new();
         let (Some(sensor), Some(heard)) = (walk.sensor.clone(), walk.heard) else {
             self.lost_since = None;
-            return;
+            return records;
         };
         let space = around.space.id.clone();
-        let silent = walk.is_silent(heard, now, around.silence_ms(Some(&sensor)));
+        let silent = walk.is_silent(heard, now, present.silence_ms);
         match self.lost_since {
             None if silent => {
                 self.lost_since = Some(heard);
@@ -377,256 +312,54 @@ impl SpaceBook {
                     since: heard,
                 });
             }
-            Some(since) if !silent && heard > since => {
+            Some(since) if !silent && heard != since => {
                 self.lost_since = None;
-                let again = self
-                    .history
-                    .iter()
-                    .map(|event| event.at)
-                    .find(|at| *at > since)
-                    .unwrap_or(heard);
                 records.push(RecordBody::CommsRestored {
                     sensor: sensor.clone(),
                     space: space.clone(),
-                    heard: again,
+                    heard,
                 });
             }
             _ => {}
         }
         for (hour, flips) in &walk.flips {
             if *flips > around.rules.flips_per_hour_max && self.suspect_noted.insert(*hour) {
-                let (sensor, space) = (sensor.clone(), space.clone());
                 records.push(RecordBody::SensorSuspect {
-                    sensor,
-                    space,
+                    sensor: sensor.clone(),
+                    space: space.clone(),
                     hour: *hour,
                     flips: *flips,
                 });
             }
         }
-    }
-
-    fn remember_billed(&mut self, stay: &Stay, around: Surroundings<'_>) {
-        let Some(end) = stay.end else { return };
-        let charge = around
-            .site
-            .charge(&around.space.zone, around.space.class, stay.start.point, end.point);
-        if charge.once_a_day && charge.fee > Rupiah(0) {
-            self.billed_days.insert(day_of(stay, around.site));
-            while self.billed_days.len() > BILLED_DAYS_MAX {
-                self.billed_days.pop_first();
-            }
-        }
+        records
     }
 }
 
-fn walked(base: &Walk, history: &[Event], around: Surroundings<'_>) -> Walk {
-    let mut walk = base.clone();
-    for event in history {
-        let limits = limits_for(&walk, event, around);
-        walk.take(event, &limits);
-    }
-    walk
+fn present<'a>(around: Surroundings<'a>, walk: impl FnOnce(Surroundings<'a>) -> Walk) -> Present {
+    let walk = walk(around);
+    let silence_ms = around.silence_ms(walk.sensor.as_ref());
+    Present { walk, silence_ms }
 }
 
-fn limits_for(walk: &Walk, event: &Event, around: Surroundings<'_>) -> Limits {
-    match &event.what {
-        What::Bound(sensor) => around.limits(Some(sensor)),
-        _ => around.limits(walk.sensor.as_ref()),
-    }
-}
-
-/// From when on two walks tell of different timelines or stays.
-fn first_difference(before: &Walk, after: &Walk) -> Timestamp {
-    fn segment_start(segments: &[Segment], place: usize) -> Option<Timestamp> {
-        segments.get(place).map(|segment| segment.from)
-    }
+/// From when on two walks tell of different timelines or stays, if they do. `lost`: the last state before was taken
+/// for unknown.
+fn first_difference(before: &Walk, after: &Walk, lost: bool) -> Option<Timestamp> {
+    let (old, new) = (before.outline(lost), after.outline(false));
+    let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let line = [old.get(same), new.get(same)];
+    let line = line.into_iter().flatten().map(|point| point.0);
     let same = before
-        .segments
-        .iter()
-        .zip(&after.segments)
-        .take_while(|(a, b)| a == b)
-        .count();
-    let segments = [
-        segment_start(&before.segments, same),
-        segment_start(&after.segments, same),
-        before.heard.filter(|_| before.heard != after.heard),
-        after.heard.filter(|_| before.heard != after.heard),
-    ];
-    let stays = before
         .stays
         .iter()
         .zip(&after.stays)
-        .take_while(|(a, b)| a.start == b.start && a.end == b.end)
+        .take_while(|(a, b)| a.points() == b.points())
         .count();
-    let stay_start = |walk: &Walk| walk.stays.get(stays).map(|stay| stay.start.earliest());
-    let candidates = segments
-        .into_iter()
-        .flatten()
-        .chain(stay_start(before))
-        .chain(stay_start(after));
-    candidates.min().unwrap_or_else(|| Timestamp::from_millis(i64::MAX))
-}
-
-fn settle_ms(rules: &SessionRules) -> i64 {
-    i64::from(rules.merge_gap_s + rules.settle_s) * 1_000
-}
-
-fn due_at(stay: &Stay, settle_ms: i64) -> Option<Timestamp> {
-    stay.end
-        .map(|end| end.point.max(stay.end_received).plus_millis(settle_ms))
-}
-
-/// Whether the last word written under this name is that the stay ended when it did.
-fn is_written(named: &Named, stay: &Stay) -> bool {
-    named.start == stay.start.point
-        && named
-            .written
-            .as_ref()
-            .is_some_and(|written| Some(written.end) == stay.end.map(|end| end.point))
-}
-
-fn day_of(stay: &Stay, site: &Site) -> CivilDate {
-    site.timezone.business_day(stay.start.point, site.day_cutoff_minutes)
-}
-
-/// The next revision of `named`, if `session` says anything new.
-fn revise(named: &mut Named, session: Session) -> Option<RecordBody> {
-    let revision = named.written.as_ref().map_or(0, |written| written.revision);
-    let unchanged = named.written.as_ref().is_some_and(|written| {
-        Session {
-            revision,
-            ..session.clone()
-        } == *written
-    });
-    if unchanged {
-        return None;
-    }
-    let session = Session {
-        revision: revision + 1,
-        ..session
+    let edge = |walk: &Walk, other: &Walk| {
+        let (start, end) = walk.stays.get(same)?.points();
+        let other_start = other.stays.get(same).map(|stay| stay.start.point);
+        if other_start == Some(start) { end } else { Some(start) }
     };
-    named.written = Some(session.clone());
-    Some(RecordBody::Session(session))
-}
-
-/// What a closed stay comes to.
-fn session_of(
-    stay: &Stay,
-    name: &SessionId,
-    walk: &Walk,
-    around: Surroundings<'_>,
-    billed: &mut BTreeSet<CivilDate>,
-) -> Option<Session> {
-    const HOUR_MS: i64 = 3_600_000;
-    let end = stay.end?;
-    let (start, space) = (stay.start, around.space);
-    let charge = |from: Timestamp, until: Timestamp| around.site.charge(&space.zone, space.class, from, until);
-    let stay_max = |from: Timestamp| from.plus_seconds(i64::from(around.rules.stay_max_s));
-    let point = charge(start.point, end.point);
-    // The rate is that of the point estimate's begin; only the length is in doubt.
-    let for_length = |seconds: i64| {
-        charge(
-            start.point,
-            start.point.plus_seconds(seconds.max(0)).min(stay_max(start.point)),
-        )
-        .fee
-    };
-    let shortest = end.earliest().seconds_since(start.latest());
-    let longest = end.latest().seconds_since(start.earliest());
-    let length = end.point.seconds_since(start.point);
-    let mut fee = FeeRange {
-        low: for_length(shortest),
-        point: for_length(length),
-        high: for_length(longest),
-    };
-    let mut flags = stay.flags.clone();
-    let hour = Timestamp::from_millis(start.point.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
-    if walk
-        .flips
-        .get(&hour)
-        .is_some_and(|flips| *flips > around.rules.flips_per_hour_max)
-    {
-        flags.push(Flag::Suspect);
-    }
-    flags.extend(stay.unset.map(|_| Flag::ClockUnsure));
-    flags.extend(point.tariff.is_none().then_some(Flag::TariffMissing));
-    flags.sort_unstable();
-    let status = if length < 0 || length > i64::from(around.rules.stay_max_s) {
-        SessionStatus::Quarantined
-    } else if length < i64::from(point.grace_s) {
-        SessionStatus::DropOff
-    } else {
-        SessionStatus::Parked
-    };
-    let day = day_of(stay, around.site);
-    let paid_today = point.once_a_day && point.fee > Rupiah(0) && !billed.insert(day);
-    if status == SessionStatus::Quarantined || flags.contains(&Flag::Suspect) || paid_today {
-        fee = FeeRange {
-            low: Rupiah(0),
-            point: Rupiah(0),
-            high: fee.high,
-        };
-    }
-    if stay.continues {
-        fee.low = Rupiah(0);
-    }
-    Some(Session {
-        session: name.clone(),
-        revision: 0,
-        zone: space.zone.clone(),
-        space: space.id.clone(),
-        class: space.class,
-        basis: ClassBasis::Bay,
-        status,
-        start: start.point,
-        end: end.point,
-        start_bounds: bounds_of(start.bounds),
-        end_bounds: bounds_of(end.bounds),
-        flags,
-        day,
-        tariff: point.tariff,
-        fee,
-        cause: stay.cause.clone(),
-    })
-}
-
-fn bounds_of(bounds: Option<TimeBounds>) -> Option<TimeBounds> {
-    bounds.filter(|bounds| bounds.earliest < bounds.latest)
-}
-
-/// Space-milliseconds by state over `from..until`, closed time counted as closed whatever the sensor says.
-pub(crate) fn measure(
-    walk: &Walk,
-    space: &Space,
-    from: Timestamp,
-    until: Timestamp,
-    now: Timestamp,
-    silence_ms: i64,
-) -> BTreeMap<SpaceState, i64> {
-    let mut totals: BTreeMap<SpaceState, i64> = BTreeMap::new();
-    for segment in walk.timeline(from, until, now, silence_ms) {
-        let closed = closed_ms(space, segment.from, segment.until);
-        *totals.entry(SpaceState::Closed).or_default() += closed;
-        *totals.entry(segment.state).or_default() += segment.until.millis_since(segment.from) - closed;
-    }
-    totals
-}
-
-/// Milliseconds of `from..until` in which the space is closed; overlapping closures count once.
-fn closed_ms(space: &Space, from: Timestamp, until: Timestamp) -> i64 {
-    let mut spans: Vec<(Timestamp, Timestamp)> = space
-        .closed
-        .iter()
-        .map(|span| (span.from.max(from), span.until.unwrap_or(until).min(until)))
-        .filter(|(begin, end)| begin < end)
-        .collect();
-    spans.sort_unstable();
-    let mut total = 0;
-    let mut reached = from;
-    for (begin, end) in spans {
-        total += end.max(reached).millis_since(begin.max(reached)).max(0);
-        reached = reached.max(end);
-    }
-    total
+    let edges = [edge(before, after), edge(after, before)];
+    line.chain(edges.into_iter().flatten()).min()
 }

@@ -4,18 +4,23 @@
 //! after it lead to the same state and the same records, byte for byte. An input whose [`Outcome::changed`] is false has
 //! left the state as it was, so that it need not be kept.
 //!
-//! What goes wrong is set aside, counted in a record, and stops nothing: a reading from the future, from before the horizon, or from a
-//! sensor that is bound to no space at that time.
+//! What goes wrong is set aside, counted in a record, and stops nothing: a reading from the future, from before the
+//! horizon, or from a sensor that is bound to no space at that time.
+//!
+//! While the clock is not set, readings are taken in their order of arrival, after everything that is known already. They
+//! are dated when the clock is corrected.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::derive::{Event, SpaceState, What};
+use crate::event::{Event, Said, What};
 use crate::occupancy::{View, ZoneBook};
-use crate::space::{Names, SpaceBook, Surroundings, Taken};
+use crate::session::Names;
+use crate::space::{SpaceBook, Surroundings, Taken};
+use crate::timeline::SpaceState;
 use crate::{
-    Binding, BootId, ClockQuality, Reading, Record, RecordBody, SensorId, SessionRules, Site, Space, SpaceId, Stamp,
+    Binding, BootId, ClockQuality, IdError, Reading, Record, RecordBody, SensorId, SessionId, Site, SpaceId, Stamp,
     Timestamp, Zone, ZoneId,
 };
 
@@ -23,6 +28,8 @@ use crate::{
 const FUTURE_MS: i64 = 60_000;
 /// Readings of one sensor set aside with a record, in one hour; further ones in that hour are dropped.
 const SET_ASIDE_PER_HOUR_MAX: u32 = 4;
+/// Sensors whose readings are set aside with a record, in one hour; those of further ones are dropped.
+const SET_ASIDE_SENSORS_MAX: usize = 256;
 
 /// What happens to a site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,7 +91,8 @@ pub struct SpaceNow {
     pub sensor: Option<SensorId>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Readings of one sensor that were set aside in one hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct SetAside {
     hour: i64,
     count: u32,
@@ -99,23 +107,35 @@ pub struct SiteTracker {
     spaces: BTreeMap<SpaceId, SpaceBook>,
     zones: BTreeMap<ZoneId, ZoneBook>,
     set_aside: BTreeMap<SensorId, SetAside>,
+    /// The bindings that are in force.
+    bound: Vec<Binding>,
+    /// When the next binding begins or ends.
+    next_binding: Option<Timestamp>,
+    /// By how much the clock of which boot was corrected last, for readings that were on their way meanwhile.
+    corrected: Option<(BootId, i64)>,
 }
 
 impl SiteTracker {
     /// A tracker that knows nothing yet. `tag` is part of the names of its sessions: `<gateway>-<tag>-<number>`.
+    ///
+    /// # Panics
+    /// If `tag` does not fit into such a name. The tracker relies on [`Site::check`] finding no problem with its site,
+    /// here and in [`Input::SiteChanged`].
     pub fn new(site: Site, tag: String) -> Self {
-        let mut tracker = Self {
-            site,
+        let name: Result<SessionId, IdError> = format!("{}-{tag}-{}", site.gateway, u64::MAX).parse();
+        assert!(name.is_ok(), "\"{tag}\" is no part of a session's name: {name:?}");
+        let spaces = site.spaces.iter().map(|space| (space.id.clone(), SpaceBook::new()));
+        Self {
             tag,
             counter: 0,
-            spaces: BTreeMap::new(),
+            spaces: spaces.collect(),
             zones: BTreeMap::new(),
             set_aside: BTreeMap::new(),
-        };
-        for space in tracker.site.spaces.clone() {
-            tracker.add_space(&space);
+            bound: Vec::new(),
+            next_binding: site.bindings.iter().map(|binding| binding.during.from).min(),
+            corrected: None,
+            site,
         }
-        tracker
     }
 
     /// The site as it is configured.
@@ -125,44 +145,44 @@ impl SiteTracker {
 
     /// Takes an input at `now`.
     pub fn step(&mut self, now: Stamp, input: Input) -> Outcome {
-        let zones_before = self.zones.len();
-        for zone in &self.site.zones {
-            self.zones
-                .entry(zone.id.clone())
-                .or_insert_with(|| ZoneBook::new(now.at));
-        }
         let mut bodies = Vec::new();
+        if let Input::Started { version } = &input {
+            bodies.push(RecordBody::Started {
+                version: version.clone(),
+            });
+        }
+        let mut changed = self.open_zones(now.at);
+        if self.next_binding.is_some_and(|next| next <= now.at) {
+            self.rebind(now, &mut bodies);
+            changed = true;
+        }
         let touched = match input {
-            Input::Started { version } => {
-                bodies.push(RecordBody::Started { version });
+            Input::Started { .. } => {
                 self.restarted(now);
-                true
+                Touched::All
             }
-            Input::Reading(reading) => self.reading(now, &reading, &mut bodies),
-            Input::Tick => false,
+            Input::Reading(reading) => self.reading(now, reading, &mut bodies),
+            Input::Tick => Touched::Nothing,
             Input::SiteChanged { site, sha256 } => {
-                self.site_changed(now, *site, &mut bodies);
                 bodies.push(RecordBody::ConfigChanged { sha256 });
-                true
+                self.site_changed(now, *site, &mut bodies);
+                Touched::All
             }
             Input::ClockCorrected { of_boot, offset_ms } => {
                 bodies.push(RecordBody::TimeCorrection { of_boot, offset_ms });
                 self.clock_corrected(now, of_boot, offset_ms);
-                true
+                Touched::All
             }
             Input::Note(body) => {
                 bodies.push(body);
-                true
+                Touched::Nothing
             }
         };
-        self.write_down(now, &mut bodies, false);
-        if touched {
-            self.fold(now.at);
-        }
-        let changed = touched || !bodies.is_empty() || self.zones.len() != zones_before;
+        changed |= self.write_down(now, &mut bodies, false);
+        self.fold(now.at, &touched);
         Outcome {
+            changed: changed || touched != Touched::Nothing || !bodies.is_empty(),
             records: bodies.into_iter().map(|body| Record { body, written: now }).collect(),
-            changed,
         }
     }
 
@@ -172,177 +192,212 @@ impl SiteTracker {
         let spaces = self
             .spaces
             .iter_mut()
-            .filter_map(|(id, book)| book.deadline(surroundings(site, id)?));
+            .filter_map(|(id, book)| book.deadline(|| surroundings(site, id)));
         let zones = site
             .zones
             .iter()
             .filter_map(|zone| Some(self.zones.get(&zone.id)?.deadline(&zone.rules)));
-        spaces.chain(zones).min()
+        spaces.chain(zones).chain(self.next_binding).min()
     }
 
     /// What every space is at `now`.
     pub fn spaces_now(&mut self, now: Timestamp) -> Vec<SpaceNow> {
         let site = &self.site;
-        let shown = self.spaces.iter_mut().filter_map(|(id, book)| {
-            let around = surroundings(site, id)?;
-            let occupied_since = book.open_since(around);
-            let walk = book.walk(around);
+        let shown = self.spaces.iter_mut().map(|(id, book)| {
+            let around = surroundings(site, id);
+            let present = book.present(|| around);
+            let walk = &present.walk;
             let closed = around
                 .space
                 .closed
                 .iter()
                 .any(|span| span.from <= now && span.until.is_none_or(|until| now < until));
-            let silence_ms = around.silence_ms(walk.sensor.as_ref());
-            let state = match walk.heard {
-                _ if closed => SpaceState::Closed,
-                Some(heard) => walk.state_at(now.max(heard), now.max(heard), silence_ms),
-                None => SpaceState::Unknown,
+            let state = if closed {
+                SpaceState::Closed
+            } else {
+                walk.state_at(now, present.silence_ms)
             };
-            Some(SpaceNow {
+            let open = walk.stays.last().filter(|stay| stay.end.is_none());
+            SpaceNow {
                 space: id.clone(),
                 zone: around.space.zone.clone(),
                 state,
-                occupied_since: occupied_since.filter(|_| state == SpaceState::Occupied),
+                occupied_since: open
+                    .filter(|_| state == SpaceState::Occupied)
+                    .map(|stay| stay.start.point),
                 heard: walk.heard.filter(|_| walk.state.is_some()),
                 sensor: walk.sensor.clone(),
-            })
+            }
         });
         shown.collect()
     }
 
-    fn add_space(&mut self, space: &Space) {
-        self.spaces.insert(space.id.clone(), SpaceBook::new());
-        let bindings: Vec<Binding> = self
-            .site
-            .bindings
-            .iter()
-            .filter(|binding| binding.space == space.id)
-            .cloned()
-            .collect();
-        for binding in bindings {
-            self.bound(&binding);
-            if let Some(until) = binding.during.until {
-                self.event(&space.id, at_once(until, What::Unbound));
+    /// Begins to watch zones that are new. Whether there were any.
+    fn open_zones(&mut self, now: Timestamp) -> bool {
+        let before = self.zones.len();
+        for zone in &self.site.zones {
+            if !self.zones.contains_key(&zone.id) {
+                self.zones.insert(zone.id.clone(), ZoneBook::new(now));
             }
         }
+        self.zones.len() > before
     }
 
-    fn bound(&mut self, binding: &Binding) {
-        self.event(
-            &binding.space,
-            at_once(binding.during.from, What::Bound(binding.sensor.clone())),
+    /// Adds an event to a space's history; what cannot be placed before settled facts is placed right behind them.
+    fn happen(&mut self, space: &SpaceId, now: Stamp, at: Timestamp, what: What) {
+        let Some(book) = self.spaces.get(space) else { return };
+        let unset = (now.clock == ClockQuality::Unset && at == now.at).then_some(now.boot);
+        let floor = if unset.is_some() {
+            book.last_at()
+        } else {
+            book.folded_until()
+        };
+        self.take(
+            space,
+            Event {
+                at: at.floor_to_second().max(floor),
+                what,
+                received: now.at,
+                unset,
+                message: None,
+            },
         );
     }
 
-    fn event(&mut self, space: &SpaceId, event: Event) -> Option<Taken> {
-        let around = surroundings(&self.site, space)?;
-        let prefix = format!("{}-{}", self.site.gateway, self.tag);
+    fn take(&mut self, space: &SpaceId, event: Event) -> Option<Taken> {
+        let book = self.spaces.get_mut(space)?;
+        let around = surroundings(&self.site, space);
         let mut names = Names {
-            prefix: &prefix,
+            prefix: &format!("{}-{}", self.site.gateway, self.tag),
             counter: &mut self.counter,
         };
-        let taken = self.spaces.get_mut(space)?.take(event, around, &mut names);
-        if let Taken::ChangedFrom(from) = taken
-            && let Some(zone) = self.zones.get_mut(&around.space.zone)
-        {
+        let taken = book.take(event, around, &mut names);
+        if let (Taken::Added(Some(from)), Some(zone)) = (taken, self.zones.get_mut(&around.space.zone)) {
             zone.touch(from);
         }
         Some(taken)
     }
 
-    /// Whether the reading changed anything.
-    fn reading(&mut self, now: Stamp, reading: &Reading, bodies: &mut Vec<RecordBody>) -> bool {
-        let unset = (reading.received.clock == ClockQuality::Unset).then_some(reading.received.boot);
-        let observed = if unset.is_some() {
-            reading.received.at
-        } else {
-            reading.observed
+    fn reading(&mut self, now: Stamp, mut reading: Reading, bodies: &mut Vec<RecordBody>) -> Touched {
+        let received = &mut reading.received;
+        let mut unset = (received.clock == ClockQuality::Unset).then_some(received.boot);
+        if let Some((boot, offset_ms)) = self.corrected
+            && unset == Some(boot)
+            && now.clock != ClockQuality::Unset
+        {
+            received.at = received.at.plus_millis(offset_ms);
+            reading.observed = received.at;
+            unset = None;
         }
-        .floor_to_second();
-        if observed.millis_since(reading.received.at) > FUTURE_MS {
-            let reason = format!(
-                "dated {} s after its receipt",
-                observed.seconds_since(reading.received.at)
-            );
-            return self.set_aside(now, reading, reason, bodies);
+        let ahead_ms = reading.observed.millis_since(reading.received.at);
+        if unset.is_none() && ahead_ms > FUTURE_MS {
+            let reason = format!("dated {} s after its receipt", ahead_ms / 1_000);
+            return self.set_aside(now, &reading, reason, bodies);
         }
-        let Some(space) = self.space_of(&reading.sensor, observed) else {
-            return self.set_aside(
-                now,
-                reading,
-                "its sensor is bound to no space at that time".to_owned(),
-                bodies,
-            );
+        let Some(space) = self.space_of(&reading, unset.is_some()) else {
+            let reason = "its sensor is bound to no space at that time".to_owned();
+            return self.set_aside(now, &reading, reason, bodies);
         };
-        let horizon_s = surroundings(&self.site, &space).map_or(0, |around| i64::from(around.rules.horizon_s));
-        let horizon = now.at.plus_seconds(-horizon_s);
-        let taken = if observed < horizon {
-            Some(Taken::TooLate)
-        } else {
-            self.event(&space, event_of(reading, observed, unset))
+        let Some(book) = self.spaces.get(&space) else {
+            return Touched::Nothing;
         };
-        match taken {
-            Some(Taken::ChangedFrom(_)) => true,
+        // A sensor whose clock is a little ahead says no more than that it was heard now.
+        let observed = reading.observed.min(reading.received.at).floor_to_second();
+        let at = match unset {
+            Some(_) => reading.received.at.floor_to_second().max(book.last_at()),
+            None => observed,
+        };
+        let age_s = now.at.seconds_since(at);
+        if unset.is_none() && age_s > i64::from(surroundings(&self.site, &space).rules.horizon_s) {
+            return self.set_aside(now, &reading, format!("{age_s} s old, beyond the horizon"), bodies);
+        }
+        let event = Event {
+            at,
+            what: What::Reported(Said::new(reading.sequence, &reading.report)),
+            received: reading.received.at,
+            unset,
+            message: reading.message.as_deref().map(fingerprint),
+        };
+        match self.take(&space, event) {
+            Some(Taken::Added(_)) => Touched::Space(space),
             Some(Taken::TooLate) => {
-                let reason = format!("{} s old, beyond the horizon", now.at.seconds_since(observed));
-                self.set_aside(now, reading, reason, bodies)
+                let reason = format!("{age_s} s old, and what was then is settled");
+                self.set_aside(now, &reading, reason, bodies)
             }
-            Some(Taken::Duplicate) | None => false,
+            Some(Taken::Duplicate) | None => Touched::Nothing,
         }
     }
 
-    fn set_aside(&mut self, now: Stamp, reading: &Reading, reason: String, bodies: &mut Vec<RecordBody>) -> bool {
+    fn set_aside(&mut self, now: Stamp, reading: &Reading, reason: String, bodies: &mut Vec<RecordBody>) -> Touched {
         let hour = now.at.as_seconds().div_euclid(3_600);
-        let known = self.set_aside.get(&reading.sensor).filter(|known| known.hour == hour);
-        let count = known.map_or(0, |known| known.count);
-        if count >= SET_ASIDE_PER_HOUR_MAX {
-            return false;
+        let this_hour = |known: &SetAside| known.hour == hour;
+        let sensors = self.set_aside.values().filter(|known| this_hour(known)).count();
+        let known = self.set_aside.get(&reading.sensor).filter(|known| this_hour(known));
+        let is_full = match known {
+            Some(known) => known.count >= SET_ASIDE_PER_HOUR_MAX,
+            None => sensors >= SET_ASIDE_SENSORS_MAX,
+        };
+        if !is_full {
+            let count = known.map_or(0, |known| known.count) + 1;
+            self.set_aside.retain(|_, known| this_hour(known));
+            self.set_aside.insert(reading.sensor.clone(), SetAside { hour, count });
+            bodies.push(RecordBody::ReadingSetAside {
+                sensor: reading.sensor.clone(),
+                observed: reading.observed,
+                reason,
+            });
         }
-        self.set_aside
-            .insert(reading.sensor.clone(), SetAside { hour, count: count + 1 });
-        bodies.push(RecordBody::ReadingSetAside {
-            sensor: reading.sensor.clone(),
-            observed: reading.observed,
-            reason,
-        });
-        true
+        Touched::Nothing
     }
 
-    fn space_of(&self, sensor: &SensorId, at: Timestamp) -> Option<SpaceId> {
+    /// The space that a reading's sensor was bound to when it spoke; if that is not known, the one that it is bound to.
+    fn space_of(&self, reading: &Reading, unset: bool) -> Option<SpaceId> {
+        let is_its = |binding: &&Binding| binding.sensor == reading.sensor;
+        let at = reading.observed.min(reading.received.at).floor_to_second();
         let holds = |binding: &&Binding| {
-            binding.sensor == *sensor
-                && binding.during.from <= at
-                && binding.during.until.is_none_or(|until| at < until)
+            binding.during.from <= at && binding.during.until.is_none_or(|until| at < until.floor_to_second())
         };
-        self.site
-            .bindings
-            .iter()
-            .find(holds)
-            .map(|binding| binding.space.clone())
+        let bindings = &self.site.bindings;
+        let found = if unset {
+            let now = self.bound.iter().find(is_its);
+            now.or_else(|| bindings.iter().rfind(is_its))
+        } else {
+            bindings.iter().filter(is_its).find(holds)
+        };
+        found.map(|binding| binding.space.clone())
     }
 
     /// Live sources may have said something while the box was off.
     fn restarted(&mut self, now: Stamp) {
-        let site = self.site.clone();
-        let live = site.sensors.iter().filter(|sensor| !sensor.queued);
-        for sensor in live {
-            if let Some(space) = self.space_of(&sensor.id, now.at) {
-                self.event(&space, at_once(now.at, What::Restarted));
-            }
+        let is_live = |binding: &&Binding| {
+            let traits = self.site.sensors.iter().find(|sensor| sensor.id == binding.sensor);
+            traits.is_some_and(|traits| !traits.queued)
+        };
+        let live: Vec<SpaceId> = self
+            .bound
+            .iter()
+            .filter(is_live)
+            .map(|binding| binding.space.clone())
+            .collect();
+        for space in live {
+            let last = self.spaces.get(&space).map_or(now.at, SpaceBook::last_at);
+            self.happen(&space, now, now.at.max(last), What::Restarted);
         }
     }
 
     fn clock_corrected(&mut self, now: Stamp, of_boot: BootId, offset_ms: i64) {
+        let before = self.corrected.filter(|(boot, _)| *boot == of_boot);
+        self.corrected = Some((
+            of_boot,
+            before.map_or(0, |(_, before)| before).saturating_add(offset_ms),
+        ));
         let prefix = format!("{}-{}", self.site.gateway, self.tag);
         for (id, book) in &mut self.spaces {
-            let Some(around) = surroundings(&self.site, id) else {
-                continue;
-            };
             let mut names = Names {
                 prefix: &prefix,
                 counter: &mut self.counter,
             };
-            book.correct_clock(of_boot, offset_ms, around, &mut names);
+            book.correct_clock(of_boot, offset_ms, now.at, surroundings(&self.site, id), &mut names);
         }
         for zone in self.zones.values_mut() {
             zone.correct_clock(now.at);
@@ -351,82 +406,90 @@ impl SiteTracker {
 
     /// Takes over a new configuration. What happened under the old one keeps its rules and tariffs.
     fn site_changed(&mut self, now: Stamp, site: Site, bodies: &mut Vec<RecordBody>) {
-        let gone = |old: &Binding| {
-            old.during.until.is_none_or(|until| until > now.at)
-                && !site
-                    .bindings
-                    .iter()
-                    .any(|new| new.sensor == old.sensor && new.space == old.space && overlaps(old, new))
-        };
-        let ended: Vec<Binding> = self.site.bindings.iter().filter(|old| gone(old)).cloned().collect();
-        for binding in &ended {
-            self.event(&binding.space, at_once(now.at, What::Unbound));
-            bodies.push(binding_record(binding, Some(now.at)));
-        }
+        self.unbind(now, &site.bindings, bodies);
         self.write_down(now, bodies, true);
         for (id, book) in &mut self.spaces {
-            if let Some(around) = surroundings(&self.site, id) {
-                book.freeze(now.at, around);
-            }
+            let around = surroundings(&self.site, id);
+            book.freeze(horizon(now.at, around), around);
+            book.renew();
         }
-        let old = std::mem::replace(&mut self.site, site);
+        self.site = site;
+        let site = &self.site;
         self.spaces
-            .retain(|id, _| self.site.spaces.iter().any(|space| space.id == *id));
-        self.zones
-            .retain(|id, _| self.site.zones.iter().any(|zone| zone.id == *id));
-        self.zones.extend(
-            self.site
-                .zones
-                .iter()
-                .filter(|zone| !old.zones.iter().any(|o| o.id == zone.id))
-                .map(|zone| (zone.id.clone(), ZoneBook::new(now.at))),
-        );
-        for space in self.site.spaces.clone() {
+            .retain(|id, _| site.spaces.iter().any(|space| space.id == *id));
+        self.zones.retain(|id, _| site.zones.iter().any(|zone| zone.id == *id));
+        for space in &site.spaces {
             if !self.spaces.contains_key(&space.id) {
-                self.add_space(&space);
+                self.spaces.insert(space.id.clone(), SpaceBook::new());
             }
         }
-        for binding in self.site.bindings.clone() {
-            let known = old
-                .bindings
-                .iter()
-                .find(|o| o.sensor == binding.sensor && o.space == binding.space && overlaps(o, &binding));
-            match known {
+        for zone in self.zones.values_mut() {
+            zone.freeze(now.at);
+        }
+        self.open_zones(now.at);
+        self.rebind(now, bodies);
+    }
+
+    /// Ends the bindings that end by now, and begins those that begin.
+    fn rebind(&mut self, now: Stamp, bodies: &mut Vec<RecordBody>) {
+        let plan = self.site.bindings.clone();
+        self.unbind(now, &plan, bodies);
+        for binding in &plan {
+            let span = binding.during;
+            let in_force = span.from <= now.at && span.until.is_none_or(|until| now.at < until);
+            if in_force && !self.bound.iter().any(|known| is_same_binding(known, binding)) {
+                self.happen(&binding.space, now, span.from, What::Bound(binding.sensor.clone()));
+                bodies.push(binding_record(binding, None));
+                self.bound.push(binding.clone());
+            }
+        }
+        let begins = plan.iter().map(|binding| binding.during.from);
+        let ends = self.bound.iter().filter_map(|binding| binding.during.until);
+        self.next_binding = begins.chain(ends).filter(|time| *time > now.at).min();
+    }
+
+    /// Ends the bindings that `plan` ends by now or does not hold any more.
+    fn unbind(&mut self, now: Stamp, plan: &[Binding], bodies: &mut Vec<RecordBody>) {
+        for mut binding in std::mem::take(&mut self.bound) {
+            let planned = plan.iter().find(|planned| is_same_binding(&binding, planned));
+            let until = planned.map_or(Some(now.at), |planned| planned.during.until);
+            match until.filter(|until| *until <= now.at) {
+                Some(until) => {
+                    self.happen(&binding.space, now, until, What::Unbound);
+                    bodies.push(binding_record(&binding, Some(until)));
+                }
                 None => {
-                    self.event(
-                        &binding.space,
-                        at_once(binding.during.from.max(now.at), What::Bound(binding.sensor.clone())),
-                    );
-                    bodies.push(binding_record(&binding, None));
+                    binding.during.until = until;
+                    self.bound.push(binding);
                 }
-                Some(known) if known.during.until != binding.during.until => {
-                    if let Some(until) = binding.during.until {
-                        self.event(&binding.space, at_once(until.max(now.at), What::Unbound));
-                        bodies.push(binding_record(&binding, Some(until)));
-                    }
-                }
-                Some(_) => {}
             }
         }
     }
 
     /// Folds what lies beyond the horizon, after everything due was written down.
-    fn fold(&mut self, now: Timestamp) {
+    fn fold(&mut self, now: Timestamp, touched: &Touched) {
         for (id, book) in &mut self.spaces {
-            if let Some(around) = surroundings(&self.site, id) {
-                book.fold(now.plus_seconds(-i64::from(around.rules.horizon_s)), around);
+            let is_touched = match touched {
+                Touched::Nothing => false,
+                Touched::Space(space) => space == id,
+                Touched::All => true,
+            };
+            if is_touched {
+                let around = surroundings(&self.site, id);
+                book.fold(horizon(now, around), around);
             }
         }
     }
 
-    fn write_down(&mut self, now: Stamp, bodies: &mut Vec<RecordBody>, everything: bool) {
+    /// Writes down what is due. Whether the state changed.
+    fn write_down(&mut self, now: Stamp, bodies: &mut Vec<RecordBody>, everything: bool) -> bool {
+        let site = &self.site;
+        let before = bodies.len();
         for (id, book) in &mut self.spaces {
-            let Some(around) = surroundings(&self.site, id) else {
-                continue;
-            };
-            if !everything && book.deadline(around).is_none_or(|due| due > now.at) && !book.has_news() {
+            if !everything && !book.is_due(now.at, || surroundings(site, id)) {
                 continue;
             }
+            let around = surroundings(site, id);
             let records = book.write_down(now.at, around, everything);
             let lost = records.iter().find_map(|record| match record {
                 RecordBody::CommsLost { since, .. } => Some(*since),
@@ -437,55 +500,57 @@ impl SiteTracker {
             }
             bodies.extend(records);
         }
-        for Zone { id, rules, .. } in &self.site.zones {
+        let mut moved = false;
+        for Zone { id, rules, .. } in &site.zones {
             let Some(zone) = self.zones.get_mut(id).filter(|zone| zone.is_due(now.at, rules)) else {
                 continue;
             };
-            bodies.extend(zone.write_down(now.at, id, rules, &views(&self.site, id, &mut self.spaces)));
+            let next = zone.next();
+            bodies.extend(zone.write_down(now.at, id, rules, &views(site, id, &mut self.spaces)));
+            moved |= zone.next() != next;
         }
+        moved || bodies.len() > before
     }
+}
+
+/// What an input bore on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Touched {
+    Nothing,
+    Space(SpaceId),
+    All,
 }
 
 fn views<'a>(site: &'a Site, zone: &ZoneId, spaces: &'a mut BTreeMap<SpaceId, SpaceBook>) -> Vec<View<'a>> {
     let inside = spaces.iter_mut().filter_map(|(id, book)| {
-        let around = surroundings(site, id).filter(|around| around.space.zone == *zone)?;
-        let walk = book.walk(around);
-        Some(View {
+        let around = surroundings(site, id);
+        let present = book.present(|| around);
+        (around.space.zone == *zone).then_some(View {
             space: around.space,
-            silence_ms: around.silence_ms(walk.sensor.as_ref()),
-            walk,
+            silence_ms: present.silence_ms,
+            walk: &present.walk,
         })
     });
     inside.collect()
 }
 
-fn surroundings<'a>(site: &'a Site, space: &SpaceId) -> Option<Surroundings<'a>> {
-    let space = site.spaces.iter().find(|known| known.id == *space)?;
-    let rules: &SessionRules = &site.zones.iter().find(|zone| zone.id == space.zone)?.rules;
-    Some(Surroundings { site, space, rules })
-}
-
-fn at_once(at: Timestamp, what: What) -> Event {
-    Event {
-        at,
-        what,
-        received: at,
-        unset: None,
-        message: None,
-    }
-}
-
-fn event_of(reading: &Reading, observed: Timestamp, unset: Option<BootId>) -> Event {
-    Event {
-        at: observed,
-        what: What::Reported {
-            sequence: reading.sequence,
-            said: (&reading.report).into(),
+/// A space's place in the site. Books are kept for the site's spaces only, and [`Site::check`] knows every zone.
+fn surroundings<'a>(site: &'a Site, space: &SpaceId) -> Surroundings<'a> {
+    let space = site.spaces.iter().find(|known| known.id == *space);
+    let zone = space.and_then(|space| site.zones.iter().find(|zone| zone.id == space.zone));
+    match (space, zone) {
+        (Some(space), Some(zone)) => Surroundings {
+            site,
+            space,
+            rules: &zone.rules,
         },
-        received: reading.received.at,
-        unset,
-        message: reading.message.as_deref().map(fingerprint),
+        _ => unreachable!("a book is kept for a space outside of every zone"),
     }
+}
+
+/// The time before which nothing can change any more.
+fn horizon(now: Timestamp, around: Surroundings<'_>) -> Timestamp {
+    now.plus_seconds(-i64::from(around.rules.horizon_s))
 }
 
 /// FNV-1a, 64 bit: message ids are compared within one space and a day, where a collision is out of the question.
@@ -495,8 +560,10 @@ fn fingerprint(text: &str) -> u64 {
     })
 }
 
-fn overlaps(a: &Binding, b: &Binding) -> bool {
-    b.during.until.is_none_or(|until| a.during.from < until) && a.during.until.is_none_or(|until| b.during.from < until)
+/// Whether both are the same binding, the end or begin of which may have been edited.
+fn is_same_binding(a: &Binding, b: &Binding) -> bool {
+    let overlap = |a: &Binding, b: &Binding| b.during.until.is_none_or(|until| a.during.from < until);
+    a.sensor == b.sensor && a.space == b.space && overlap(a, b) && overlap(b, a)
 }
 
 fn binding_record(binding: &Binding, until: Option<Timestamp>) -> RecordBody {

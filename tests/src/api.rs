@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use parking::{CivilDate, GatewayId, Occupancy, Session, Timestamp, ZoneDay, ZoneId};
+use parking::{CivilDate, GatewayId, Session, ZoneDay, ZoneId};
 use serde_json::Value;
 
 use crate::truth::{Comparison, Truth};
@@ -50,31 +50,27 @@ impl Api {
 
     /// All sessions of a box as last told.
     pub async fn sessions(&self, gateway: &GatewayId) -> anyhow::Result<Vec<Session>> {
-        let answer = self.get(&format!("/api/v1/boxes/{gateway}/sessions")).await?;
-        serde_json::from_value(answer["sessions"].clone()).context("the sessions are none")
+        let mut sessions = Vec::new();
+        let mut page = String::new();
+        loop {
+            let answer = self.get(&format!("/api/v1/boxes/{gateway}/sessions{page}")).await?;
+            let more: Vec<Session> = serde_json::from_value(answer["sessions"].clone()).context("no sessions")?;
+            sessions.extend(more);
+            match answer["next"].as_str() {
+                Some(next) => page = format!("?after={next}"),
+                None => return Ok(sessions),
+            }
+        }
     }
 
     /// Number of records that the city has of a box.
     pub async fn log_size(&self, gateway: &GatewayId) -> anyhow::Result<u64> {
         let answer = self.get("/api/v1/boxes").await?;
-        let boxes = answer["boxes"].as_array().context("no list of boxes")?;
+        let boxes = answer.as_array().context("no list of boxes")?;
         let found = boxes.iter().find(|one| one["box"] == gateway.as_str());
         found
             .and_then(|one| one["size"].as_u64())
             .with_context(|| format!("no box {gateway} in {answer}"))
-    }
-
-    /// Occupancy of a zone in the quarters of an hour that begin in `from..until`, as last told.
-    pub async fn occupancy(
-        &self,
-        gateway: &GatewayId,
-        zone: &ZoneId,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> anyhow::Result<Vec<Occupancy>> {
-        let path = format!("/api/v1/boxes/{gateway}/occupancy?zone={zone}&from={from}&to={until}");
-        let answer = self.get(&path).await?;
-        serde_json::from_value(answer["occupancy"].clone()).context("the occupancy is none")
     }
 
     /// A zone's business day in figures.
@@ -86,7 +82,7 @@ impl Api {
     /// Codes of the alarms that stand for a box.
     pub async fn alarms(&self, gateway: &GatewayId) -> anyhow::Result<Vec<String>> {
         let answer = self.get("/api/v1/alarms").await?;
-        let alarms = answer["alarms"].as_array().context("no list of alarms")?;
+        let alarms = answer.as_array().context("no list of alarms")?;
         let of_box = alarms.iter().filter(|alarm| alarm["box"] == gateway.as_str());
         Ok(of_box
             .filter_map(|alarm| alarm["code"].as_str().map(str::to_owned))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use kominfo::store::Store;
 use parking::{Occupancy, Rupiah, Timestamp, VehicleClass, ZoneDay};
 
 use crate::truth::Truth;
@@ -57,7 +58,8 @@ pub async fn sessions(world: &World, number: usize, truth: &Truth) -> anyhow::Re
 
 /// In each quarter of an hour of each zone the seconds add up, and the occupied ones are the true ones.
 pub async fn occupancy(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
-    let (api, roadside) = (world.api()?, &world.boxes[number]);
+    let roadside = &world.boxes[number];
+    let store = Store::open(&world.city.database).await?;
     let mut wrong = Vec::new();
     for zone in &roadside.street.site.zones {
         let spaces = roadside
@@ -67,7 +69,7 @@ pub async fn occupancy(world: &World, number: usize, truth: &Truth) -> anyhow::R
             .iter()
             .filter(|space| space.zone == zone.id)
             .count();
-        let intervals = api.occupancy(&roadside.id, &zone.id, truth.start, truth.end).await?;
+        let intervals = store.occupancy(&roadside.id, &zone.id, truth.start..truth.end).await?;
         let expected = usize::try_from(truth.end.seconds_since(truth.start) / 900)?;
         ensure!(
             intervals.len() + 1 >= expected,
@@ -140,6 +142,11 @@ pub async fn zone_days(world: &World, number: usize, truth: &Truth) -> anyhow::R
         println!("{} {day}: {fee}, coverage {:?}", zone.id, believed.coverage);
     }
     Ok(())
+}
+
+/// How many batches an instance of `kominfo` has committed, by its log.
+pub fn committed(log: &str) -> usize {
+    log.lines().filter(|line| line.contains("batch committed")).count()
 }
 
 fn class_position(class: VehicleClass) -> usize {

@@ -90,8 +90,6 @@ pub struct Street {
     boot: u32,
     booted: i64,
     next_interval: i64,
-    /// Whether the sensors' times have fractions of a second.
-    fractions: bool,
     timezone: Timezone,
     waiting: VecDeque<Record>,
 }
@@ -140,7 +138,6 @@ impl Street {
             boot: 1 + random.below(40),
             booted: now - MINUTE - random.millis(40 * DAY),
             next_interval: now - now % INTERVAL + INTERVAL,
-            fractions: random.one_in(2),
             timezone: random.pick(&[Timezone::Wib, Timezone::Wib, Timezone::Wita, Timezone::Wit]),
             waiting: VecDeque::new(),
             random,
@@ -207,15 +204,11 @@ impl Street {
         Ok(())
     }
 
-    fn observed(&self, millis: i64) -> Timestamp {
-        let time = Timestamp::from_millis(millis);
-        if self.fractions { time } else { time.floor_to_second() }
-    }
-
     fn end_session(&mut self, place: usize, begin: i64) -> Outcome<()> {
         let bay = &self.bays[place];
         let zone = &self.zones[bay.zone];
-        let (start, end) = (self.observed(begin), self.observed(self.now));
+        // The tracker counts in whole seconds.
+        let [start, end] = [begin, self.now].map(|millis| Timestamp::from_millis(millis).floor_to_second());
         let short = end.seconds_since(start) < 120;
         self.sessions += 1;
         let mut session = Session {

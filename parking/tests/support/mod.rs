@@ -162,10 +162,10 @@ impl Timetable {
         Self::from("06:00", site)
     }
 
-    /// Begins at a time of the day.
+    /// Begins at a time of the day; the records of the first bindings are not compared.
     pub fn from(begin: &str, site: &Site) -> Self {
         let new = || SiteTracker::new(site.clone(), "t".to_owned());
-        Self {
+        let mut table = Self {
             tracker: new(),
             shadow: new(),
             now: Stamp {
@@ -178,7 +178,10 @@ impl Timetable {
             occupancy: false,
             told: 0,
             frames: BTreeMap::new(),
-        }
+        };
+        table.step(Input::Tick);
+        table.told = table.records.len();
+        table
     }
 
     /// Steps, and checks what always holds: an input without effect leaves the state alone, a snapshot loses nothing,

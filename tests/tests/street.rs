@@ -1,0 +1,24 @@
+//! The simulator's street is the street that the gateway reads.
+
+use gateway::config::{Config, Profiles};
+use tests::street::{BoxFiles, Street};
+
+#[test]
+fn the_gateway_reads_a_street_as_the_simulator_means_it() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let street = Street::new("sim-01", 7, 40, 2)?;
+    let files = BoxFiles {
+        log_domain: "parkir.example.id".to_owned(),
+        data_dir: "data".to_owned(),
+        keys_dir: "keys".to_owned(),
+        city_host: "localhost".to_owned(),
+        city_port: 8883,
+        sensor_port: 1883,
+    };
+    let path = folder.path().join("box.toml");
+    std::fs::write(&path, street.box_toml(&files)?)?;
+    let config = Config::load(&path, &Profiles)?;
+    assert_eq!(config.site, street.site);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    Ok(())
+}
