@@ -8,7 +8,6 @@ use tracing_subscriber::EnvFilter;
 use super::check;
 use crate::clock::SimulatedClock;
 use crate::daemon;
-use crate::config::Profiles;
 
 /// Runs the daemon until a signal comes.
 #[derive(Debug, Args)]
@@ -24,8 +23,14 @@ pub struct RunArguments {
 /// Runs the command.
 pub fn run(arguments: RunArguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let config = check::load(&arguments.config, true, &Profiles)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let config = check::load(&arguments.config, true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     runtime.block_on(daemon::run(config, arguments.simulated_clock))
 }

@@ -3,35 +3,13 @@ mod files;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, ConfigErrors, FILE_BYTES_MAX, PROBLEMS_MAX, ProfileCatalog, ProfileTraits, Transport};
-
-/// Profiles as the program has them.
-struct Profiles;
-
-impl ProfileCatalog for Profiles {
-    fn profile(&self, name: &str) -> Option<ProfileTraits> {
-        let (transport, heartbeat_s, queued) = match name {
-            "bosch-tps110" | "nwave-nps405" => (Transport::ChirpStack, Some(86_400), true),
-            "webhook" => (Transport::Webhook, None, false),
-            _ => return None,
-        };
-        Some(ProfileTraits {
-            transport,
-            heartbeat_s,
-            queued,
-        })
-    }
-
-    fn names(&self) -> Vec<&str> {
-        vec!["bosch-tps110", "nwave-nps405", "webhook"]
-    }
-}
+use super::{Config, ConfigErrors, FILE_BYTES_MAX, PROBLEMS_MAX};
 
 /// A configuration without a problem and without a warning.
 const SOUND: &str = include_str!("tests/sound.toml");
 
 fn parse(text: &str) -> Result<Config, ConfigErrors> {
-    Config::from_bytes(Path::new("box.toml"), text.as_bytes(), &Profiles)
+    Config::from_bytes(Path::new("box.toml"), text.as_bytes())
 }
 
 /// `SOUND` with some lines changed; each must be there.
@@ -89,10 +67,10 @@ fn what_is_left_out_takes_its_default() {
 
 #[test]
 fn paths_start_at_the_folder_of_the_file() {
-    let config = Config::from_bytes(Path::new("/etc/gateway/box.toml"), SOUND.as_bytes(), &Profiles).unwrap();
+    let config = Config::from_bytes(Path::new("/etc/gateway/box.toml"), SOUND.as_bytes()).unwrap();
     assert_eq!(config.keys.ledger_key, Path::new("/etc/gateway/keys/ledger.key"));
     let absolute = sound_but(&[("\"data\"", "\"/var/lib/gateway\"")]);
-    let config = Config::from_bytes(Path::new("/etc/gateway/box.toml"), absolute.as_bytes(), &Profiles).unwrap();
+    let config = Config::from_bytes(Path::new("/etc/gateway/box.toml"), absolute.as_bytes()).unwrap();
     assert_eq!(config.gateway.data_dir, Path::new("/var/lib/gateway"));
 }
 
@@ -356,9 +334,27 @@ fn a_sensor_watches_one_space_and_a_space_is_watched_by_one_sensor() {
 }
 
 #[test]
+fn what_the_site_as_a_whole_lacks_is_told_in_places_of_the_file() {
+    insta::assert_snapshot!(said(&[
+        ("sensor = \"camera-3\"", "sensor = \"70b3d5e75e004a01\""),
+        ("grace_s = 60", "grace_s = 7200\nstay_max_s = 7200"),
+        ("merge_gap_s = 90", "stay_max_s = 7200\ngrace_s = 7200"),
+    ]), @"");
+}
+
+#[test]
+fn a_thing_that_is_not_whole_is_not_missed_by_others() {
+    insta::assert_snapshot!(said(&[
+        ("name = \"Pasar 16 Ilir\"", "name = 16"),
+        ("heartbeat_s = 600", "heartbeat_s = 1"),
+        ("latitude = -6.88907", "latitude = -688907"),
+    ]), @"");
+}
+
+#[test]
 fn two_tariffs_do_not_ask_for_the_same_stay() {
     insta::assert_snapshot!(said(&[
-        ("zones = [\"pasar\"]\n", ""),
+        ("zones = [\"pasar\"]\n", "zones = [\"pasar\", \"dago\"]\n"),
         ("class = \"motorcycle\"\ntype", "class = \"car\"\ntype"),
     ]), @r#"
     error: box.toml:46:1: tariffs[1]: on some days this tariff and "bandung-mobil" both hold for class car in zone "dago"
@@ -522,7 +518,7 @@ fn a_list_longer_than_a_box_can_serve_is_refused() {
 fn a_file_too_long_or_not_text_is_refused_whole() {
     let long = vec![b'#'; usize::try_from(FILE_BYTES_MAX).unwrap() + 1];
     let refused = |bytes: &[u8]| {
-        Config::from_bytes(Path::new("box.toml"), bytes, &Profiles)
+        Config::from_bytes(Path::new("box.toml"), bytes)
             .unwrap_err()
             .to_string()
     };
@@ -538,7 +534,7 @@ fn a_file_too_long_or_not_text_is_refused_whole() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let errors = Config::load(Path::new("/nowhere/box.toml"), &Profiles).unwrap_err();
+    let errors = Config::load(Path::new("/nowhere/box.toml")).unwrap_err();
     insta::assert_snapshot!(errors, @r"
     error: /nowhere/box.toml: cannot be read: No such file or directory (os error 2)
       hint: name a configuration file that this user may read
@@ -552,7 +548,7 @@ fn every_example_validates() {
     for entry in std::fs::read_dir(sites).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let config = Config::load(&path, &Profiles).unwrap_or_else(|errors| panic!("{errors}"));
+            let config = Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
             assert_eq!(config.warnings, []);
             examples += 1;
         }
