@@ -245,18 +245,16 @@ fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -
             let reason = unusable.to_string();
             let device = topic_eui.unwrap_or(topic);
             context.status.set_aside(unusable.kind(), &device, &reason, &received);
-            match bound(context, &device) {
-                Some((sensor, _)) => Item::SetAside(SetAside {
-                    sensor,
-                    observed,
-                    received,
-                    reason,
-                }),
-                None => {
-                    ack.acknowledge();
-                    return None;
-                }
-            }
+            let Some((sensor, _)) = bound(context, &device) else {
+                ack.acknowledge();
+                return None;
+            };
+            Item::SetAside(SetAside {
+                sensor,
+                observed,
+                received,
+                reason,
+            })
         }
     };
     let progress = Arc::clone(progress);

@@ -121,7 +121,7 @@ impl DriverStatus {
             }
             match &state {
                 DriverState::Waiting { reason } => {
-                    tracing::warn!(driver, reason, "no source of readings, trying again")
+                    tracing::warn!(driver, reason, "no source of readings, trying again");
                 }
                 DriverState::Connected => tracing::info!(driver, "taking in readings"),
                 DriverState::Starting | DriverState::Stopped => tracing::debug!(driver, ?state, "driver"),
