@@ -157,8 +157,7 @@ impl Workers {
         // State and status are quick and small: one worker each serves all boxes.
         let of = (lane == Lane::Ledger).then(|| gateway.clone());
         let queue = self.queues.entry((lane, of)).or_insert_with(|| {
-            // The broker sends no more than this before it sees acknowledgements, so that a queue is never full.
-            let (queue, messages) = mpsc::channel(usize::from(IN_FLIGHT_MAX));
+            let (queue, messages) = mpsc::channel(2 * usize::from(IN_FLIGHT_MAX));
             let worker = Worker {
                 ingest: Arc::clone(&self.ingest),
                 publisher: self.publisher.clone(),
@@ -168,6 +167,12 @@ impl Workers {
             self.tasks.spawn(worker.run(lane, messages));
             queue
         });
+        // Of those that want an acknowledgement the broker sends no more than half a queue before it sees some; the
+        // others, which may be lost, and come as fast as somebody sends them, may take the other half.
+        if !message.acknowledgement.is_wanted() && queue.capacity() <= usize::from(IN_FLIGHT_MAX) {
+            tracing::debug!(topic = message.topic, "queue full: message of QoS 0 dropped");
+            return Ok(());
+        }
         queue.try_send((gateway, message)).map_err(|_| MqttError::Ended)
     }
 

@@ -134,7 +134,7 @@ pub(super) async fn migrate(store: &Store) -> Result<(), StoreError> {
     }
     run(
         &mut transaction,
-        "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)".to_owned(),
     )
     .await?;
     let version = version(&mut transaction).await?;
@@ -144,21 +144,21 @@ pub(super) async fn migrate(store: &Store) -> Result<(), StoreError> {
             known: STEPS.len(),
         });
     }
-    for statement in STEPS.iter().skip(version).copied().flatten() {
-        run(&mut transaction, &dialect(store.backend, statement)).await?;
+    for step in STEPS.get(version..).unwrap_or_default() {
+        for statement in *step {
+            run(&mut transaction, dialect(store.backend, statement)).await?;
+        }
     }
     if version < STEPS.len() {
-        run(&mut transaction, "DELETE FROM schema_version").await?;
-        run(
-            &mut transaction,
-            &format!("INSERT INTO schema_version (version) VALUES ({})", STEPS.len()),
+        run(&mut transaction, "DELETE FROM schema_version".to_owned()).await?;
+        run(&mut transaction, format!("INSERT INTO schema_version (version) VALUES ({})", STEPS.len()),
         )
         .await?;
     }
     transaction.commit().await.during("commit the migration")
 }
 
-async fn run(connection: &mut AnyConnection, statement: &str) -> Result<(), StoreError> {
+async fn run(connection: &mut AnyConnection, statement: String) -> Result<(), StoreError> {
     let query = sqlx::query(AssertSqlSafe(statement));
     query
         .persistent(false)
