@@ -120,8 +120,14 @@ fn unknown_kind(bytes: &[u8]) -> Option<String> {
     }
     let plain = !kind.is_empty()
         && kind.len() <= KIND_BYTES_MAX
-        && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    Some(if plain && kind != UNDECODABLE { kind } else { OTHER.to_owned() })
+        && kind
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    Some(if plain && kind != UNDECODABLE {
+        kind
+    } else {
+        OTHER.to_owned()
+    })
 }
 
 /// All kinds of [`RecordBody`].
@@ -167,7 +173,10 @@ fn session_row(gateway: &GatewayId, index: u64, session: &Session) -> Result<Ses
     check_revision(session.revision)?;
     check_fee(&session.fee)?;
     if session.end < session.start {
-        return Err(format!("session ends at {} before it starts at {}", session.end, session.start));
+        return Err(format!(
+            "session ends at {} before it starts at {}",
+            session.end, session.start
+        ));
     }
     check_bounds("start_bounds", session.start_bounds)?;
     check_bounds("end_bounds", session.end_bounds)?;
@@ -192,13 +201,18 @@ fn session_row(gateway: &GatewayId, index: u64, session: &Session) -> Result<Ses
 fn occupancy_row(gateway: &GatewayId, index: u64, told: &Occupancy) -> Result<OccupancyRow, String> {
     check_revision(told.revision)?;
     if told.spaces > SPACES_MAX || told.interval_s > INTERVAL_S_MAX {
-        return Err(format!("occupancy of {} spaces over {} s", told.spaces, told.interval_s));
+        return Err(format!(
+            "occupancy of {} spaces over {} s",
+            told.spaces, told.interval_s
+        ));
     }
     let stated = u128::from(told.spaces) * u128::from(told.interval_s);
     let parts = [told.occupied_s, told.free_s, told.unknown_s, told.closed_s];
     let sum: u128 = parts.iter().copied().map(u128::from).sum();
     if sum != stated {
-        return Err(format!("occupied, free, unknown and closed seconds make {sum}, not {stated}"));
+        return Err(format!(
+            "occupied, free, unknown and closed seconds make {sum}, not {stated}"
+        ));
     }
     if told.coverage.is_some_and(|coverage| coverage > parking::Coverage::FULL) {
         return Err("coverage above 100 %".to_owned());
@@ -221,22 +235,29 @@ fn occupancy_row(gateway: &GatewayId, index: u64, told: &Occupancy) -> Result<Oc
 }
 
 fn check_revision(revision: u32) -> Result<(), String> {
-    if revision == 0 { Err("revision 0: the first is 1".to_owned()) } else { Ok(()) }
+    if revision == 0 {
+        Err("revision 0: the first is 1".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 fn check_fee(fee: &FeeRange) -> Result<(), String> {
     let (low, point, high) = (fee.low.0, fee.point.0, fee.high.0);
     if low < 0 || low > point || point > high || high > FEE_MAX {
-        return Err(format!("fee low {low}, point {point}, high {high}: must rise from 0 to at most {FEE_MAX}"));
+        return Err(format!(
+            "fee low {low}, point {point}, high {high}: must rise from 0 to at most {FEE_MAX}"
+        ));
     }
     Ok(())
 }
 
 fn check_bounds(what: &str, bounds: Option<TimeBounds>) -> Result<(), String> {
     match bounds {
-        Some(bounds) if bounds.earliest > bounds.latest => {
-            Err(format!("{what}: earliest {} is after latest {}", bounds.earliest, bounds.latest))
-        }
+        Some(bounds) if bounds.earliest > bounds.latest => Err(format!(
+            "{what}: earliest {} is after latest {}",
+            bounds.earliest, bounds.latest
+        )),
         _ => Ok(()),
     }
 }
@@ -278,7 +299,9 @@ mod tests {
 
     #[test]
     fn the_list_of_kinds_is_that_of_the_records() {
-        let error = serde_json::from_str::<RecordBody>(r#"{"kind":"?"}"#).unwrap_err().to_string();
+        let error = serde_json::from_str::<RecordBody>(r#"{"kind":"?"}"#)
+            .unwrap_err()
+            .to_string();
         let known: Vec<_> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, KINDS, "{error}");
     }
@@ -290,7 +313,14 @@ mod tests {
         let (derived, undecodable) = derive(&[&session(&[]), &second, &other, &session(&[])]);
         assert_eq!(undecodable, []);
         assert_eq!(derived.sessions.len(), 1);
-        assert_eq!((derived.sessions[0].revision, derived.sessions[0].index, derived.sessions[0].fee_point), (2, 1, 2));
+        assert_eq!(
+            (
+                derived.sessions[0].revision,
+                derived.sessions[0].index,
+                derived.sessions[0].fee_point
+            ),
+            (2, 1, 2)
+        );
     }
 
     #[test]
@@ -299,11 +329,16 @@ mod tests {
             session(&[("\"low\":1", "\"low\":-1")]),
             session(&[("\"low\":1", "\"low\":3")]),
             session(&[("\"high\":3", "\"high\":9223372036854775807")]),
-            session(&[("T01:00:00Z", "T00:00:00Z"), ("start\":\"2026-01-05T00", "start\":\"2026-01-05T02")]),
+            session(&[
+                ("T01:00:00Z", "T00:00:00Z"),
+                ("start\":\"2026-01-05T00", "start\":\"2026-01-05T02"),
+            ]),
             session(&[("\"revision\":1", "\"revision\":0")]),
             session(&[("\"zone\":\"z\"", "\"zone\":\"../z\"")]),
             session(&[("\"class\":\"car\"", "\"class\":\"tank\"")]),
-            format!(r#"{{"kind":"occupancy","zone":"z","from":"2026-01-05T00:00:00Z","interval_s":900,"revision":1,"spaces":2,"occupied_s":1800,"free_s":1,"unknown_s":0,"closed_s":0,"arrivals":0,"departures":0,{STAMP}}}"#),
+            format!(
+                r#"{{"kind":"occupancy","zone":"z","from":"2026-01-05T00:00:00Z","interval_s":900,"revision":1,"spaces":2,"occupied_s":1800,"free_s":1,"unknown_s":0,"closed_s":0,"arrivals":0,"departures":0,{STAMP}}}"#
+            ),
             "no JSON".to_owned(),
             "[]".to_owned(),
             "\u{0}".to_owned(),
@@ -317,8 +352,11 @@ mod tests {
 
     #[test]
     fn a_kind_that_is_not_known_yet_is_counted_by_its_name() {
-        let (derived, undecodable) =
-            derive(&[r#"{"kind":"enclosure_opened","x":1}"#, r#"{"kind":"Böse\u0000"}"#, r#"{"kind":"undecodable"}"#]);
+        let (derived, undecodable) = derive(&[
+            r#"{"kind":"enclosure_opened","x":1}"#,
+            r#"{"kind":"Böse\u0000"}"#,
+            r#"{"kind":"undecodable"}"#,
+        ]);
         assert_eq!(undecodable, []);
         let kinds: Vec<_> = derived.events.iter().map(|event| event.kind.as_str()).collect();
         assert_eq!(kinds, ["enclosure_opened", OTHER, OTHER]);

@@ -165,13 +165,19 @@ fn tls_config(files: TlsFiles<'_>) -> Result<ClientConfig, DialError> {
     };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(files.ca)? {
-        roots.add(certificate).map_err(|error| unreadable(files.ca, "certificate", &error))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unreadable(files.ca, "certificate", &error))?;
     }
     let identity = certificates(files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(files.key).map_err(|error| unreadable(files.key, "private key", &error))?;
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_root_certificates(roots).with_client_auth_cert(identity, key))
+        .and_then(|builder| {
+            builder
+                .with_root_certificates(roots)
+                .with_client_auth_cert(identity, key)
+        })
         .map_err(|source| DialError::Identity {
             path: files.certificate.to_owned(),
             source,
@@ -247,10 +253,24 @@ mod tests {
 
     #[test]
     fn an_address_that_is_none_says_what_one_looks_like() {
-        for bad in ["", "broker", "tcp://broker", "mqtt://", "mqtt://host:port", "mqtt://[::1", "mqtt://[::1]x"] {
-            let error = Target::new(bad, None).err().map(|error| error.to_string()).unwrap_or_default();
+        for bad in [
+            "",
+            "broker",
+            "tcp://broker",
+            "mqtt://",
+            "mqtt://host:port",
+            "mqtt://[::1",
+            "mqtt://[::1]x",
+        ] {
+            let error = Target::new(bad, None)
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default();
             assert!(error.contains("mqtts://HOST"), "{bad}: {error}");
         }
-        assert!(matches!(Target::new("mqtts://broker", None), Err(DialError::FilesMissing(_))));
+        assert!(matches!(
+            Target::new("mqtts://broker", None),
+            Err(DialError::FilesMissing(_))
+        ));
     }
 }

@@ -137,14 +137,31 @@ impl Ingest {
                 frontier,
                 checkpoint,
             } => {
-                let receipt =
-                    self.append(gateway, &mut log, &batch, known, &place.tiles, &frontier, checkpoint, now).await?;
+                let receipt = self
+                    .append(
+                        gateway,
+                        &mut log,
+                        &batch,
+                        known,
+                        &place.tiles,
+                        &frontier,
+                        checkpoint,
+                        now,
+                    )
+                    .await?;
                 log.commit().await?;
                 Ok(Outcome::Committed(receipt))
             }
             Verdict::Known => self.repeated(log, &batch, refusal(AlarmCode::Replay), now).await,
             Verdict::Refuse(reason, detail) => {
-                log.refuse(&NewRefusal { detail: &detail, ..refusal(reason) }, now).await?;
+                log.refuse(
+                    &NewRefusal {
+                        detail: &detail,
+                        ..refusal(reason)
+                    },
+                    now,
+                )
+                .await?;
                 if reason == AlarmCode::Fork {
                     log.mark_forked().await?;
                 }
@@ -155,7 +172,15 @@ impl Ingest {
     }
 
     async fn refuse(&self, refusal: NewRefusal<'_>, detail: String, now: Timestamp) -> Result<Outcome, StoreError> {
-        self.store.refuse(&NewRefusal { detail: &detail, ..refusal }, now).await?;
+        self.store
+            .refuse(
+                &NewRefusal {
+                    detail: &detail,
+                    ..refusal
+                },
+                now,
+            )
+            .await?;
         Ok(Outcome::Refused {
             reason: refusal.reason,
             detail,
@@ -176,8 +201,19 @@ impl Ingest {
             StoreError::corrupt(refusal.gateway, "receipt", format!("there is none for {size} records"))
         })?;
         if end < size {
-            let detail = format!("records {} to {} of {size} were sent again, unaltered", batch.first_index, end - 1);
-            log.refuse(&NewRefusal { detail: &detail, ..refusal }, now).await?;
+            let detail = format!(
+                "records {} to {} of {size} were sent again, unaltered",
+                batch.first_index,
+                end - 1
+            );
+            log.refuse(
+                &NewRefusal {
+                    detail: &detail,
+                    ..refusal
+                },
+                now,
+            )
+            .await?;
             log.commit().await?;
         } else {
             log.release().await?;
@@ -200,10 +236,10 @@ impl Ingest {
         let corrupt = |what: &str, why: String| StoreError::corrupt(gateway.as_str(), what, why);
         let size = log.head.frontier.size();
         let new = batch.records.get(known..).unwrap_or_default();
-        let mut deriver = Deriver::default();
+        let mut telling = Deriver::default();
         let mut leaves = Vec::with_capacity(new.len());
         for (index, record) in (size..).zip(new) {
-            deriver.leaf(gateway, index, record);
+            telling.leaf(gateway, index, record);
             leaves.push(LeafRow {
                 gateway: gateway.to_string(),
                 index,
@@ -213,8 +249,11 @@ impl Ingest {
         }
         let hashes: Vec<_> = new.iter().map(|record| leaf_hash(record)).collect();
         let tiles = tiles::append(size, &hashes, tiles).map_err(|error| corrupt("tiles", error.to_string()))?;
-        let tiles: Vec<_> = tiles.into_iter().map(|(tile, hashes)| tile_row(gateway, tile, hashes)).collect();
-        let (derived, undecodable) = deriver.finish();
+        let tiles: Vec<_> = tiles
+            .into_iter()
+            .map(|(tile, hashes)| tile_row(gateway, tile, hashes))
+            .collect();
+        let (derived, undecodable) = telling.finish();
         log.append(&leaves, &tiles, &derived).await?;
         if let Some(detail) = complain(&undecodable) {
             log.raise(AlarmCode::UndecodableRecord, &detail, now).await?;
@@ -228,8 +267,8 @@ impl Ingest {
         Ok(receipt)
     }
 
-    /// Takes in what is true now at a box: zstd of a JSON object of keys `space/<id>`, `sensor/<id>`, `box`. Other keys
-    /// are left out. Tells why it was refused, if it was.
+    /// Takes in what is true now at a box: zstd of a JSON object of keys `space/<id>`, `sensor/<id>`, `box`, and `full`
+    /// when the box is telling everything. Other keys are left out. Tells why it was refused, if it was.
     pub async fn state(
         &self,
         gateway: &GatewayId,
@@ -239,7 +278,7 @@ impl Ingest {
     ) -> Result<Option<AlarmCode>, StoreError> {
         let refused = match decode_state(payload) {
             Ok(state) => {
-                let full = state.get("box").and_then(|value| value.get("full")) == Some(&Value::Bool(true));
+                let full = state.get("full") == Some(&Value::Bool(true));
                 let rows: Vec<_> = state
                     .into_iter()
                     .filter(|(name, _)| is_state_name(name))
@@ -250,7 +289,7 @@ impl Ingest {
                         updated_ms: now.as_millis(),
                     })
                     .collect();
-                match self.store.put_states(gateway, &rows, full).await? {
+                match self.store.put_states(gateway, &rows, full, now).await? {
                     StatePut::Written => return Ok(None),
                     StatePut::UnknownBox => (AlarmCode::UnknownBox, format!("box {gateway} is not registered")),
                     StatePut::TooMany => (AlarmCode::Malformed, "state of more than 10,000 keys".to_owned()),
@@ -336,7 +375,11 @@ impl Place {
         let end = size.min(first + batch.records.len() as u64);
         let overlap = log.records(first..end).await?;
         if overlap.len() as u64 != end - first {
-            return Err(StoreError::corrupt(gateway.as_str(), "leaves", format!("some of {first} to {end} are missing")));
+            return Err(StoreError::corrupt(
+                gateway.as_str(),
+                "leaves",
+                format!("some of {first} to {end} are missing"),
+            ));
         }
         Ok(Self {
             before: tiles::frontier(first, &tiles).map_err(corrupt)?,
@@ -347,14 +390,11 @@ impl Place {
 }
 
 /// Decides about a batch: pure.
-fn judge(
-    head: &LogHead,
-    before: Frontier,
-    batch: &Batch,
-    overlap: &[Vec<u8>],
-    accept_simulated: bool,
-) -> Verdict {
-    let altered = overlap.iter().zip(&batch.records).position(|(stored, sent)| stored != sent);
+fn judge(head: &LogHead, before: Frontier, batch: &Batch, overlap: &[Vec<u8>], accept_simulated: bool) -> Verdict {
+    let altered = overlap
+        .iter()
+        .zip(&batch.records)
+        .position(|(stored, sent)| stored != sent);
     let mut frontier = before;
     for record in &batch.records {
         frontier.push(leaf_hash(record));
@@ -363,7 +403,11 @@ fn judge(
     let checkpoint = match SignedCheckpoint::new(checkpoint, &batch.signature, &head.verifier) {
         Ok(checkpoint) => checkpoint,
         Err(error) => {
-            let reason = if altered.is_some() { AlarmCode::ReplayMismatch } else { AlarmCode::BadSignature };
+            let reason = if altered.is_some() {
+                AlarmCode::ReplayMismatch
+            } else {
+                AlarmCode::BadSignature
+            };
             return Verdict::Refuse(reason, error.to_string());
         }
     };
@@ -410,9 +454,14 @@ fn complain(undecodable: &[Undecodable]) -> Option<String> {
 fn decode_state(payload: &[u8]) -> Result<Map<String, Value>, String> {
     let state = |error: &dyn std::fmt::Display| format!("state: {error}");
     let mut decoder = zstd::stream::read::Decoder::new(payload).map_err(|error| state(&error))?;
-    decoder.window_log_max(STATE_WINDOW_LOG_MAX).map_err(|error| state(&error))?;
+    decoder
+        .window_log_max(STATE_WINDOW_LOG_MAX)
+        .map_err(|error| state(&error))?;
     let mut text = Vec::new();
-    decoder.take(STATE_BYTES_MAX + 1).read_to_end(&mut text).map_err(|error| state(&error))?;
+    decoder
+        .take(STATE_BYTES_MAX + 1)
+        .read_to_end(&mut text)
+        .map_err(|error| state(&error))?;
     if text.len() as u64 > STATE_BYTES_MAX {
         return Err(format!("state: more than {STATE_BYTES_MAX} bytes"));
     }

@@ -1,4 +1,71 @@
 //! The running city: receives from the broker, answers on the web, and stops in order.
 
 mod receive;
-pub use receive::receive;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ledger::Cosigner;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::dialer::Target;
+use crate::ingest::Ingest;
+use crate::store::Store;
+use crate::web::Web;
+
+/// How long open answers may take to end when the program stops.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// What a city runs with.
+pub struct City {
+    /// The database.
+    pub store: Store,
+    /// The key that receipts are signed with.
+    pub cosigner: Cosigner,
+    /// Where to listen for people and programs.
+    pub listen: SocketAddr,
+    /// The broker.
+    pub broker: Target,
+    /// Name at the broker; another for each instance.
+    pub client_id: String,
+    /// Count records of a made-up clock.
+    pub accept_simulated: bool,
+}
+
+impl City {
+    /// Runs until `stop`; says on standard output where it listens.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let store = self.store;
+        store
+            .put_cosigner(&self.cosigner.verifier().to_vkey(), clock::now())
+            .await?;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", self.listen))?;
+        let address = listener.local_addr()?;
+        let ingest = Arc::new(Ingest::new(store.clone(), self.cosigner, self.accept_simulated));
+        let receiving = tokio::spawn(receive::receive(ingest, self.broker, self.client_id, stop.clone()));
+        let web = Web::new(store.clone(), stop.clone()).router();
+        println!("listening on http://{address}");
+
+        let until = stop.clone();
+        let serving = axum::serve(listener, web).with_graceful_shutdown(async move { until.cancelled().await });
+        let out_of_time = async {
+            stop.cancelled().await;
+            tokio::time::sleep(STOP_WAIT).await;
+        };
+        tokio::select! {
+            served = serving.into_future() => served.context("the web server failed")?,
+            () = out_of_time => tracing::warn!("an answer on the web did not end in time"),
+        }
+        stop.cancel();
+        receiving.await?;
+        store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}

@@ -100,13 +100,16 @@ async fn session(
     result
 }
 
+/// Messages for a worker.
+type Queue = mpsc::Sender<(GatewayId, Message)>;
+
 /// The workers of one session; they end with it.
 struct Workers {
     ingest: Arc<Ingest>,
     publisher: Publisher,
     stop: CancellationToken,
     /// By lane, and on the ledger's by box: as many as boxes have a certificate.
-    queues: HashMap<(Lane, Option<GatewayId>), mpsc::Sender<(GatewayId, Message)>>,
+    queues: HashMap<(Lane, Option<GatewayId>), Queue>,
     tasks: JoinSet<()>,
 }
 
@@ -131,7 +134,10 @@ impl Workers {
             };
             for log in logs {
                 if let Some(receipt) = log.receipt
-                    && publisher.retain(&receipt_topic(&log.gateway), receipt.to_bytes().to_vec()).await.is_err()
+                    && publisher
+                        .retain(&receipt_topic(&log.gateway), receipt.to_bytes().to_vec())
+                        .await
+                        .is_err()
                 {
                     return;
                 }
@@ -143,7 +149,8 @@ impl Workers {
     fn hand(&mut self, message: Message) -> Result<(), MqttError> {
         let Some((lane, gateway)) = parse_topic(&message.topic) else {
             tracing::warn!(topic = message.topic, "message on a topic of no box");
-            self.tasks.spawn(async move { message.acknowledgement.send().await.unwrap_or_default() });
+            self.tasks
+                .spawn(async move { message.acknowledgement.send().await.unwrap_or_default() });
             return Ok(());
         };
         while self.tasks.try_join_next().is_some() {}
@@ -206,12 +213,16 @@ impl Worker {
         loop {
             let taken = match lane {
                 Lane::Ledger => self.ledger(gateway, message, began).await,
-                Lane::State => {
-                    self.ingest.state(gateway, &message.topic, &message.payload, clock::now()).await.map(told(gateway))
-                }
-                Lane::Status => {
-                    self.ingest.status(gateway, &message.topic, &message.payload, clock::now()).await.map(told(gateway))
-                }
+                Lane::State => self
+                    .ingest
+                    .state(gateway, &message.topic, &message.payload, clock::now())
+                    .await
+                    .map(told(gateway)),
+                Lane::Status => self
+                    .ingest
+                    .status(gateway, &message.topic, &message.payload, clock::now())
+                    .await
+                    .map(told(gateway)),
             };
             let error = match taken {
                 Ok(()) => return true,
@@ -230,7 +241,11 @@ impl Worker {
 
     async fn ledger(&mut self, gateway: &GatewayId, message: &Message, began: Instant) -> Result<(), StoreError> {
         loop {
-            match self.ingest.batch(gateway, &message.topic, &message.payload, clock::now()).await? {
+            match self
+                .ingest
+                .batch(gateway, &message.topic, &message.payload, clock::now())
+                .await?
+            {
                 Outcome::Committed(receipt) => {
                     self.gave_up_at = None;
                     tracing::debug!(%gateway, size = receipt.size, "batch committed");
@@ -268,7 +283,13 @@ impl Worker {
         while Instant::now() < deadline && !self.stop.is_cancelled() {
             sleep(pause).await;
             pause = (pause * 2).min(GAP_LOOK.1);
-            if self.ingest.store().log_size(gateway).await?.is_none_or(|now| now > size) {
+            if self
+                .ingest
+                .store()
+                .log_size(gateway)
+                .await?
+                .is_none_or(|now| now > size)
+            {
                 break;
             }
         }
@@ -339,7 +360,13 @@ mod tests {
         let lane = |topic| parse_topic(topic).map(|(lane, gateway)| (lane, gateway.to_string()));
         assert_eq!(lane("parkir/1/g-1/ledger"), Some((Lane::Ledger, "g-1".to_owned())));
         assert_eq!(lane("parkir/1/g-1/status"), Some((Lane::Status, "g-1".to_owned())));
-        for other in ["parkir/1/g-1/receipt", "parkir/2/g/ledger", "parkir/1/../ledger", "parkir/1/ledger", ""] {
+        for other in [
+            "parkir/1/g-1/receipt",
+            "parkir/2/g/ledger",
+            "parkir/1/../ledger",
+            "parkir/1/ledger",
+            "",
+        ] {
             assert_eq!(lane(other), None, "{other}");
         }
     }

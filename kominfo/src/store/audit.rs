@@ -1,20 +1,97 @@
-//! Derived rows as they are stored, read back in the order of their keys to be compared with what the leaves give.
+//! The database as it was at one moment, while boxes go on sending: what an audit reads and a proof is made from.
 
+use ledger::tiles::TileId;
 use parking::GatewayId;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _};
 
-use super::{During as _, EventRow, OccupancyRow, SessionRow, Store, StoreError, signed, unsigned};
+use super::logs::read_tiles;
+use super::read::read_logs;
+use super::{
+    Backend, During as _, EventRow, LeafRow, LogRow, OccupancyRow, SessionRow, Store, StoreError, Tiles, signed,
+    unsigned,
+};
+
+/// A view of the database in which nothing changes.
+pub struct Snapshot {
+    transaction: sqlx::Transaction<'static, Any>,
+}
 
 impl Store {
+    /// The database as it is now.
+    pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let begin = match self.backend {
+            Backend::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+            // Reading in a transaction, WAL mode keeps what was there at the first read.
+            Backend::Sqlite => "BEGIN",
+        };
+        let transaction = self
+            .pool
+            .begin_with(begin)
+            .await
+            .during("look at the database at one moment")?;
+        Ok(Snapshot { transaction })
+    }
+}
+
+impl Snapshot {
+    /// All logs, or one box's.
+    pub async fn logs(&mut self, gateway: Option<&GatewayId>) -> Result<Vec<LogRow>, StoreError> {
+        read_logs(&mut self.transaction, gateway).await
+    }
+
+    /// Up to `limit` leaves of a box from index `from`.
+    pub async fn leaves(&mut self, gateway: &GatewayId, from: u64, limit: u32) -> Result<Vec<LeafRow>, StoreError> {
+        let action = "read leaves";
+        let rows = sqlx::query(
+            "SELECT idx, record, received_ms FROM leaves WHERE box = $1 AND idx >= $2 ORDER BY idx LIMIT $3",
+        )
+        .bind(gateway.as_str())
+        .bind(signed(from))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *self.transaction)
+        .await
+        .during(action)?;
+        let read = |row: &AnyRow| {
+            Ok(LeafRow {
+                gateway: gateway.to_string(),
+                index: unsigned(row.try_get("idx")?),
+                record: row.try_get("record")?,
+                received_ms: row.try_get("received_ms")?,
+            })
+        };
+        rows.iter().map(read).collect::<Result<_, _>>().during(action)
+    }
+
+    /// The stored tiles of a box among `wanted`.
+    pub async fn tiles(&mut self, gateway: &GatewayId, wanted: &[TileId]) -> Result<Tiles, StoreError> {
+        read_tiles(&mut self.transaction, gateway, wanted).await
+    }
+
+    /// How many tiles a box's log has.
+    pub async fn tile_count(&mut self, gateway: &GatewayId) -> Result<u64, StoreError> {
+        let action = "count tiles";
+        let row = sqlx::query("SELECT COUNT(*) AS tiles FROM tiles WHERE box = $1")
+            .bind(gateway.as_str())
+            .fetch_one(&mut *self.transaction)
+            .await
+            .during(action)?;
+        row.try_get("tiles").map(unsigned).during(action)
+    }
+
     /// Up to `limit` session rows of a box after the one named.
-    pub async fn session_rows(&self, gateway: &GatewayId, after: &str, limit: u32) -> Result<Vec<SessionRow>, StoreError> {
+    pub async fn session_rows(
+        &mut self,
+        gateway: &GatewayId,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<SessionRow>, StoreError> {
         let action = "read session rows";
         let rows = sqlx::query("SELECT * FROM sessions WHERE box = $1 AND session > $2 ORDER BY session LIMIT $3")
             .bind(gateway.as_str())
             .bind(after)
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *self.transaction)
             .await
             .during(action)?;
         rows.iter().map(read_session).collect::<Result<_, _>>().during(action)
@@ -22,7 +99,7 @@ impl Store {
 
     /// Up to `limit` occupancy rows of a box after the zone and begin given.
     pub async fn occupancy_rows(
-        &self,
+        &mut self,
         gateway: &GatewayId,
         after: (&str, i64),
         limit: u32,
@@ -36,20 +113,25 @@ impl Store {
         .bind(after.0)
         .bind(after.1)
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
+        .fetch_all(&mut *self.transaction)
         .await
         .during(action)?;
         rows.iter().map(read_occupancy).collect::<Result<_, _>>().during(action)
     }
 
     /// Up to `limit` event rows of a box from index `from` on.
-    pub async fn event_rows(&self, gateway: &GatewayId, from: u64, limit: u32) -> Result<Vec<EventRow>, StoreError> {
+    pub async fn event_rows(
+        &mut self,
+        gateway: &GatewayId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
         let action = "read event rows";
         let rows = sqlx::query("SELECT box, idx, kind FROM events WHERE box = $1 AND idx >= $2 ORDER BY idx LIMIT $3")
             .bind(gateway.as_str())
             .bind(signed(from))
             .bind(i64::from(limit))
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *self.transaction)
             .await
             .during(action)?;
         let read = |row: &AnyRow| {

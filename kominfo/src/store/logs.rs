@@ -10,8 +10,8 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, Row as _};
 
 use super::{
-    AlarmCode, During as _, EventRow, LeafRow, NewRefusal, OccupancyRow, SessionRow, Store, StoreError, TileRow, insert, quarantine,
-    signed, unsigned,
+    AlarmCode, During as _, EventRow, LeafRow, NewRefusal, OccupancyRow, SessionRow, Store, StoreError, TileRow,
+    insert, quarantine, signed, unsigned,
 };
 
 /// Tiles by name, as [`ledger::tiles`] reads them.
@@ -133,7 +133,8 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
             .during(action)?;
-        row.map(|row| row.try_get("size").map(unsigned).during(action)).transpose()
+        row.map(|row| row.try_get("size").map(unsigned).during(action))
+            .transpose()
     }
 }
 
@@ -146,7 +147,10 @@ fn read_head(gateway: &GatewayId, row: &AnyRow) -> Result<LogHead, StoreError> {
     let frontier = Frontier::from_bytes(&frontier).map_err(|error| corrupt("frontier", error.to_string()))?;
     let size = unsigned(row.try_get("size").during(action)?);
     if frontier.size() != size {
-        return Err(corrupt("frontier", format!("it is of size {}, the log of {size}", frontier.size())));
+        return Err(corrupt(
+            "frontier",
+            format!("it is of size {}, the log of {size}", frontier.size()),
+        ));
     }
     let receipt: Option<Vec<u8>> = row.try_get("receipt").during(action)?;
     let receipt = receipt.map(|bytes| Receipt::from_bytes(&bytes)).transpose();
@@ -191,14 +195,13 @@ impl LockedLog {
     /// The records stored at `indexes`, in order.
     pub async fn records(&mut self, indexes: Range<u64>) -> Result<Vec<Vec<u8>>, StoreError> {
         let action = "read leaves";
-        let rows =
-            sqlx::query("SELECT record FROM leaves WHERE box = $1 AND idx >= $2 AND idx < $3 ORDER BY idx")
-                .bind(self.gateway.as_str())
-                .bind(signed(indexes.start))
-                .bind(signed(indexes.end))
-                .fetch_all(&mut *self.transaction)
-                .await
-                .during(action)?;
+        let rows = sqlx::query("SELECT record FROM leaves WHERE box = $1 AND idx >= $2 AND idx < $3 ORDER BY idx")
+            .bind(self.gateway.as_str())
+            .bind(signed(indexes.start))
+            .bind(signed(indexes.end))
+            .fetch_all(&mut *self.transaction)
+            .await
+            .during(action)?;
         rows.iter().map(|row| row.try_get("record").during(action)).collect()
     }
 
@@ -218,9 +221,11 @@ impl LockedLog {
 
     /// Removes all that was derived from this log's leaves.
     pub async fn drop_derived(&mut self) -> Result<(), StoreError> {
-        for table in ["DELETE FROM sessions WHERE box = $1", "DELETE FROM occupancy WHERE box = $1",
-            "DELETE FROM events WHERE box = $1"]
-        {
+        for table in [
+            "DELETE FROM sessions WHERE box = $1",
+            "DELETE FROM occupancy WHERE box = $1",
+            "DELETE FROM events WHERE box = $1",
+        ] {
             sqlx::query(table)
                 .bind(self.gateway.as_str())
                 .execute(&mut *self.transaction)

@@ -1,6 +1,6 @@
 //! The city's database: PostgreSQL for a city, one SQLite file for a trial, through one code path.
 //!
-//! All SQL is the subset that both speak, with `$1` placeholders. The two differ in the names of two column types
+//! All SQL is the subset that both speak, with `$1` placeholders. The two differ in the names of three column types
 //! ([`schema`]), in how a connection is set up and in how a migration waits for another; nowhere else.
 //!
 //! Invariants:
@@ -25,8 +25,9 @@ use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
 use sqlx::error::BoxDynError;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _};
 
+pub use audit::Snapshot;
 pub use logs::{Derived, LockedLog, LogHead, Tiles};
-pub use quarantine::{Alarm, AlarmCode, NewRefusal, Refusal, REFUSALS_KEPT_A_BOX, REFUSED_PAYLOAD_BYTES_MAX};
+pub use quarantine::{Alarm, AlarmCode, NewRefusal, REFUSALS_KEPT_A_BOX, REFUSED_PAYLOAD_BYTES_MAX, Refusal};
 pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession, timezone_named};
 pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TileRow};
 pub use states::{Link, State, StatePut};
@@ -128,7 +129,11 @@ impl Store {
             address: without_password(address),
             source,
         };
-        let options: AnyConnectOptions = address.parse().map_err(opened)?;
+        let made = match backend {
+            Backend::Sqlite if !address.contains('?') => format!("{address}?mode=rwc"),
+            _ => address.to_owned(),
+        };
+        let options: AnyConnectOptions = made.parse().map_err(opened)?;
         // Statements are written many rows at a time: a log line with their text would help nobody.
         let options = options.disable_statement_logging();
         let pool = AnyPoolOptions::new()
@@ -162,7 +167,10 @@ impl Store {
 
     /// Asks the database for a sign of life.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.during("ask for a sign of life")?;
+        sqlx::query("SELECT 1")
+            .execute(&self.pool)
+            .await
+            .during("ask for a sign of life")?;
         Ok(())
     }
 
@@ -178,10 +186,17 @@ async fn set_up(connection: &mut AnyConnection, backend: Backend) -> Result<(), 
     }
     let busy = format!("PRAGMA busy_timeout = {}", SQLITE_BUSY.as_millis());
     // The time-out comes first, as the others may have to wait for another process that starts at the same time.
-    let settings =
-        [busy.as_str(), "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
+    let settings = [
+        busy.as_str(),
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+    ];
     for setting in settings {
-        sqlx::query(AssertSqlSafe(setting)).persistent(false).execute(&mut *connection).await?;
+        sqlx::query(AssertSqlSafe(setting))
+            .persistent(false)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -223,14 +238,21 @@ pub(crate) async fn insert<R: InsertRow>(
     action: &'static str,
 ) -> Result<(), StoreError> {
     while !rows.is_empty() {
-        let count = if rows.len() >= ROWS_A_STATEMENT_MAX { ROWS_A_STATEMENT_MAX } else { 1 << rows.len().ilog2() };
+        let count = if rows.len() >= ROWS_A_STATEMENT_MAX {
+            ROWS_A_STATEMENT_MAX
+        } else {
+            1 << rows.len().ilog2()
+        };
         let (now, later) = rows.split_at(count);
         let mut values = AnyArguments::default();
         for row in now {
             row.bind(&mut values).map_err(sqlx::Error::Encode).during(action)?;
         }
         let statement = AssertSqlSafe(insert_statement::<R>(count));
-        sqlx::query_with(statement, values).execute(&mut *connection).await.during(action)?;
+        sqlx::query_with(statement, values)
+            .execute(&mut *connection)
+            .await
+            .during(action)?;
         rows = later;
     }
     Ok(())
@@ -276,6 +298,9 @@ mod tests {
     #[test]
     fn rows_are_numbered_through_a_statement() {
         let statement = insert_statement::<EventRow>(2);
-        assert!(statement.contains("VALUES ($1, $2, $3), ($4, $5, $6) ON CONFLICT"), "{statement}");
+        assert!(
+            statement.contains("VALUES ($1, $2, $3), ($4, $5, $6) ON CONFLICT"),
+            "{statement}"
+        );
     }
 }

@@ -159,7 +159,12 @@ impl Store {
         .during("read alarms")?;
         let alarms: Result<Vec<_>, _> = rows.iter().map(read_alarm).collect();
         let standing = |alarm: &Alarm| !alarm.notice || now.seconds_since(alarm.seen) < NOTICE_S;
-        Ok(alarms.during("read alarms")?.into_iter().flatten().filter(standing).collect())
+        Ok(alarms
+            .during("read alarms")?
+            .into_iter()
+            .flatten()
+            .filter(standing)
+            .collect())
     }
 
     /// Clears the alarms of a box, or the one with `code`, and with a fork's alarm the log's mark. Tells how many.
@@ -208,7 +213,11 @@ impl Store {
 }
 
 /// Keeps refused input and raises its alarm.
-pub(super) async fn keep(connection: &mut AnyConnection, new: &NewRefusal<'_>, now: Timestamp) -> Result<(), StoreError> {
+pub(super) async fn keep(
+    connection: &mut AnyConnection,
+    new: &NewRefusal<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let action = "keep a refusal";
     let kept = new.payload.get(..REFUSED_PAYLOAD_BYTES_MAX).unwrap_or(new.payload);
     sqlx::query(
@@ -250,7 +259,11 @@ pub(super) async fn raise(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     // An alarm that was cleared, or a notice that had ended, begins anew.
-    let ended = if code.is_notice() { now.plus_seconds(-NOTICE_S).as_millis() } else { i64::MIN };
+    let ended = if code.is_notice() {
+        now.plus_seconds(-NOTICE_S).as_millis()
+    } else {
+        i64::MIN
+    };
     sqlx::query(
         "INSERT INTO alarms (box, code, detail, raised_ms, seen_ms, times) VALUES ($1, $2, $3, $4, $4, 1)
          ON CONFLICT (box, code) DO UPDATE SET detail = excluded.detail, seen_ms = excluded.seen_ms,
@@ -272,7 +285,10 @@ pub(super) async fn raise(
 
 /// Text of foreign origin, fit for a text column and a screen.
 fn printable(text: &str) -> String {
-    text.chars().take(DETAIL_CHARACTERS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .take(DETAIL_CHARACTERS_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn read_alarm(row: &AnyRow) -> Result<Option<Alarm>, sqlx::Error> {

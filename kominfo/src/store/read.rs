@@ -2,15 +2,13 @@
 
 use std::ops::Range;
 
-use ledger::tiles::TileId;
 use ledger::{Receipt, SignedCheckpoint};
 use parking::{CivilDate, GatewayId, Occupancy, Record, RecordBody, Session, Timestamp, Timezone, ZoneId};
 use serde::Serialize;
 use sqlx::any::AnyRow;
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _};
 
-use super::logs::read_tiles;
-use super::{During as _, LeafRow, Store, StoreError, Tiles, signed, unsigned};
+use super::{During as _, Store, StoreError, unsigned};
 
 /// A registered box.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,62 +95,22 @@ impl Store {
 
     /// All logs, or one box's.
     pub async fn logs(&self, gateway: Option<&GatewayId>) -> Result<Vec<LogRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT box, origin, vkey, size, checkpoint, receipt, forked, updated_ms FROM logs
-             WHERE box = $1 OR $1 = '' ORDER BY box",
-        )
-        .bind(gateway.map_or("", GatewayId::as_str))
-        .fetch_all(&self.pool)
-        .await
-        .during("read logs")?;
-        rows.iter().map(read_log).collect()
-    }
-
-    /// Up to `limit` leaves of a box from index `from`.
-    pub async fn leaves(&self, gateway: &GatewayId, from: u64, limit: u32) -> Result<Vec<LeafRow>, StoreError> {
-        let action = "read leaves";
-        let rows = sqlx::query(
-            "SELECT idx, record, received_ms FROM leaves WHERE box = $1 AND idx >= $2 ORDER BY idx LIMIT $3",
-        )
-        .bind(gateway.as_str())
-        .bind(signed(from))
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .during(action)?;
-        let read = |row: &AnyRow| {
-            Ok(LeafRow {
-                gateway: gateway.to_string(),
-                index: unsigned(row.try_get("idx")?),
-                record: row.try_get("record")?,
-                received_ms: row.try_get("received_ms")?,
-            })
-        };
-        rows.iter().map(read).collect::<Result<_, _>>().during(action)
-    }
-
-    /// The stored tiles of a box among `wanted`.
-    pub async fn tiles(&self, gateway: &GatewayId, wanted: &[TileId]) -> Result<Tiles, StoreError> {
-        let mut connection = self.pool.acquire().await.during("read tiles")?;
-        read_tiles(&mut connection, gateway, wanted).await
-    }
-
-    /// How many tiles a box's log has.
-    pub async fn tile_count(&self, gateway: &GatewayId) -> Result<u64, StoreError> {
-        let action = "count tiles";
-        let row = sqlx::query("SELECT COUNT(*) AS tiles FROM tiles WHERE box = $1")
-            .bind(gateway.as_str())
-            .fetch_one(&self.pool)
-            .await
-            .during(action)?;
-        row.try_get("tiles").map(unsigned).during(action)
+        let mut connection = self.pool.acquire().await.during("read logs")?;
+        read_logs(&mut connection, gateway).await
     }
 
     /// Sessions of a box as last told, by begin and name.
-    pub async fn sessions(&self, gateway: &GatewayId, filter: &SessionFilter) -> Result<Vec<StoredSession>, StoreError> {
+    pub async fn sessions(
+        &self,
+        gateway: &GatewayId,
+        filter: &SessionFilter,
+    ) -> Result<Vec<StoredSession>, StoreError> {
         let action = "read sessions";
         let text = |value: Option<String>| value.unwrap_or_default();
-        let (after, after_session) = filter.after.clone().unwrap_or((Timestamp::from_millis(i64::MIN), String::new()));
+        let (after, after_session) = filter
+            .after
+            .clone()
+            .unwrap_or((Timestamp::from_millis(i64::MIN), String::new()));
         let rows = sqlx::query(
             "SELECT sessions.idx, leaves.record FROM sessions
              JOIN leaves ON leaves.box = sessions.box AND leaves.idx = sessions.idx
@@ -178,7 +136,11 @@ impl Store {
                 let (index, record) = read_record(gateway, row)?;
                 match record.body {
                     RecordBody::Session(session) => Ok(StoredSession { session, index }),
-                    _ => Err(StoreError::corrupt(gateway.as_str(), format!("leaf {index}"), "it is no session")),
+                    _ => Err(StoreError::corrupt(
+                        gateway.as_str(),
+                        format!("leaf {index}"),
+                        "it is no session",
+                    )),
                 }
             })
             .collect()
@@ -221,10 +183,26 @@ impl Store {
                 let (index, record) = read_record(gateway, row)?;
                 match record.body {
                     RecordBody::Occupancy(occupancy) => Ok(occupancy),
-                    _ => Err(StoreError::corrupt(gateway.as_str(), format!("leaf {index}"), "it is no occupancy")),
+                    _ => Err(StoreError::corrupt(
+                        gateway.as_str(),
+                        format!("leaf {index}"),
+                        "it is no occupancy",
+                    )),
                 }
             })
             .collect()
+    }
+
+    /// The end of the newest interval that a box has told.
+    pub async fn occupancy_until(&self, gateway: &GatewayId) -> Result<Option<Timestamp>, StoreError> {
+        let action = "read the newest occupancy";
+        let row = sqlx::query("SELECT MAX(from_ms + interval_s * 1000 - 1) AS until_ms FROM occupancy WHERE box = $1")
+            .bind(gateway.as_str())
+            .fetch_one(&self.pool)
+            .await
+            .during(action)?;
+        let until: Option<i64> = row.try_get("until_ms").during(action)?;
+        Ok(until.map(Timestamp::from_millis))
     }
 
     /// The zones of which a box has told something on a business day or within its `span`.
@@ -246,7 +224,10 @@ impl Store {
         .fetch_all(&self.pool)
         .await
         .during(action)?;
-        rows.iter().map(|row| read_id(row, "zone", ZoneId::new)).collect::<Result<_, _>>().during(action)
+        rows.iter()
+            .map(|row| read_id(row, "zone", ZoneId::new))
+            .collect::<Result<_, _>>()
+            .during(action)
     }
 
     /// How many records of each other kind a box's log holds.
@@ -331,7 +312,25 @@ fn read_box(row: &AnyRow) -> Result<BoxRow, sqlx::Error> {
 
 /// The zone of time that prints as `name`.
 pub fn timezone_named(name: &str) -> Option<Timezone> {
-    [Timezone::Wib, Timezone::Wita, Timezone::Wit].into_iter().find(|timezone| timezone.name() == name)
+    [Timezone::Wib, Timezone::Wita, Timezone::Wit]
+        .into_iter()
+        .find(|timezone| timezone.name() == name)
+}
+
+/// All logs, or one box's.
+pub(super) async fn read_logs(
+    connection: &mut AnyConnection,
+    gateway: Option<&GatewayId>,
+) -> Result<Vec<LogRow>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT box, origin, vkey, size, checkpoint, receipt, forked, updated_ms FROM logs
+         WHERE box = $1 OR $1 = '' ORDER BY box",
+    )
+    .bind(gateway.map_or("", GatewayId::as_str))
+    .fetch_all(connection)
+    .await
+    .during("read logs")?;
+    rows.iter().map(read_log).collect()
 }
 
 fn read_log(row: &AnyRow) -> Result<LogRow, StoreError> {

@@ -2,13 +2,16 @@
 //! only the newest counts, and all of it may be lost.
 
 use parking::{GatewayId, Timestamp};
-use sqlx::any::AnyRow;
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::{During as _, StateRow, Store, StoreError, insert};
 
 /// Keys kept a box. A message that would make them more changes nothing.
 const KEYS_A_BOX_MAX: i64 = 10_000;
+
+/// All parts of a full state come within so many seconds, in whatever order the instances take them in.
+const FULL_S: i64 = 60;
 
 /// What became of a box's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +49,15 @@ pub struct Link {
 }
 
 impl Store {
-    /// Takes in new values. With `full` the box has told everything, and keys that it did not name are gone.
-    pub async fn put_states(&self, gateway: &GatewayId, rows: &[StateRow], full: bool) -> Result<StatePut, StoreError> {
+    /// Takes in new values. With `full` the box is telling everything, in this message and perhaps some others about the
+    /// same time, and keys that were not told for a minute are gone.
+    pub async fn put_states(
+        &self,
+        gateway: &GatewayId,
+        rows: &[StateRow],
+        full: bool,
+        now: Timestamp,
+    ) -> Result<StatePut, StoreError> {
         let action = "write a box's state";
         let mut transaction = self.pool.begin().await.during(action)?;
         // Takes the write lock, and one box's states in turn.
@@ -60,8 +70,9 @@ impl Store {
             return Ok(StatePut::UnknownBox);
         }
         if full {
-            sqlx::query("DELETE FROM states WHERE box = $1")
+            sqlx::query("DELETE FROM states WHERE box = $1 AND updated_ms < $2")
                 .bind(gateway.as_str())
+                .bind(now.plus_seconds(-FULL_S).as_millis())
                 .execute(&mut *transaction)
                 .await
                 .during(action)?;
@@ -80,7 +91,13 @@ impl Store {
     }
 
     /// Takes in whether a box is connected. `false` when the box is not registered.
-    pub async fn put_link(&self, gateway: &GatewayId, online: bool, detail: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn put_link(
+        &self,
+        gateway: &GatewayId,
+        online: bool,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let written = sqlx::query(
             "INSERT INTO links (box, online, detail, updated_ms)
              SELECT box, $2, $3, $4 FROM boxes WHERE box = $1

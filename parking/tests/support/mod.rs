@@ -266,9 +266,8 @@ impl Timetable {
                 }
             }
         }
-        let found: Vec<String> = self.records[self.told..]
-            .iter()
-            .filter(|record| self.occupancy || !matches!(record.body, RecordBody::Occupancy(_)))
+        let found: Vec<String> = self
+            .untold()
             .map(|record| format!("{} > {}", clock(record.written.at), tell(&record.body)))
             .collect();
         self.told = self.records.len();
@@ -278,6 +277,30 @@ impl Timetable {
             expected.join("\n  "),
             found.join("\n  ")
         );
+    }
+
+    /// Plays on, whatever was written since the last play.
+    #[track_caller]
+    pub fn play_from_here(&mut self, text: &str) {
+        self.skip();
+        self.play(text);
+    }
+
+    /// Compares nothing of what was written so far.
+    pub fn skip(&mut self) {
+        self.told = self.records.len();
+    }
+
+    /// What was written since the last play.
+    pub fn told(&mut self) -> Vec<String> {
+        let found = self.untold().map(|record| tell(&record.body)).collect();
+        self.skip();
+        found
+    }
+
+    fn untold(&self) -> impl Iterator<Item = &Record> {
+        let wanted = |record: &&Record| self.occupancy || !matches!(record.body, RecordBody::Occupancy(_));
+        self.records[self.told..].iter().filter(wanted)
     }
 
     /// The last word on every session that is not void, in order of name.

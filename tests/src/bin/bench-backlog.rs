@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use gateway::journal::{Directory, Entry, EntryKind, Journal, Options};
+use gateway::journal::{Directory, Entry, EntryKind, Journal, Options, Storage};
 use parking::Timestamp;
 use serde_json::Value;
 use tests::clock::SimulatedClock;
@@ -111,7 +111,8 @@ async fn drain(world: &World, arguments: &Arguments, pid: i32) -> anyhow::Result
 }
 
 async fn fill(journal: &Path, street: &Street, arguments: &Arguments, start: Timestamp) -> anyhow::Result<u64> {
-    let (journal, _) = Journal::open(&Options::default(), Arc::new(Directory::new(journal.to_owned())?))?;
+    let storage: Arc<dyn Storage> = Arc::new(Directory::open(journal)?);
+    let (journal, _) = Journal::open(&Options::default(), &storage)?;
     let mut sessions = Sessions::of(street, arguments.seed, start);
     let (mut written, mut bytes) = (0, 0);
     while written < arguments.records {

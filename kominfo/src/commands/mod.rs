@@ -1,0 +1,106 @@
+//! One file a verb. Data goes to standard output, everything else to standard error.
+
+mod boxes;
+mod export;
+mod keygen;
+mod pki;
+mod rebuild;
+mod serve;
+mod verify;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use ledger::CosignerVerifier;
+
+use crate::files;
+use crate::store::Store;
+
+/// Receives, proves, stores and shows what the parking boxes of a city count.
+#[derive(Debug, Parser)]
+#[command(name = "kominfo", version)]
+pub struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Where the city keeps what it knows.
+#[derive(Debug, Args)]
+struct Place {
+    /// Folder for the database file, when --database names no other
+    #[arg(long, global = true, default_value = "kominfo-data", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// The database; its password belongs into ~/.pgpass, not here
+    #[arg(long, global = true, value_name = "sqlite:PATH | postgres://USER@HOST/NAME")]
+    database: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Receive from the broker and answer on the web
+    Serve(serve::Serve),
+    /// Recompute everything from the records, and compare
+    Verify(verify::Verify),
+    /// Derive sessions and occupancy again from the records
+    Rebuild(rebuild::Rebuild),
+    /// Write proofs and tables
+    #[command(subcommand)]
+    Export(export::Export),
+    /// Register boxes and clear their alarms
+    #[command(subcommand)]
+    Box(boxes::Boxes),
+    /// Make the key that receipts are signed with
+    Keygen(keygen::Keygen),
+    /// Make the certificates of the city's broker
+    #[command(subcommand)]
+    Pki(pki::Pki),
+}
+
+impl Arguments {
+    /// Does what the arguments ask for.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let place = &self.place;
+        match self.verb {
+            Verb::Serve(verb) => verb.run(place).await,
+            Verb::Verify(verb) => verb.run(place).await,
+            Verb::Rebuild(verb) => verb.run(place).await,
+            Verb::Export(verb) => verb.run(place).await,
+            Verb::Box(verb) => verb.run(place).await,
+            Verb::Keygen(verb) => verb.run(),
+            Verb::Pki(verb) => verb.run(),
+        }
+    }
+}
+
+impl Place {
+    /// Opens the database.
+    async fn open(&self) -> anyhow::Result<Store> {
+        let address = if let Some(address) = &self.database {
+            address.clone()
+        } else {
+            files::folder(&self.data_dir)?;
+            Store::sqlite_address(&self.data_dir.join("kominfo.db"))
+        };
+        Ok(Store::open(&address).await?)
+    }
+}
+
+/// The keys that receipts were made with: those in the files given, or else those that the database knows.
+async fn cosigners(store: &Store, files_given: &[PathBuf]) -> anyhow::Result<Vec<CosignerVerifier>> {
+    let keys = if files_given.is_empty() {
+        store.cosigners().await?
+    } else {
+        let read = |path: &PathBuf| files::read(path).map_err(Into::into);
+        files_given.iter().map(read).collect::<anyhow::Result<_>>()?
+    };
+    keys.iter()
+        .map(|key| CosignerVerifier::from_vkey(key.trim()).context("key of the city"))
+        .collect()
+}
+
+fn shown(path: &Path) -> std::path::Display<'_> {
+    path.display()
+}
