@@ -216,10 +216,11 @@ fn take_first(free: &mut Vec<Named>, wanted: impl Fn(&Named) -> bool) -> Option<
     free.iter().position(wanted).map(|place| free.remove(place))
 }
 
-/// When a closed stay has settled: the merge gap and the settling time after the report that closed it was taken in.
+/// When a closed stay has settled: the merge gap and the settling time after the last report that began or
+/// ended it was taken in.
 fn due_at(stay: &Stay, around: Surroundings<'_>) -> Timestamp {
     let rules = around.rules;
-    stay.end_received
+    stay.received
         .plus_seconds(i64::from(rules.merge_gap_s) + i64::from(rules.settle_s))
 }
 

@@ -148,7 +148,7 @@ impl Street {
             text,
             "batch_delay_ms = 50\nstate_interval_ms = 1000\nreceipt_timeout_ms = 3000"
         )?;
-        writeln!(text, "backoff_min_ms = 50\nbackoff_max_ms = 500\n")?;
+        writeln!(text, "backoff_min_ms = 100\nbackoff_max_ms = 500\n")?;
         writeln!(text, "[journal]\nsegment_kib = 256\nreserve_mib = 4\n")?;
         writeln!(
             text,

@@ -164,16 +164,22 @@ impl Timetable {
 
     /// Begins at a time of the day; the records of the first bindings are not compared.
     pub fn from(begin: &str, site: &Site) -> Self {
+        let now = Stamp {
+            at: time(begin),
+            boot: BootId(1),
+            mono_ms: 0,
+            clock: ClockQuality::Synced,
+        };
+        Self::starting(now, site)
+    }
+
+    /// Begins at any time of any clock.
+    pub fn starting(now: Stamp, site: &Site) -> Self {
         let new = || SiteTracker::new(site.clone(), "t".to_owned());
         let mut table = Self {
             tracker: new(),
             shadow: new(),
-            now: Stamp {
-                at: time(begin),
-                boot: BootId(1),
-                mono_ms: 0,
-                clock: ClockQuality::Synced,
-            },
+            now,
             records: Vec::new(),
             occupancy: false,
             told: 0,
