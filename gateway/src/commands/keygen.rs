@@ -105,8 +105,8 @@ Made in {out}:
   tls.csr      public: asks for that certificate
 Next:
   1. Bring ledger.vkey and tls.csr to the city's IT department. It enrols the box with
-     kominfo box add --id {id} --vkey ledger.vkey --csr tls.csr --certificate-out tls.pem
-  2. Put what it gives back beside these files: tls.pem, ca.pem and kominfo.vkey.
+     kominfo box add --id {id} --vkey ledger.vkey --csr tls.csr --certificate-out tls.crt --pki DIR
+  2. Put what it gives back beside these files: tls.crt, ca.crt and kominfo.vkey.
   3. Name the files in the box's configuration under [keys] and [uplink], and try it with
      gateway check FILE
 "
