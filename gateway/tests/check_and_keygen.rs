@@ -1,5 +1,7 @@
 //! `gateway keygen` and `gateway check`, as a technician runs them.
 
+#![allow(clippy::unwrap_used)] // the helpers here are test code too; clippy knows only functions marked #[test]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -121,7 +123,22 @@ fn check_sums_up_a_sound_configuration_on_stdout() {
     let said = String::from_utf8(output.stdout).unwrap();
     let (summary, sha256) = said.rsplit_once("sha256   ").unwrap();
     assert_eq!(sha256.trim_end().len(), 64);
-    insta::assert_snapshot!(summary, @"");
+    insta::assert_snapshot!(summary, @r"
+    box      sudirman-01, log parkir.example.id/sudirman-01
+    time     WIB, business day from 03:00 to 03:00
+    uplink   mqtt.parkir.example.id port 8883 (MQTT over TLS), batches of up to 512 records or 64 KiB, at the latest after 2 s
+    journal  /var/lib/gateway/journal, 64 MiB reserved, 4 MiB a segment
+    sensors  40: 20 bosch-tps110, 20 nwave-nps405
+      ChirpStack's broker at 127.0.0.1 port 1883
+    zones    2, with 40 spaces
+      sudirman-utara (Jl. Jenderal Sudirman, sisi utara): 20 spaces (20 car), 20 with a sensor; stays under 120 s are free
+      sudirman-selatan (Jl. Jenderal Sudirman, sisi selatan): 20 spaces (20 car), 20 with a sensor; stays under 120 s are free
+    tariffs  2
+      bandung-progresif (Perda Kota Bandung, retribusi parkir tepi jalan umum), from 2026-01-01, in sudirman-utara
+        car: Rp3.000 for the first 60 min, Rp2.000 for each further 60 min begun
+      palembang-tetap (Perda Kota Palembang 16/2011), from 2026-01-01, in sudirman-selatan
+        car: Rp2.000 a use
+    ");
 }
 
 #[test]
@@ -155,4 +172,25 @@ fn check_looks_at_the_files_unless_told_not_to() {
     );
     assert!(!said.contains("keys.ledger_key"), "{said}");
     assert!(said.ends_with("error: 4 problems in box.toml\n"), "{said}");
+}
+
+#[test]
+fn a_credential_of_systemd_may_show_group_bits() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-config/sites/jalan-sudirman.toml");
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("box.toml");
+    std::fs::copy(example, &config).unwrap();
+    assert!(keygen(folder.path()).status.success());
+    let key = folder.path().join("keys/ledger.key");
+    std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o440)).unwrap();
+    let said_with = |credentials: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .args([Path::new("check"), &config])
+            .env("CREDENTIALS_DIRECTORY", credentials)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said_with(Path::new("/elsewhere")).contains("ledger.key: has mode 440"));
+    assert!(!said_with(&folder.path().join("keys")).contains("keys.ledger_key"));
 }

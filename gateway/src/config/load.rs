@@ -100,7 +100,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
 
     let mut street = Street {
         zones,
-        spaces: spaces.spaces,
+        spaces: spaces.all,
         sensors,
         bindings,
         tariffs,

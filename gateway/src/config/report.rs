@@ -189,16 +189,19 @@ pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
     if word.len() > NAME_BYTES_MAX {
         return None;
     }
+    // One slip of the hand in three characters.
+    let slips_max = |name: &str| name.len().max(3) / 3;
     let lower = word.to_ascii_lowercase();
     names
         .into_iter()
+        .filter(|name| name.len().abs_diff(word.len()) <= slips_max(name))
         .map(|name| (strsim::osa_distance(&lower, &name.to_ascii_lowercase()), name))
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
-        .min_by_key(|(distance, _)| *distance)
+        .filter(|(slips, name)| *slips <= slips_max(name))
+        .min_by_key(|(slips, _)| *slips)
         .map(|(_, name)| name)
 }
 
 /// The hint for a name that is not among `names`.
-pub(super) fn did_you_mean<'n>(word: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<String> {
+pub(super) fn did_you_mean<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     nearest(word, names).map(|name| format!("did you mean \"{name}\"?"))
 }

@@ -165,7 +165,7 @@ fn is_device_eui(text: &str) -> bool {
 
 /// Spaces, and what their sections say of other things.
 pub(super) struct Spaces {
-    pub spaces: Vec<Placed<Space>>,
+    pub all: Vec<Placed<Space>>,
     pub bindings: Vec<Placed<Binding>>,
     pub names: Names,
     /// Zones in which there is a space.
@@ -181,8 +181,8 @@ pub(super) fn spaces(
     sensors: &Names,
     timezone: Option<Timezone>,
 ) -> Spaces {
-    let mut all = Spaces {
-        spaces: Vec::new(),
+    let mut spaces = Spaces {
+        all: Vec::new(),
         bindings: Vec::new(),
         names: Names::of("space"),
         zones: BTreeSet::new(),
@@ -192,7 +192,7 @@ pub(super) fn spaces(
     for mut table in root.tables_required(report, "spaces", SPACES_MAX, hint) {
         let id = table
             .required("id", "name the space, as in id = \"P-07\"")
-            .and_then(|field| all.names.define::<SpaceId>(report, &field));
+            .and_then(|field| spaces.names.define::<SpaceId>(report, &field));
         let zone = table
             .required("zone", "name the zone that the space is in")
             .and_then(|field| zones.refer::<ZoneId>(report, &field));
@@ -208,12 +208,12 @@ pub(super) fn spaces(
         let closed = closings(report, &mut table, timezone);
         if let Some(field) = table.optional("sensor") {
             let sensor = sensors.refer::<SensorId>(report, &field);
-            all.bindings.extend(always(sensor, id.clone(), field.place));
+            spaces.bindings.extend(always(sensor, id.clone(), field.place));
         }
         let place = table.place.clone();
         table.finish(report);
-        all.all_placed &= zone.is_some();
-        all.zones.extend(zone.clone());
+        spaces.all_placed &= zone.is_some();
+        spaces.zones.extend(zone.clone());
         if let (Some(id), Some(zone), Some(class), Some(latitude), Some(longitude)) =
             (id, zone, class, latitude, longitude)
         {
@@ -225,10 +225,10 @@ pub(super) fn spaces(
                 longitude,
                 closed,
             };
-            all.spaces.push(Placed { value, place });
+            spaces.all.push(Placed { value, place });
         }
     }
-    all
+    spaces
 }
 
 /// A binding without begin or end. It begins in 1970, before any time that a box tells.

@@ -62,19 +62,15 @@ impl Street {
 
     /// Tells what the site's own check finds in `site`, which is this street's: all that no single section shows.
     pub fn check(&self, report: &mut Report, document: &DeTable, site: &Site) {
+        let mut told = BTreeSet::new();
         for problem in site.check() {
-            let Some((place, rest)) = self.find(&problem.path) else {
-                report.error(&Place::root(), problem.problem, problem.hint);
-                continue;
-            };
+            let place = self.place(document, &problem.path);
             let message = self.in_words_of_the_file(report, &problem.problem);
-            let key = format!("{}{}", place.key, rest.replace(".during.", "."));
-            let offset = locate(document, &key);
-            let place = Place {
-                offset: offset.unwrap_or(place.offset),
-                key: if offset.is_some() { key } else { place.key.clone() },
-            };
-            if problem.path.starts_with("zones[") && rest == ".id" {
+            // A rule of the whole box is wrong in every zone, and told once.
+            if !told.insert((place.offset, message.clone())) {
+                continue;
+            }
+            if problem.path.starts_with("zones[") && place.key.rsplit('.').next() == Some("id") {
                 self.tell_empty_zone(report, &place, &problem.path, message, problem.hint);
             } else {
                 report.error(&place, message, problem.hint);
@@ -88,6 +84,21 @@ impl Street {
         if self.all_spaces_placed && zone.is_none_or(|zone| !self.zones_used.contains(&zone.value.id)) {
             report.absent(place, message, hint);
         }
+    }
+
+    /// The place in the file of `path`, a path into the site: the value itself, or else the entry that it belongs to.
+    fn place(&self, document: &DeTable, path: &str) -> Place {
+        let Some((entry, rest)) = self.find(path) else {
+            return Place::root();
+        };
+        let own = format!("{}{}", entry.key, rest.replace(".during.", "."));
+        let of_the_box = rest.strip_prefix('.').unwrap_or(rest).to_owned();
+        let candidates = [Some(own), rest.starts_with(".rules.").then_some(of_the_box)];
+        let found = candidates.into_iter().flatten().find_map(|key| {
+            let offset = locate(document, &key)?;
+            Some(Place { offset, key })
+        });
+        found.unwrap_or_else(|| entry.clone())
     }
 
     /// The place in the file of the entry at the head of `path`, a path into the site, and the rest of the path.
@@ -114,7 +125,8 @@ impl Street {
                 .and_then(|(path, after)| Some((self.find(path)?, after)));
             match place {
                 Some(((place, ""), after)) => {
-                    words.push_str(&format!("({}, line {}){after}", place.key, report.line(place.offset)));
+                    let line = report.line(place.offset).to_string();
+                    words.extend(["(", &place.key, ", line ", &line, ")", after]);
                 }
                 _ => words.extend(["(", part]),
             }

@@ -42,7 +42,7 @@ pub(super) fn tariffs(report: &mut Report, root: &mut Table, zones: &Names) -> V
         let fees = fees(report, &mut table);
         let place = table.place.clone();
         table.finish(report);
-        if let (Some(id), Some(regulation), Some(valid_from)) = (id, regulation, valid_from) {
+        if let (Some(id), Some(regulation), Some(valid_from), Some(fees)) = (id, regulation, valid_from, fees) {
             let value = TariffSchedule {
                 id,
                 regulation,
@@ -83,10 +83,13 @@ fn last_day(report: &mut Report, field: &Field, first_day: Option<CivilDate>) ->
     }
 }
 
-fn fees(report: &mut Report, tariff: &mut Table) -> Vec<ClassFee> {
+/// The fees of `tariff`, if every one of them is whole.
+fn fees(report: &mut Report, tariff: &mut Table) -> Option<Vec<ClassFee>> {
     let mut fees: Vec<ClassFee> = Vec::new();
     let hint = "add [[tariffs.fees]] with class and type";
-    for mut table in tariff.tables_required(report, "fees", FEES_MAX, hint) {
+    let tables = tariff.tables_required(report, "fees", FEES_MAX, hint);
+    let wanted = tables.len().max(1);
+    for mut table in tables {
         let class = table.required("class", "use motorcycle, car, truck or bus");
         let class = class.and_then(|field| class_once(report, &field, &fees));
         let grace_s = table
@@ -110,7 +113,7 @@ fn fees(report: &mut Report, tariff: &mut Table) -> Vec<ClassFee> {
             });
         }
     }
-    fees
+    (fees.len() == wanted).then_some(fees)
 }
 
 fn class_once(report: &mut Report, field: &Field, fees: &[ClassFee]) -> Option<VehicleClass> {

@@ -124,7 +124,7 @@ fn files_that_hold_something_else_are_told_what_they_should_hold() {
       hint: ask the city for a certificate with common name sudirman-01
     error: box.toml:16:20: uplink.private_key_file: keys/tls.key: holds no private key: no items found
       hint: it must hold -----BEGIN PRIVATE KEY----- and what follows (PEM)
-    error: box.toml:23:17: chirpstack.password_file: keys/chirpstack.password: its first line is empty
+    error: box.toml:23:17: chirpstack.password_file: keys/chirpstack.password: its first line is no text
       hint: write the secret into the first line
     error: box.toml:27:14: webhook.token_file: keys/webhook.token: is no file
       hint: write the secret into it, mode 600, or correct the path
