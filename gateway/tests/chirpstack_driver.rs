@@ -1,5 +1,7 @@
 //! The ChirpStack driver against a real Mosquitto.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 mod support;
 
 use gateway::sensors::chirpstack::{ChirpStack, Options};
@@ -132,7 +134,9 @@ async fn uplinks_wait_at_the_broker_until_they_are_journalled() {
     }
     running.stop().await;
     // Said too late, to a session that is over.
-    in_hand.into_iter().for_each(|delivery| delivery.done.journalled());
+    for delivery in in_hand {
+        delivery.done.journalled();
+    }
     // Published while the box is away.
     broker.publish(&topic(BOSCH), uplink(BOSCH, 4, 1, "AQ==")).await;
 
@@ -264,7 +268,9 @@ async fn after_a_restart_of_the_broker_everything_unacknowledged_comes_again_and
     }
     broker.stop().await;
     broker.start_again().await;
-    in_hand.into_iter().for_each(|delivery| delivery.done.journalled());
+    for delivery in in_hand {
+        delivery.done.journalled();
+    }
     broker.publish(&topic(BOSCH), uplink(BOSCH, 6, 1, "AQ==")).await;
     for f_cnt in 1..=6 {
         assert_eq!(running.reading().await.sequence, Some(f_cnt));
@@ -293,7 +299,7 @@ async fn a_missing_password_file_is_told_and_the_driver_waits() {
 #[tokio::test]
 async fn the_driver_ends_when_nobody_receives_any_more() {
     let broker = Broker::start().await;
-    let mut running = run(&broker);
+    let running = run(&broker);
     running.connected().await;
     drop(running.deliveries);
     broker.publish(&topic(BOSCH), uplink(BOSCH, 1, 1, "AQ==")).await;

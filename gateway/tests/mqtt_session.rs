@@ -1,5 +1,7 @@
 //! The MQTT session against a real Mosquitto, and against peers that misbehave.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 mod support;
 
 use std::time::Duration;

@@ -97,9 +97,17 @@ impl Source {
     }
 
     /// Goes through everything kept from `from` on, at most `count` items.
-    fn each(&self, mut from: u64, mut count: usize, mut take: impl FnMut(Kept) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    fn each(
+        &self,
+        mut from: u64,
+        mut count: usize,
+        mut take: impl FnMut(Kept) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         while count > 0 {
-            let kept = self.read(Wanted { from, count: count.min(KEPT_MAX) })?;
+            let kept = self.read(Wanted {
+                from,
+                count: count.min(KEPT_MAX),
+            })?;
             if kept.is_empty() {
                 return Ok(());
             }
@@ -141,7 +149,11 @@ fn summary(text: &str) -> String {
     let at = record.written.at;
     match record.body {
         RecordBody::Session(s) => {
-            let doubts = if s.flags.is_empty() { String::new() } else { format!("  {:?}", s.flags) };
+            let doubts = if s.flags.is_empty() {
+                String::new()
+            } else {
+                format!("  {:?}", s.flags)
+            };
             format!(
                 "{at}  session    {} r{} {} {} to {} {:?} {}{doubts}",
                 s.session, s.revision, s.space, s.start, s.end, s.status, s.fee.point
@@ -156,8 +168,17 @@ fn summary(text: &str) -> String {
 }
 
 fn show(config: &Path, sequence: u64) -> anyhow::Result<()> {
-    match Source::open(config)?.read(Wanted { from: sequence, count: 1 })?.pop() {
-        Some(Kept::Record { sequence: found, record }) if found == sequence => {
+    match Source::open(config)?
+        .read(Wanted {
+            from: sequence,
+            count: 1,
+        })?
+        .pop()
+    {
+        Some(Kept::Record {
+            sequence: found,
+            record,
+        }) if found == sequence => {
             println!("{record}");
             Ok(())
         }
@@ -204,7 +225,10 @@ impl Keys {
         let mut keys = Self::default();
         for path in paths {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            match (LogVerifier::from_vkey(text.trim()), CosignerVerifier::from_vkey(text.trim())) {
+            match (
+                LogVerifier::from_vkey(text.trim()),
+                CosignerVerifier::from_vkey(text.trim()),
+            ) {
                 (Ok(key), _) => keys.logs.push(key),
                 (_, Ok(key)) => keys.cosigners.push(key),
                 (Err(error), Err(_)) => return Err(UsageError(format!("{}: {error}", path.display())).into()),
@@ -217,10 +241,17 @@ impl Keys {
 fn verify(paths: &[PathBuf], trust: &[PathBuf]) -> anyhow::Result<()> {
     let files = files(paths)?;
     let of = |extension: &str| -> Vec<PathBuf> {
-        files.iter().filter(|file| file.extension().is_some_and(|e| e == extension)).cloned().collect()
+        files
+            .iter()
+            .filter(|file| file.extension().is_some_and(|e| e == extension))
+            .cloned()
+            .collect()
     };
     let keys = Keys::read(if trust.is_empty() { of("vkey") } else { trust.to_vec() }.as_slice())?;
-    let records: BTreeMap<_, _> = of("record").into_iter().map(|path| (path.with_extension(""), path)).collect();
+    let records: BTreeMap<_, _> = of("record")
+        .into_iter()
+        .map(|path| (path.with_extension(""), path))
+        .collect();
     let proofs = of("tlog-proof");
     if proofs.is_empty() || keys.logs.is_empty() || keys.cosigners.is_empty() {
         return Err(UsageError(format!(
@@ -231,7 +262,11 @@ fn verify(paths: &[PathBuf], trust: &[PathBuf]) -> anyhow::Result<()> {
     let mut failed = 0;
     for path in &proofs {
         let Some(record) = records.get(&path.with_extension("")) else {
-            return Err(UsageError(format!("{}: the record beside it, *.record, is missing", path.display())).into());
+            return Err(UsageError(format!(
+                "{}: the record beside it, *.record, is missing",
+                path.display()
+            ))
+            .into());
         };
         match verify_one(path, record, &keys) {
             Ok(line) => println!("ok      {line}"),
@@ -248,7 +283,9 @@ fn verify(paths: &[PathBuf], trust: &[PathBuf]) -> anyhow::Result<()> {
         println!("cosigner key  {}", key.to_vkey());
     }
     if trust.is_empty() {
-        println!("The keys were taken from beside the proof: compare them with those that you know, or give --trust FILE.");
+        println!(
+            "The keys were taken from beside the proof: compare them with those that you know, or give --trust FILE."
+        );
     }
     anyhow::ensure!(failed == 0, "{failed} of {} proofs failed", proofs.len());
     Ok(())
@@ -259,9 +296,18 @@ fn verify_one(proof: &Path, record: &Path, keys: &Keys) -> anyhow::Result<String
     let text = std::fs::read_to_string(proof).with_context(|| format!("cannot read {}", proof.display()))?;
     let proof = Proof::from_text(&text)?;
     let origin = &proof.checkpoint.checkpoint().origin;
-    let log = keys.logs.iter().find(|key| key.name() == origin).with_context(|| format!("no key of log {origin} was given"))?;
+    let log = keys
+        .logs
+        .iter()
+        .find(|key| key.name() == origin)
+        .with_context(|| format!("no key of log {origin} was given"))?;
     proof.verify(&bytes, log, &keys.cosigners)?;
-    Ok(format!("{} is record {} of log {origin}: {}", record.display(), proof.index, summary(&String::from_utf8_lossy(&bytes))))
+    Ok(format!(
+        "{} is record {} of log {origin}: {}",
+        record.display(),
+        proof.index,
+        summary(&String::from_utf8_lossy(&bytes))
+    ))
 }
 
 fn files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {

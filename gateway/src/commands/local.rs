@@ -25,7 +25,13 @@ impl Daemon {
     /// What it answers.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let answer = self.runtime.block_on(async {
-            self.client.get(format!("http://gateway{path}")).send().await?.error_for_status()?.json().await
+            self.client
+                .get(format!("http://gateway{path}"))
+                .send()
+                .await?
+                .error_for_status()?
+                .json()
+                .await
         });
         answer.with_context(|| {
             format!(

@@ -43,7 +43,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(&arguments),
         Command::Check(check) => check.run(),
         Command::Status(arguments) => status::run(&arguments),
         Command::Ledger(arguments) => ledger::run(arguments.command),

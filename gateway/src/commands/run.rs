@@ -21,7 +21,7 @@ pub struct RunArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: RunArguments) -> anyhow::Result<()> {
+pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -30,16 +30,26 @@ pub fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
 }
 
 fn text(status: &Status) -> String {
-    let online = status.link.get("online").and_then(serde_json::Value::as_bool).unwrap_or(false);
+    let online = status
+        .link
+        .get("online")
+        .and_then(serde_json::Value::as_bool)
+        .unwrap_or(false);
     let error = status.link.get("last_error").and_then(serde_json::Value::as_str);
     let link = match (online, error) {
         (true, _) => "online".to_owned(),
         (false, Some(reason)) => format!("offline: {reason}"),
         (false, None) => "offline".to_owned(),
     };
-    let receipt = status.receipt_time.map_or("none yet".to_owned(), |time| format!("{time} for {} records", status.receipted));
+    let receipt = status.receipt_time.map_or("none yet".to_owned(), |time| {
+        format!("{time} for {} records", status.receipted)
+    });
     let journal = &status.journal;
-    let full = if journal.full { "  FULL: nothing more is taken in until space is freed" } else { "" };
+    let full = if journal.full {
+        "  FULL: nothing more is taken in until space is freed"
+    } else {
+        ""
+    };
     format!(
         "gateway   {} version {}\ntime      {} (clock {:?})\ncity      {link}\nreceipt   {receipt}\nbacklog   {} records\n\
          link      {} bytes sent, {} received since start\n\
@@ -67,8 +77,15 @@ fn drivers(drivers: &serde_json::Value) -> String {
         let set_aside: u64 = driver
             .get("set_aside")
             .and_then(serde_json::Value::as_object)
-            .map_or(0, |reasons| reasons.values().filter_map(serde_json::Value::as_u64).sum());
-        format!("driver    {}: {} {}, {readings} readings, {set_aside} set aside\n", field("driver"), field("state"), field("reason"))
+            .map_or(0, |reasons| {
+                reasons.values().filter_map(serde_json::Value::as_u64).sum()
+            });
+        format!(
+            "driver    {}: {} {}, {readings} readings, {set_aside} set aside\n",
+            field("driver"),
+            field("state"),
+            field("reason")
+        )
     });
     lines.collect()
 }

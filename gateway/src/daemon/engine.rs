@@ -34,7 +34,7 @@ const TICK_MIN: Duration = Duration::from_millis(20);
 /// How often the clock is looked at.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How often the time floor is written down.
-const CLOCK_SAVE: Duration = Duration::from_secs(600);
+const CLOCK_SAVE: Duration = Duration::from_mins(10);
 
 /// Why the engine stopped.
 #[derive(Debug, thiserror::Error)]
@@ -92,17 +92,31 @@ impl Engine {
         state: DurableState,
         spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
     ) -> Self {
-        Self { journal, clock, board, state, unsettled: FuturesOrdered::new(), spaces }
+        Self {
+            journal,
+            clock,
+            board,
+            state,
+            unsettled: FuturesOrdered::new(),
+            spaces,
+        }
     }
 
     /// Takes inputs until cancelled; then settles what is queued and takes a snapshot.
     pub async fn run(mut self, mut sources: Sources, cancel: CancellationToken) -> Result<(), EngineError> {
         self.journal.release(self.state.receipted.next());
-        self.step(Input::Started { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+        self.step(Input::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+        .await?;
         let mut clock_check = tokio::time::interval(CLOCK_CHECK);
         let mut clock_save = tokio::time::interval(CLOCK_SAVE);
         loop {
-            let tick_in = self.state.tracker.deadline().map(|due| self.clock.until(due).max(TICK_MIN));
+            let tick_in = self
+                .state
+                .tracker
+                .deadline()
+                .map(|due| self.clock.until(due).max(TICK_MIN));
             let has_room = self.unsettled.len() < UNSETTLED_MAX;
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -149,7 +163,10 @@ impl Engine {
         match told {
             ToEngine::Receipted(receipted) => {
                 let next = receipted.next();
-                let mark = Entry { kind: EntryKind::Mark, bytes: serde_json::to_vec(&receipted)? };
+                let mark = Entry {
+                    kind: EntryKind::Mark,
+                    bytes: serde_json::to_vec(&receipted)?,
+                };
                 self.state.receipted = receipted;
                 let append = self.journal.append(&[mark]).await?;
                 self.settle(Some(append), Duty::Release(next));
@@ -167,7 +184,9 @@ impl Engine {
     }
 
     async fn check_clock(&mut self) -> Result<(), EngineError> {
-        let Some(offset_ms) = self.clock.check() else { return Ok(()) };
+        let Some(offset_ms) = self.clock.check() else {
+            return Ok(());
+        };
         let of_boot = self.clock.now().boot;
         tracing::info!(offset_ms, "the clock was corrected");
         self.step(Input::ClockCorrected { of_boot, offset_ms }).await
@@ -186,16 +205,25 @@ impl Engine {
 
     /// Steps the tracker, queues input and records as one append, and does `duty` when they are on disk.
     async fn step_for(&mut self, input: Input, duty: Duty) -> Result<(), EngineError> {
-        let stepped = Stepped { now: self.clock.now(), input: input.clone() };
+        let stepped = Stepped {
+            now: self.clock.now(),
+            input: input.clone(),
+        };
         let Outcome { records, changed } = self.state.tracker.step(stepped.now, input);
         if !changed {
             self.settle(None, duty);
             return Ok(());
         }
         let mut entries = Vec::with_capacity(records.len() + 1);
-        entries.push(Entry { kind: EntryKind::Input, bytes: serde_json::to_vec(&stepped)? });
+        entries.push(Entry {
+            kind: EntryKind::Input,
+            bytes: serde_json::to_vec(&stepped)?,
+        });
         for record in &records {
-            entries.push(Entry { kind: EntryKind::Record, bytes: serde_json::to_vec(record)? });
+            entries.push(Entry {
+                kind: EntryKind::Record,
+                bytes: serde_json::to_vec(record)?,
+            });
         }
         let append = self.journal.append(&entries).await?;
         self.settle(Some(append), duty);
@@ -203,7 +231,8 @@ impl Engine {
         if self.journal.snapshot_due() {
             let snapshot = self.state.to_bytes()?;
             let saved = self.journal.save_snapshot(&snapshot).await?;
-            self.unsettled.push_back(Box::pin(async move { saved.await.map(|()| Duty::Nothing) }));
+            self.unsettled
+                .push_back(Box::pin(async move { saved.await.map(|()| Duty::Nothing) }));
         }
         Ok(())
     }

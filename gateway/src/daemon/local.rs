@@ -95,8 +95,21 @@ pub struct JournalStatus {
 
 impl From<journal::Status> for JournalStatus {
     fn from(status: journal::Status) -> Self {
-        let journal::Status { segments, disk_bytes, spares, reserve, full, .. } = status;
-        Self { segments, disk_bytes, spares, reserve, full }
+        let journal::Status {
+            segments,
+            disk_bytes,
+            spares,
+            reserve,
+            full,
+            ..
+        } = status;
+        Self {
+            segments,
+            disk_bytes,
+            spares,
+            reserve,
+            full,
+        }
     }
 }
 
@@ -121,7 +134,11 @@ impl LocalApi {
             Ok(listener)
         };
         let listener = bind().with_context(|| format!("cannot listen on local.socket {}", path.display()))?;
-        Ok(Self { listener, path, parts: Arc::new(parts) })
+        Ok(Self {
+            listener,
+            path,
+            parts: Arc::new(parts),
+        })
     }
 
     /// Answers until cancelled.
@@ -132,7 +149,9 @@ impl LocalApi {
             .route("/ledger", get(ledger))
             .with_state(Arc::clone(&self.parts));
         let board = tokio::spawn(keep_box_on_board(Arc::clone(&self.parts), cancel.clone()));
-        let served = axum::serve(self.listener, app).with_graceful_shutdown(async move { cancel.cancelled().await }).await;
+        let served = axum::serve(self.listener, app)
+            .with_graceful_shutdown(async move { cancel.cancelled().await })
+            .await;
         board.await?;
         served.with_context(|| format!("local API on {}", self.path.display()))
     }
@@ -180,16 +199,24 @@ pub fn kept(journal: &Journal, wanted: Wanted) -> Result<Vec<Kept>, JournalError
         && let Some(item) = reader.next()?
     {
         kept.push(match item {
-            Item::Record { sequence, bytes } => {
-                Kept::Record { sequence: sequence.0, record: String::from_utf8_lossy(&bytes).into_owned() }
-            }
-            Item::Lost { first, next, file } => Kept::Lost { first: first.0, next: next.0, file },
+            Item::Record { sequence, bytes } => Kept::Record {
+                sequence: sequence.0,
+                record: String::from_utf8_lossy(&bytes).into_owned(),
+            },
+            Item::Lost { first, next, file } => Kept::Lost {
+                first: first.0,
+                next: next.0,
+                file,
+            },
         });
     }
     Ok(kept)
 }
 
-async fn ledger(State(parts): State<Arc<Parts>>, Query(wanted): Query<Wanted>) -> Result<Json<Vec<Kept>>, (StatusCode, String)> {
+async fn ledger(
+    State(parts): State<Arc<Parts>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Vec<Kept>>, (StatusCode, String)> {
     tokio::task::block_in_place(|| kept(&parts.journal, wanted))
         .map(Json)
         .map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))

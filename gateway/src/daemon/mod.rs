@@ -29,11 +29,11 @@ use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
 use crate::sensors::{Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
 use crate::state::Board;
+use crate::uplink::Topics;
 use crate::uplink::batch::BatchLimits;
 use crate::uplink::dialer::{Dialer, Identity};
 use crate::uplink::lane::LedgerLane;
 use crate::uplink::link::{LinkStatus, Pace, ToEngine, Uplink, session_options};
-use crate::uplink::Topics;
 
 /// Readings between drivers and engine. Full: drivers wait, and their sources keep the rest.
 const DELIVERIES_MAX: usize = 256;
@@ -54,7 +54,12 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let (journal, recovered) = open_journal(&config)?;
     let (state, first) = recovery::recover(&config, recovered)?;
     let board = Arc::new(Board::open(&config.gateway.state_dir())?);
-    let known: Vec<String> = config.site.spaces.iter().map(|space| format!("space/{}", space.id)).collect();
+    let known: Vec<String> = config
+        .site
+        .spaces
+        .iter()
+        .map(|space| format!("space/{}", space.id))
+        .collect();
     board.retain("space/", |key| known.iter().any(|k| k == key));
     tracing::info!(gateway = %config.gateway.id, backlog = journal.status().next.0 - state.receipted.next, "started");
 
@@ -62,25 +67,60 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let (to_engine, from_uplink) = mpsc::channel(UPLINK_EVENTS_MAX);
     let (spaces, spaces_now) = watch::channel(Arc::default());
     let (link, link_status) = watch::channel(LinkStatus::from(&state.receipted));
-    let (uplink, dialer) = uplink(&config, &journal, &board, &clock, state.receipted.clone(), to_engine, link)?;
+    let (uplink, dialer) = uplink(
+        &config,
+        &journal,
+        &board,
+        &clock,
+        state.receipted.clone(),
+        to_engine,
+        link,
+    )?;
     let traffic = dialer.traffic();
-    let mut engine = Engine::new(Arc::clone(&journal), Arc::clone(&clock), Arc::clone(&board), state, spaces);
+    let mut engine = Engine::new(
+        Arc::clone(&journal),
+        Arc::clone(&clock),
+        Arc::clone(&board),
+        state,
+        spaces,
+    );
     for input in first {
         engine.step(input).await?;
     }
 
-    let (drivers_stop, uplink_stop, engine_stop) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let (drivers_stop, uplink_stop, engine_stop) = (
+        CancellationToken::new(),
+        CancellationToken::new(),
+        CancellationToken::new(),
+    );
     let mut tasks: JoinSet<Task> = JoinSet::new();
-    let sources = Sources { deliveries: deliveries_in, uplink: from_uplink };
+    let sources = Sources {
+        deliveries: deliveries_in,
+        uplink: from_uplink,
+    };
     let stop = engine_stop.clone();
     tasks.spawn(async move { ("engine", engine.run(sources, stop).await.map_err(Into::into)) });
     let drivers = start_drivers(&config, &clock, &deliveries, &drivers_stop, &mut tasks);
     drop(deliveries);
     let stop = uplink_stop.clone();
-    tasks.spawn(async move { ("dialer", { dialer.run(stop).await; Ok(()) }) });
+    tasks.spawn(async move {
+        ("dialer", {
+            dialer.run(stop).await;
+            Ok(())
+        })
+    });
     let stop = uplink_stop.clone();
     tasks.spawn(async move { ("uplink", uplink.run(stop).await.map_err(Into::into)) });
-    let parts = Parts { config: Arc::clone(&config), journal, clock, board, link: link_status, spaces: spaces_now, drivers, traffic };
+    let parts = Parts {
+        config: Arc::clone(&config),
+        journal,
+        clock,
+        board,
+        link: link_status,
+        spaces: spaces_now,
+        drivers,
+        traffic,
+    };
     let local = LocalApi::bind(parts)?;
     let stop = uplink_stop.clone();
     tasks.spawn(async move { ("local API", local.run(stop).await) });
@@ -101,7 +141,10 @@ pub fn open_journal(config: &Config) -> anyhow::Result<(Arc<Journal>, journal::R
     let storage: Arc<dyn journal::Storage> = Arc::new(Directory::open(config.gateway.journal_dir())?);
     let (journal, recovered) = Journal::open(&options, &storage)?;
     if recovered.tail_cut_bytes > 0 {
-        tracing::warn!(bytes = recovered.tail_cut_bytes, "a torn end of the journal was cut off; nobody was told that it was written");
+        tracing::warn!(
+            bytes = recovered.tail_cut_bytes,
+            "a torn end of the journal was cut off; nobody was told that it was written"
+        );
     }
     Ok((Arc::new(journal), recovered))
 }
@@ -119,7 +162,8 @@ fn uplink(
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
     };
     let keys = &config.keys;
-    let signer = LogSigner::from_text(read(&keys.ledger_key)?.trim()).with_context(|| format!("{}", keys.ledger_key.display()))?;
+    let signer = LogSigner::from_text(read(&keys.ledger_key)?.trim())
+        .with_context(|| format!("{}", keys.ledger_key.display()))?;
     let origin = config.gateway.log_origin();
     anyhow::ensure!(
         signer.name() == origin,
@@ -129,20 +173,34 @@ fn uplink(
         config.gateway.id,
         config.gateway.log_domain,
     );
-    let cosigner = CosignerVerifier::from_vkey(read(&keys.kominfo_vkey)?.trim()).with_context(|| format!("{}", keys.kominfo_vkey.display()))?;
+    let cosigner = CosignerVerifier::from_vkey(read(&keys.kominfo_vkey)?.trim())
+        .with_context(|| format!("{}", keys.kominfo_vkey.display()))?;
     let wanted = &config.uplink;
     let identity = Identity {
         ca_file: wanted.ca_file.clone(),
         certificate_file: wanted.certificate_file.clone(),
         private_key_file: wanted.private_key_file.clone(),
     };
-    let dialer = Dialer::bind(&config.gateway.data_dir.join("run"), &wanted.host, wanted.port, identity)?;
+    let dialer = Dialer::bind(
+        &config.gateway.data_dir.join("run"),
+        &wanted.host,
+        wanted.port,
+        identity,
+    )?;
     let topics = Topics::new(&config.gateway.id);
     let uplink = Uplink {
-        session: session_options(Address::Unix(dialer.socket().to_owned()), config.gateway.id.as_str(), &topics, wanted.keep_alive),
+        session: session_options(
+            Address::Unix(dialer.socket().to_owned()),
+            config.gateway.id.as_str(),
+            &topics,
+            wanted.keep_alive,
+        ),
         topics,
         pace: Pace {
-            batch: BatchLimits { records_max: wanted.batch_records_max, bytes_max: wanted.batch_bytes_max },
+            batch: BatchLimits {
+                records_max: wanted.batch_records_max,
+                bytes_max: wanted.batch_bytes_max,
+            },
             batch_delay: wanted.batch_delay,
             receipt_timeout: wanted.receipt_timeout,
             state_interval: wanted.state_interval,
@@ -173,13 +231,19 @@ fn start_drivers(
         drivers.push(Box::new(chirpstack::ChirpStack::new(chirpstack::Options {
             host: source.host.clone(),
             port: source.port,
-            login: source.login.as_ref().map(|login| (login.username.clone(), login.password_file.clone())),
+            login: source
+                .login
+                .as_ref()
+                .map(|login| (login.username.clone(), login.password_file.clone())),
             client_id: source.client_id.clone(),
             unacknowledged_max: UNACKNOWLEDGED_MAX,
         })));
     }
     if let Some(source) = &config.webhook {
-        let options = webhook::Options { listen: source.listen, token_file: source.token_file.clone() };
+        let options = webhook::Options {
+            listen: source.listen,
+            token_file: source.token_file.clone(),
+        };
         drivers.push(Box::new(webhook::Webhook::new(options)));
     }
     let sensors: HashMap<SensorId, &'static Profile> = config
@@ -193,9 +257,19 @@ fn start_drivers(
         let status = DriverStatus::new(driver.name());
         statuses.push(status.clone());
         let clock = Arc::clone(clock);
-        let context = DriverContext { clock: Arc::new(move || clock.now()), sink: sink.clone(), sensors: Arc::clone(&sensors), status };
+        let context = DriverContext {
+            clock: Arc::new(move || clock.now()),
+            sink: sink.clone(),
+            sensors: Arc::clone(&sensors),
+            status,
+        };
         let (name, running) = (driver.name(), driver.run(context, stop.clone()));
-        tasks.spawn(async move { (name, { running.await; Ok(()) }) });
+        tasks.spawn(async move {
+            (name, {
+                running.await;
+                Ok(())
+            })
+        });
     }
     statuses
 }

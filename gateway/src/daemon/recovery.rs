@@ -83,10 +83,19 @@ pub fn recover(config: &Config, recovered: Recovered) -> Result<(DurableState, V
     let mut first = Vec::new();
     if state.config_sha256 != config.sha256 {
         state.config_sha256.clone_from(&config.sha256);
-        first.push(Input::SiteChanged { site: Box::new(config.site.clone()), sha256: config.sha256.clone() });
+        first.push(Input::SiteChanged {
+            site: Box::new(config.site.clone()),
+            sha256: config.sha256.clone(),
+        });
     }
     for damage in recovered.damage {
-        tracing::error!(file = damage.file, reason = damage.reason, first = damage.first.0, next = damage.next.0, "part of the journal cannot be read back");
+        tracing::error!(
+            file = damage.file,
+            reason = damage.reason,
+            first = damage.first.0,
+            next = damage.next.0,
+            "part of the journal cannot be read back"
+        );
         if state.damage_noted.insert(damage.first.0) {
             first.push(Input::Note(RecordBody::JournalDamaged {
                 first: damage.first.0,
@@ -108,5 +117,9 @@ fn replay(state: &mut DurableState, stepped: Stepped) -> VecDeque<Vec<u8>> {
         _ => {}
     }
     let outcome = state.tracker.step(stepped.now, stepped.input);
-    outcome.records.iter().filter_map(|record| serde_json::to_vec(record).ok()).collect()
+    outcome
+        .records
+        .iter()
+        .filter_map(|record| serde_json::to_vec(record).ok())
+        .collect()
 }

@@ -70,10 +70,19 @@ impl Board {
             };
             if let (Ok(key), Ok(value)) = (std::str::from_utf8(&key), serde_json::from_slice(&value)) {
                 latest.version += 1;
-                latest.entries.insert(key.to_owned(), Entry { value, version: latest.version });
+                latest.entries.insert(
+                    key.to_owned(),
+                    Entry {
+                        value,
+                        version: latest.version,
+                    },
+                );
             }
         }
-        Ok(Self { latest: Mutex::new(latest), store })
+        Ok(Self {
+            latest: Mutex::new(latest),
+            store,
+        })
     }
 
     /// Sets `key` to `value`. Does nothing if it has that value.
@@ -99,8 +108,12 @@ impl Board {
     /// Forgets every key under `prefix` that `keep` does not want.
     pub fn retain(&self, prefix: &str, keep: impl Fn(&str) -> bool) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<String> =
-            latest.entries.keys().filter(|key| key.starts_with(prefix) && !keep(key)).cloned().collect();
+        let gone: Vec<String> = latest
+            .entries
+            .keys()
+            .filter(|key| key.starts_with(prefix) && !keep(key))
+            .cloned()
+            .collect();
         for key in gone {
             latest.entries.remove(&key);
             if let Err(error) = self.store.remove(&key) {
@@ -113,7 +126,10 @@ impl Board {
     pub fn changes(&self, after: u64) -> (u64, serde_json::Map<String, Value>) {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = latest.entries.iter().filter(|(_, entry)| entry.version > after);
-        (latest.version, changed.map(|(key, entry)| (key.clone(), entry.value.clone())).collect())
+        (
+            latest.version,
+            changed.map(|(key, entry)| (key.clone(), entry.value.clone())).collect(),
+        )
     }
 
     /// Values refused because they were too large or too many.
@@ -123,7 +139,10 @@ impl Board {
 }
 
 fn open_or_move_aside(folder: &Path) -> Result<sled::Db, StateError> {
-    let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(10_000));
+    let config = sled::Config::new()
+        .path(folder)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(10_000));
     let error = match config.open() {
         Ok(store) => return Ok(store),
         Err(error) => error,
@@ -131,12 +150,22 @@ fn open_or_move_aside(folder: &Path) -> Result<sled::Db, StateError> {
     let aside = folder.with_extension("damaged");
     tracing::warn!(folder = %folder.display(), aside = %aside.display(), %error, "state store does not open; moved aside and begun anew");
     let moved = remove_if_there(&aside).and_then(|()| std::fs::rename(folder, &aside));
-    moved.map_err(|source| StateError::MoveAside { path: folder.to_owned(), source })?;
-    config.open().map_err(|source| StateError::Open { path: folder.to_owned(), source })
+    moved.map_err(|source| StateError::MoveAside {
+        path: folder.to_owned(),
+        source,
+    })?;
+    config.open().map_err(|source| StateError::Open {
+        path: folder.to_owned(),
+        source,
+    })
 }
 
 fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    };
     match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -86,7 +86,10 @@ pub fn build(
     let mut span: Option<(Sequence, Sequence)> = None;
     while records.len() < limits.records_max && bytes < limits.bytes_max {
         match reader.next()? {
-            Some(Item::Record { sequence, bytes: record }) => {
+            Some(Item::Record {
+                sequence,
+                bytes: record,
+            }) => {
                 edge.push(leaf_hash(&record));
                 bytes += record.len() + 1;
                 records.push(record);
@@ -104,11 +107,24 @@ pub fn build(
     let Some((first, next)) = span else { return Ok(taken) };
     let count = records.len();
     let signature = signer.sign(&edge.checkpoint(signer.name()));
-    let batch = Batch { first_index: frontier.size(), records, signature };
-    let level = if count < LARGE_RECORDS { LEVEL_SMALL } else { LEVEL_LARGE };
+    let batch = Batch {
+        first_index: frontier.size(),
+        records,
+        signature,
+    };
+    let level = if count < LARGE_RECORDS {
+        LEVEL_SMALL
+    } else {
+        LEVEL_LARGE
+    };
     let encoded = ledger::batch::encode(&batch, level);
     let payload = encoded.map_err(|source| BuildError::Encode { first: first.0, source })?;
-    taken.built = Some(Built { payload, frontier: edge, next, records: count });
+    taken.built = Some(Built {
+        payload,
+        frontier: edge,
+        next,
+        records: count,
+    });
     Ok(taken)
 }
 

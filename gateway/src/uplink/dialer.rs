@@ -29,7 +29,9 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// A file of the identity cannot be used.
-    #[error("{what} {path}: {reason}\n  hint: `gateway keygen` makes the key, the city's `kominfo box add` the certificate")]
+    #[error(
+        "{what} {path}: {reason}\n  hint: `gateway keygen` makes the key, the city's `kominfo box add` the certificate"
+    )]
     Identity {
         /// Which.
         what: &'static str,
@@ -86,10 +88,16 @@ pub struct Identity {
 
 impl Identity {
     fn tls(&self) -> Result<rustls::ClientConfig, DialError> {
-        let wrong = |what, path: &Path, reason: String| DialError::Identity { what, path: path.to_owned(), reason };
+        let wrong = |what, path: &Path, reason: String| DialError::Identity {
+            what,
+            path: path.to_owned(),
+            reason,
+        };
         let mut roots = rustls::RootCertStore::empty();
         for certificate in certificates("certificate authorities", &self.ca_file)? {
-            roots.add(certificate).map_err(|e| wrong("certificate authorities", &self.ca_file, e.to_string()))?;
+            roots
+                .add(certificate)
+                .map_err(|e| wrong("certificate authorities", &self.ca_file, e.to_string()))?;
         }
         let chain = certificates("certificate", &self.certificate_file)?;
         let key = PrivateKeyDer::from_pem_file(&self.private_key_file)
@@ -104,11 +112,20 @@ impl Identity {
 }
 
 fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, DialError> {
-    let wrong = |reason: String| DialError::Identity { what, path: path.to_owned(), reason };
-    let found: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(path).map_err(|e| wrong(e.to_string()))?.collect();
+    let wrong = |reason: String| DialError::Identity {
+        what,
+        path: path.to_owned(),
+        reason,
+    };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
+        .map_err(|e| wrong(e.to_string()))?
+        .collect();
     let found = found.map_err(|e| wrong(e.to_string()))?;
-    if found.is_empty() { Err(wrong("holds no PEM certificate".to_owned())) } else { Ok(found) }
+    if found.is_empty() {
+        Err(wrong("holds no PEM certificate".to_owned()))
+    } else {
+        Ok(found)
+    }
 }
 
 /// Bytes that crossed the TCP connections, and the last failure to make one.
@@ -158,8 +175,19 @@ impl Dialer {
         identity.tls()?;
         let name = ServerName::try_from(host.to_owned()).map_err(|_| DialError::Host(host.to_owned()))?;
         let socket = folder.join("uplink.sock");
-        let listener = bind_private(folder, &socket).map_err(|source| DialError::Socket { path: socket.clone(), source })?;
-        Ok(Self { listener, socket, host: host.to_owned(), port, name, identity, traffic: Arc::default() })
+        let listener = bind_private(folder, &socket).map_err(|source| DialError::Socket {
+            path: socket.clone(),
+            source,
+        })?;
+        Ok(Self {
+            listener,
+            socket,
+            host: host.to_owned(),
+            port,
+            name,
+            identity,
+            traffic: Arc::default(),
+        })
     }
 
     /// Where the MQTT client connects.
@@ -203,14 +231,25 @@ impl Dialer {
             let tcp = TcpStream::connect((self.host.as_str(), self.port))
                 .await
                 .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp))
-                .map_err(|source| DialError::Tcp { target: target.clone(), source })?;
-            let counted = Counted { tcp, traffic: Arc::clone(&self.traffic) };
+                .map_err(|source| DialError::Tcp {
+                    target: target.clone(),
+                    source,
+                })?;
+            let counted = Counted {
+                tcp,
+                traffic: Arc::clone(&self.traffic),
+            };
             connector
                 .connect(self.name.clone(), counted)
                 .await
-                .map_err(|source| DialError::Tls { target: target.clone(), source })
+                .map_err(|source| DialError::Tls {
+                    target: target.clone(),
+                    source,
+                })
         };
-        let far = timeout(DIAL_TIMEOUT, dial).await.map_err(|_| DialError::Timeout { target: target.clone() })??;
+        let far = timeout(DIAL_TIMEOUT, dial)
+            .await
+            .map_err(|_| DialError::Timeout { target: target.clone() })??;
         let (mut near_read, mut near_write) = near.split();
         let (mut far_read, mut far_write) = tokio::io::split(far);
         // Whichever side ends first ends both: a broker that went silent must not hold the place of the next connection.
@@ -240,10 +279,16 @@ struct Counted {
 }
 
 impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.tcp).poll_read(context, buffer))?;
-        self.traffic.received.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        self.traffic
+            .received
+            .fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }

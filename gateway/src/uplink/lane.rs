@@ -67,7 +67,13 @@ pub struct LedgerLane {
 impl LedgerLane {
     /// A lane that continues from `receipted`, with at most `window_bytes` in flight.
     pub fn new(origin: String, cosigner: CosignerVerifier, window_bytes: usize, receipted: Receipted) -> Self {
-        Self { origin, cosigner, window_bytes, receipted, in_flight: VecDeque::new() }
+        Self {
+            origin,
+            cosigner,
+            window_bytes,
+            receipted,
+            in_flight: VecDeque::new(),
+        }
     }
 
     /// What the city holds.
@@ -77,7 +83,11 @@ impl LedgerLane {
 
     /// Edge of the log and next sequence after all that was sent.
     pub fn tip(&self) -> (&Frontier, Sequence) {
-        self.in_flight.back().map_or((&self.receipted.frontier, self.receipted.next()), |sent| (&sent.frontier, sent.next))
+        self.in_flight
+            .back()
+            .map_or((&self.receipted.frontier, self.receipted.next()), |sent| {
+                (&sent.frontier, sent.next)
+            })
     }
 
     /// Whether another batch may be sent. One may always be, so that no batch is too large for the window.
@@ -88,7 +98,12 @@ impl LedgerLane {
     /// Notes a batch as sent at monotonic time `now`: it ends at `frontier`, and the journal goes on at `next`.
     pub fn sent(&mut self, now: Duration, frontier: Frontier, next: Sequence, bytes: usize) {
         debug_assert!(frontier.size() > self.tip().0.size() && next > self.tip().1);
-        self.in_flight.push_back(InFlight { frontier, next, bytes, sent: now });
+        self.in_flight.push_back(InFlight {
+            frontier,
+            next,
+            bytes,
+            sent: now,
+        });
     }
 
     /// When the oldest batch in flight is overdue.
@@ -106,7 +121,11 @@ impl LedgerLane {
         if receipt.size <= self.receipted.size() {
             return Verdict::Old;
         }
-        let Some(position) = self.in_flight.iter().position(|sent| sent.frontier.size() == receipt.size) else {
+        let Some(position) = self
+            .in_flight
+            .iter()
+            .position(|sent| sent.frontier.size() == receipt.size)
+        else {
             return Verdict::UnknownSize(receipt.size);
         };
         let sent = &self.in_flight[position];
@@ -124,7 +143,11 @@ impl LedgerLane {
         if let Err(error) = self.cosigner.verify(&checkpoint, receipt) {
             return Verdict::Invalid(error);
         }
-        self.receipted = Receipted { frontier, next: next.0, time_s: receipt.time_s };
+        self.receipted = Receipted {
+            frontier,
+            next: next.0,
+            time_s: receipt.time_s,
+        };
         self.in_flight.retain(|sent| sent.frontier.size() > receipt.size);
         Verdict::Advanced
     }
@@ -150,7 +173,12 @@ mod tests {
     }
 
     fn lane(city: &Cosigner) -> LedgerLane {
-        LedgerLane::new("parkir.example/box".to_owned(), city.verifier(), 1_000, Receipted::default())
+        LedgerLane::new(
+            "parkir.example/box".to_owned(),
+            city.verifier(),
+            1_000,
+            Receipted::default(),
+        )
     }
 
     fn send(lane: &mut LedgerLane, records: u64, bytes: usize) -> Checkpoint {
@@ -192,12 +220,23 @@ mod tests {
         let city = city();
         let mut lane = lane(&city);
         let sent = send(&mut lane, 3, 10);
-        let forged = Cosigner::generate("kominfo.example", &mut rand_core::OsRng).unwrap().cosign(&sent, 1);
+        let forged = Cosigner::generate("kominfo.example", &mut rand_core::OsRng)
+            .unwrap()
+            .cosign(&sent, 1);
         assert!(matches!(lane.receipt(&forged), Verdict::Invalid(_)));
-        let other_log = Checkpoint { origin: "parkir.example/other".to_owned(), ..sent.clone() };
+        let other_log = Checkpoint {
+            origin: "parkir.example/other".to_owned(),
+            ..sent.clone()
+        };
         assert!(matches!(lane.receipt(&city.cosign(&other_log, 1)), Verdict::Invalid(_)));
-        let other_content = Checkpoint { root: leaf_hash(b"something else"), ..sent };
-        assert!(matches!(lane.receipt(&city.cosign(&other_content, 1)), Verdict::Invalid(_)));
+        let other_content = Checkpoint {
+            root: leaf_hash(b"something else"),
+            ..sent
+        };
+        assert!(matches!(
+            lane.receipt(&city.cosign(&other_content, 1)),
+            Verdict::Invalid(_)
+        ));
         assert_eq!(lane.receipted().size(), 0);
     }
 
@@ -210,7 +249,10 @@ mod tests {
         send(&mut lane, 4, 10);
         let receipt = city.cosign(&before, 1);
         assert_eq!(lane.receipt(&receipt), Verdict::UnknownSize(6));
-        assert_eq!(lane.receipt_at(&receipt, grown(&Frontier::new(), 6), Sequence(6)), Verdict::Advanced);
+        assert_eq!(
+            lane.receipt_at(&receipt, grown(&Frontier::new(), 6), Sequence(6)),
+            Verdict::Advanced
+        );
         assert_eq!(lane.tip().1, Sequence(6), "the batch of four lies below it");
     }
 

@@ -67,7 +67,12 @@ pub struct LinkStatus {
 impl From<&Receipted> for LinkStatus {
     fn from(receipted: &Receipted) -> Self {
         let (size, next, time_s) = (receipted.size(), receipted.next, receipted.time_s);
-        Self { receipted: size, receipted_next: next, receipt_time_s: time_s, ..Self::default() }
+        Self {
+            receipted: size,
+            receipted_next: next,
+            receipt_time_s: time_s,
+            ..Self::default()
+        }
     }
 }
 
@@ -130,7 +135,12 @@ pub struct Uplink {
 }
 
 /// The last will and the subscriptions that every session of the uplink has.
-pub fn session_options(address: mqtt::Address, client_id: &str, topics: &Topics, keep_alive: Duration) -> mqtt::Options {
+pub fn session_options(
+    address: mqtt::Address,
+    client_id: &str,
+    topics: &Topics,
+    keep_alive: Duration,
+) -> mqtt::Options {
     let mut options = mqtt::Options::new(address, client_id);
     options.keep_alive = keep_alive;
     options.last_will = Some(Publication {
@@ -140,8 +150,14 @@ pub fn session_options(address: mqtt::Address, client_id: &str, topics: &Topics,
         retain: true,
     });
     options.subscriptions = vec![
-        Subscription { filter: topics.receipt(), qos: QoS::AtMostOnce },
-        Subscription { filter: topics.command(), qos: QoS::AtLeastOnce },
+        Subscription {
+            filter: topics.receipt(),
+            qos: QoS::AtMostOnce,
+        },
+        Subscription {
+            filter: topics.command(),
+            qos: QoS::AtLeastOnce,
+        },
     ];
     options
 }
@@ -165,7 +181,11 @@ impl Uplink {
                 pause = self.pace.backoff_min;
             }
             let wait = rand::rng().random_range(pause / 2..=pause);
-            tracing::warn!(reason, retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "uplink session ended");
+            tracing::warn!(
+                reason,
+                retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                "uplink session ended"
+            );
             self.status.send_modify(|status| {
                 status.online = false;
                 status.last_error = Some(reason);
@@ -234,7 +254,9 @@ impl Uplink {
         let deadline = Instant::now() + RECEIPT_WAIT;
         let known = self.lane.receipted().size();
         while self.lane.receipted().size() == known {
-            let Ok(event) = timeout(deadline.saturating_duration_since(Instant::now()), events.next()).await else { break };
+            let Ok(event) = timeout(deadline.saturating_duration_since(Instant::now()), events.next()).await else {
+                break;
+            };
             if let Event::Message(message) = event? {
                 let receipt = message.topic == self.topics.receipt();
                 self.message(message, &mut 0).await?;
@@ -256,7 +278,10 @@ impl Uplink {
         session.follow(&self.lane, &self.journal);
         let waiting = durable.borrow_and_update().0.saturating_sub(session.cursor.0);
         let send_at = session.send_at(waiting, &self.pace, self.lane.has_room());
-        let overdue = self.lane.deadline(self.pace.receipt_timeout).map(|at| session.started + at);
+        let overdue = self
+            .lane
+            .deadline(self.pace.receipt_timeout)
+            .map(|at| session.started + at);
         tokio::select! {
             event = events.next() => match event? {
                 Event::Message(message) => {
@@ -274,7 +299,7 @@ impl Uplink {
                 self.send_batch(session).await?;
             }
             changed = durable.changed() => changed.map_err(|_| SessionEnd::EngineGone)?,
-            () = sleep_until(session.state_at) => self.send_state(session).await?,
+            () = sleep_until(session.state_at) => self.send_state(session)?,
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -290,8 +315,14 @@ impl Uplink {
         }
         let Some(built) = taken.built else { return Ok(()) };
         let bytes = built.payload.len();
-        tracing::debug!(records = built.records, bytes, size = built.frontier.size(), "batch sent");
-        self.lane.sent(session.started.elapsed(), built.frontier, built.next, bytes);
+        tracing::debug!(
+            records = built.records,
+            bytes,
+            size = built.frontier.size(),
+            "batch sent"
+        );
+        self.lane
+            .sent(session.started.elapsed(), built.frontier, built.next, bytes);
         session
             .publisher
             .publish(Publication {
@@ -306,7 +337,7 @@ impl Uplink {
     }
 
     /// Sends what changed, if the ledger leaves room; else it tries again after the interval.
-    async fn send_state(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
+    fn send_state(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
         session.state_at = Instant::now() + self.pace.state_interval;
         let (version, mut changed) = self.board.changes(session.state_version);
         if changed.is_empty() {
@@ -316,10 +347,16 @@ impl Uplink {
             changed.insert("full".to_owned(), json!(true));
         }
         for part in parts(changed) {
-            let Some(room) = session.publisher.try_room() else { return Ok(()) };
+            let Some(room) = session.publisher.try_room() else {
+                return Ok(());
+            };
             let payload = zstd::bulk::compress(part.as_bytes(), STATE_LEVEL).unwrap_or_default();
-            let publication =
-                Publication { topic: self.topics.state(), payload: payload.into(), qos: QoS::AtLeastOnce, retain: false };
+            let publication = Publication {
+                topic: self.topics.state(),
+                payload: payload.into(),
+                qos: QoS::AtLeastOnce,
+                retain: false,
+            };
             room.publish(publication)?;
         }
         session.state_version = version;
@@ -333,7 +370,10 @@ impl Uplink {
                 Err(error) => self.invalid(&error.to_string(), invalid),
             }
         } else if message.topic == self.topics.command() {
-            tracing::info!(bytes = message.payload.len(), "a command came, but this version knows none; taken and not acted on");
+            tracing::info!(
+                bytes = message.payload.len(),
+                "a command came, but this version knows none; taken and not acted on"
+            );
         }
         message.ack.acknowledge();
         Ok(())
@@ -348,7 +388,11 @@ impl Uplink {
                 batch::edge_at(&mut reader, &receipted.frontier, receipted.next(), size)
             })?;
             let Some((frontier, next)) = edge else {
-                tracing::error!(city = size, box_has = receipted.size(), "the city holds more of this log than this box: was the box restored from an old copy? It needs a new identity");
+                tracing::error!(
+                    city = size,
+                    box_has = receipted.size(),
+                    "the city holds more of this log than this box: was the box restored from an old copy? It needs a new identity"
+                );
                 self.status.send_modify(|status| status.city_ahead = Some(size));
                 return Ok(());
             };
@@ -373,7 +417,10 @@ impl Uplink {
     fn invalid(&self, reason: &str, in_session: &mut u32) {
         *in_session += 1;
         if *in_session <= INVALID_LOGGED_MAX {
-            tracing::warn!(reason, "a receipt that is not the city's on this log; nothing is released");
+            tracing::warn!(
+                reason,
+                "a receipt that is not the city's on this log; nothing is released"
+            );
         }
         self.status.send_modify(|status| status.receipts_invalid += 1);
     }
@@ -420,7 +467,11 @@ impl Session {
 }
 
 fn note_of(hole: Hole) -> RecordBody {
-    RecordBody::JournalDamaged { first: hole.first.0, next: hole.next.0, file: hole.file }
+    RecordBody::JournalDamaged {
+        first: hole.first.0,
+        next: hole.next.0,
+        file: hole.file,
+    }
 }
 
 /// Cuts a state message into JSON objects of about [`STATE_BYTES_MAX`].
@@ -443,5 +494,6 @@ fn parts(changed: serde_json::Map<String, serde_json::Value>) -> Vec<String> {
 
 /// When the city signed last, for screens.
 pub fn receipt_time(status: &LinkStatus) -> Option<Timestamp> {
-    (status.receipt_time_s > 0).then(|| Timestamp::from_seconds(i64::try_from(status.receipt_time_s).unwrap_or(i64::MAX)))
+    (status.receipt_time_s > 0)
+        .then(|| Timestamp::from_seconds(i64::try_from(status.receipt_time_s).unwrap_or(i64::MAX)))
 }

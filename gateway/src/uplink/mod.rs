@@ -29,7 +29,9 @@ pub struct Topics {
 impl Topics {
     /// The topics of `gateway`.
     pub fn new(gateway: &GatewayId) -> Self {
-        Self { prefix: format!("parkir/1/{gateway}") }
+        Self {
+            prefix: format!("parkir/1/{gateway}"),
+        }
     }
 
     /// Batches of records, to the city.
