@@ -137,7 +137,7 @@ impl Walk {
                 self.said = Some(event.at);
             }
             What::Unbound => self.unbind(event, limits),
-            What::Restarted => self.missed = self.heard.is_some(),
+            What::Restarted => self.missed = self.state.is_some(),
             What::Reported(said) => self.report(event, *said, limits),
         }
     }
@@ -233,7 +233,6 @@ impl Walk {
             stay.start = reached.map_or(start, |reached| start.not_before(reached));
             stay.end = stay.end.map(|end| edge(end).not_before(stay.start.point));
             if moved {
-                stay.received = stay.received.plus_millis(offset_ms);
                 stay.unset = None;
             }
             reached = stay.end.map(|end| end.point);
@@ -501,7 +500,6 @@ impl Walk {
         let Some(open) = self.stays.pop() else { return };
         if let Some(stay) = self.stays.last_mut() {
             stay.end = None;
-            stay.received = stay.received.max(open.received);
             stay.unset = stay.unset.or(open.unset);
             stay.unflag(Flag::BeforeGap);
             stay.flag(Flag::Bridged);
@@ -552,7 +550,6 @@ impl Walk {
     fn reopen(&mut self, event: &Event) {
         if let Some(last) = self.stays.last_mut() {
             last.end = None;
-            last.received = last.received.max(event.received);
             last.unset = last.unset.or(event.unset);
         }
     }
@@ -566,7 +563,6 @@ impl Walk {
             end: None,
             flags,
             continues,
-            received: event.received,
             cause: String::new(),
             unset: event.unset,
         });
@@ -588,7 +584,6 @@ impl Walk {
             stay.flag(*flag);
         }
         stay.end = Some(end.not_before(stay.start.point));
-        stay.received = stay.received.max(event.received);
         stay.cause = cause;
         stay.unset = stay.unset.or(event.unset);
     }

