@@ -1,6 +1,8 @@
 //! A box that comes back with a million records waiting: time to start, memory, and the rate at which the backlog drains
 //! to receipts, with PostgreSQL behind `kominfo`.
 
+#![allow(clippy::cast_precision_loss)] // figures are printed with a few digits
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -90,10 +92,7 @@ async fn drain(world: &World, arguments: &Arguments, pid: i32) -> anyhow::Result
             said = Instant::now();
         }
         if now >= arguments.records {
-            println!(
-                "drained to receipts   {:>8.0} records a second, {elapsed:.1} s in all",
-                rate
-            );
+            println!("drained to receipts   {rate:>8.0} records a second, {elapsed:.1} s in all");
             break;
         }
         if elapsed > 3_600.0 {

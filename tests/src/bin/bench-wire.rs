@@ -5,6 +5,8 @@
 //! uplink and broker counts. One batch is in flight at a time, as on a street where sessions end now and then: every
 //! batch has its own receipt.
 
+#![allow(clippy::cast_precision_loss)] // figures are printed with a few digits
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
