@@ -359,7 +359,7 @@ struct Place {
 
 impl Place {
     async fn find(gateway: &GatewayId, log: &mut LockedLog, batch: &Batch) -> Result<Self, StoreError> {
-        let corrupt = |error: tiles::TileError| StoreError::corrupt(gateway.as_str(), "tiles", error);
+        let corrupt = |error: tiles::TileError| StoreError::corrupt(gateway.as_str(), "tiles", error.to_string());
         let size = log.head.frontier.size();
         let first = batch.first_index;
         let mut wanted = tiles::needed_for_edge(size).map_err(corrupt)?;

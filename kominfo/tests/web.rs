@@ -1,4 +1,5 @@
 //! The page and the interface, asked over HTTP.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod support;
 
@@ -62,7 +63,14 @@ impl Site {
 
     async fn state(&self, json: &str) {
         let payload = zstd::encode_all(json.as_bytes(), 1).unwrap();
-        assert_eq!(self.city.ingest.state(&self.street.gateway, "t", &payload, now()).await.unwrap(), None);
+        assert_eq!(
+            self.city
+                .ingest
+                .state(&self.street.gateway, "t", &payload, now())
+                .await
+                .unwrap(),
+            None
+        );
     }
 }
 
@@ -72,14 +80,22 @@ async fn sessions_are_told_one_by_one_in_pages_and_by_filter(database: Database)
     let all = site.json("/api/v1/boxes/sudirman-01/sessions").await;
     let all = all["sessions"].as_array().unwrap();
     assert_eq!(all.len(), site.city.verify().await[0].sessions);
-    let first = all.iter().find(|session| session["session"] == "sudirman-01-a-0").unwrap();
+    let first = all
+        .iter()
+        .find(|session| session["session"] == "sudirman-01-a-0")
+        .unwrap();
     assert_eq!(first["fee"]["point"], 2_000);
-    assert_eq!((&first["index"], &first["start"]), (&0.into(), &"2026-01-05T00:00:00Z".into()));
+    assert_eq!(
+        (&first["index"], &first["start"]),
+        (&0.into(), &"2026-01-05T00:00:00Z".into())
+    );
 
     let mut paged = Vec::new();
     let mut after = String::new();
     loop {
-        let page = site.json(&format!("/api/v1/boxes/sudirman-01/sessions?limit=100{after}")).await;
+        let page = site
+            .json(&format!("/api/v1/boxes/sudirman-01/sessions?limit=100{after}"))
+            .await;
         paged.extend(page["sessions"].as_array().unwrap().clone());
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
@@ -96,7 +112,10 @@ async fn sessions_are_told_one_by_one_in_pages_and_by_filter(database: Database)
         .filter(|session| session["zone"] == "z1" && session["start"].as_str().unwrap().contains("T01:"))
         .collect();
     assert!(!expected.is_empty());
-    assert_eq!(some["sessions"].as_array().unwrap().iter().collect::<Vec<_>>(), expected);
+    assert_eq!(
+        some["sessions"].as_array().unwrap().iter().collect::<Vec<_>>(),
+        expected
+    );
     let none = site.json("/api/v1/boxes/sudirman-01/sessions?day=2026-01-06").await;
     assert_eq!(none["sessions"].as_array().unwrap().len(), 0);
 }
@@ -107,7 +126,10 @@ async fn a_zones_day_adds_up_what_its_sessions_say(database: Database) {
     let day = site.json("/api/v1/zones/sudirman-01/z0/days/2026-01-05").await;
     let sessions = site.json("/api/v1/boxes/sudirman-01/sessions?zone=z0").await;
     let sessions = sessions["sessions"].as_array().unwrap();
-    let high: i64 = sessions.iter().map(|session| session["fee"]["high"].as_i64().unwrap()).sum();
+    let high: i64 = sessions
+        .iter()
+        .map(|session| session["fee"]["high"].as_i64().unwrap())
+        .sum();
     assert_eq!(day["fee"]["high"], high);
     assert_eq!(day["sessions"]["car"]["parked"], sessions.len());
     assert_eq!(day["coverage"], 8_333);
@@ -125,16 +147,36 @@ async fn the_page_shows_spaces_fees_boxes_and_alarms_in_both_languages(database:
             "space/a-02":{"zone":"z0","state":"free"},"space/a-03":{"zone":"z1","state":"closed"}}"#,
     )
     .await;
-    site.city.ingest.status(&site.street.gateway, "t", br#"{"online":true}"#, now()).await.unwrap();
+    site.city
+        .ingest
+        .status(&site.street.gateway, "t", br#"{"online":true}"#, now())
+        .await
+        .unwrap();
     let indonesian = site.text("/").await;
     for shown in [
-        "<html lang=\"id\">", "terisi", "kosong", "ditutup", "1.234 catatan", "simulasi", "belum cukup data", "83,33 %",
-        "tersambung", "Hari usaha 5 Januari 2026", "Data ditolak",
+        "<html lang=\"id\">",
+        "terisi",
+        "kosong",
+        "ditutup",
+        "1.234 catatan",
+        "simulasi",
+        "belum cukup data",
+        "83,33 %",
+        "tersambung",
+        "Hari usaha 5 Januari 2026",
+        "Data ditolak",
     ] {
         assert!(indonesian.contains(shown), "{shown}");
     }
     let english = site.text("/?lang=en").await;
-    for shown in ["<html lang=\"en\">", "occupied", "1,234 records", "not enough data", "83.33 %", "Data was refused"] {
+    for shown in [
+        "<html lang=\"en\">",
+        "occupied",
+        "1,234 records",
+        "not enough data",
+        "83.33 %",
+        "Data was refused",
+    ] {
         assert!(english.contains(shown), "{shown}");
     }
     let fragment = site.text("/?lang=en&fragment=1").await;
@@ -142,10 +184,21 @@ async fn the_page_shows_spaces_fees_boxes_and_alarms_in_both_languages(database:
     let spaces = site.json("/api/v1/spaces").await;
     assert_eq!(spaces[0]["state"], "occupied");
     assert_eq!(site.json("/api/v1/alarms").await[0]["code"], "malformed");
-    assert_eq!(site.json("/api/v1/refusals?box=sudirman-01").await[0]["payload_bytes"], 7);
+    assert_eq!(
+        site.json("/api/v1/refusals?box=sudirman-01").await[0]["payload_bytes"],
+        7
+    );
     let one = site.json("/api/v1/boxes/sudirman-01").await;
-    assert_eq!((&one["size"], &one["backlog"], &one["day"]), (&400.into(), &1_234.into(), &"2026-01-05".into()));
-    assert!(one["checkpoint"].as_str().unwrap().starts_with("parkir.example.id/sudirman-01\n400\n"));
+    assert_eq!(
+        (&one["size"], &one["backlog"], &one["day"]),
+        (&400.into(), &1_234.into(), &"2026-01-05".into())
+    );
+    assert!(
+        one["checkpoint"]
+            .as_str()
+            .unwrap()
+            .starts_with("parkir.example.id/sudirman-01\n400\n")
+    );
 }
 
 async fn what_is_asked_wrongly_is_answered_with_what_would_be_right(database: Database) {
@@ -154,7 +207,10 @@ async fn what_is_asked_wrongly_is_answered_with_what_would_be_right(database: Da
         ("/api/v1/boxes/nobody/sessions", StatusCode::NOT_FOUND),
         ("/api/v1/boxes/nobody", StatusCode::NOT_FOUND),
         ("/api/v1/boxes/-/sessions", StatusCode::BAD_REQUEST),
-        ("/api/v1/boxes/sudirman-01/sessions?from=yesterday", StatusCode::BAD_REQUEST),
+        (
+            "/api/v1/boxes/sudirman-01/sessions?from=yesterday",
+            StatusCode::BAD_REQUEST,
+        ),
         ("/api/v1/boxes/sudirman-01/sessions?day=5/1", StatusCode::BAD_REQUEST),
         ("/api/v1/boxes/sudirman-01/sessions?after=x", StatusCode::BAD_REQUEST),
         ("/api/v1/zones/sudirman-01/z0/days/today", StatusCode::BAD_REQUEST),
@@ -164,7 +220,10 @@ async fn what_is_asked_wrongly_is_answered_with_what_would_be_right(database: Da
         let answer = site.get(path).await;
         assert_eq!(answer.status(), status, "{path}");
         let problem: Value = answer.json().await.unwrap();
-        assert!(!problem["error"].as_str().unwrap().is_empty() && problem["hint"].is_string(), "{path}: {problem}");
+        assert!(
+            !problem["error"].as_str().unwrap().is_empty() && problem["hint"].is_string(),
+            "{path}: {problem}"
+        );
     }
     assert_eq!(site.text("/healthz").await, "ok\n");
 }

@@ -135,7 +135,7 @@ impl Workers {
             for log in logs {
                 if let Some(receipt) = log.receipt
                     && publisher
-                        .retain(&receipt_topic(&log.gateway), receipt.to_bytes().to_vec())
+                        .retain(&receipt_topic(&log.gateway), receipt.to_bytes())
                         .await
                         .is_err()
                 {
@@ -254,11 +254,11 @@ impl Worker {
                 Outcome::Committed(receipt) => {
                     self.gave_up_at = None;
                     tracing::debug!(%gateway, size = receipt.size, "batch committed");
-                    self.tell(gateway, receipt.to_bytes().to_vec()).await;
+                    self.tell(gateway, receipt.to_bytes()).await;
                 }
                 Outcome::Repeated(receipt) => {
                     tracing::debug!(%gateway, size = receipt.size, "batch told again");
-                    self.tell(gateway, receipt.to_bytes().to_vec()).await;
+                    self.tell(gateway, receipt.to_bytes()).await;
                 }
                 Outcome::Gap { size, .. } if self.gave_up_at != Some(size) && began.elapsed() < GAP_WAIT => {
                     self.await_growth(gateway, size, began + GAP_WAIT).await?;
@@ -270,7 +270,7 @@ impl Worker {
                         self.gave_up_at = Some(size);
                         tracing::warn!(%gateway, size, "records are missing before a batch: asking for them again");
                         if let Some(receipt) = receipt {
-                            self.tell(gateway, receipt.to_bytes().to_vec()).await;
+                            self.tell(gateway, receipt.to_bytes()).await;
                         }
                     }
                 }

@@ -128,7 +128,7 @@ texts! {
     NOTICE: "Pemberitahuan", "Notice";
     ALARM: "Peringatan", "Alarm";
     TO_DO: "Yang perlu dilakukan:", "What to do:";
-    TIMES: "{} kali, terakhir {}", "{} times, last {}";
+    TIMES: "{} kali, terakhir {}", "seen {} ×, last {}";
     CLEAR_WITH: "Setelah diperiksa, hapus dengan:", "When looked into, clear with:";
 
     FORK_WHAT: "Kotak menandatangani dua riwayat yang berbeda. Riwayat yang sudah diberi tanda terima tetap berlaku.", "The box has signed two different histories. The one that has receipts stays in force.";
