@@ -141,6 +141,56 @@ fn a_disk_error_at_any_operation_ends_the_journal_and_loses_nothing_that_was_tol
 }
 
 #[test]
+fn a_torn_frame_is_forgotten_even_when_the_next_one_stands_on_the_next_page() {
+    let mut torn = 0;
+    for seed in 0..200 {
+        let disk = Disk::new(CAPACITY);
+        let (mut store, _) = open(&disk).unwrap();
+        // Ends 700 bytes before the page does.
+        commit(&mut store, &[record(noise(1, 3_350))]).unwrap();
+        disk.fault_after(0, Fault::PowerCut);
+        commit(&mut store, &[record(noise(2, 4_500))]).unwrap_err();
+        let disk = disk.after_power_cut(Survives::Some(seed));
+        let (mut store, recovered) = open(&disk).unwrap();
+        if recovered.tail_cut_bytes == 0 {
+            continue;
+        }
+        torn += 1;
+        assert_eq!(recovered.next, Sequence(1));
+        commit(&mut store, &[record(noise(3, 854))]).unwrap();
+        let expected = [(0, noise(1, 3_350)), (1, noise(3, 854))];
+        assert_eq!(records(&store, 0), expected);
+        let (store, recovered) = open(&disk).unwrap();
+        assert_eq!((recovered.damage, recovered.tail_cut_bytes), (vec![], 0));
+        assert_eq!(records(&store, 0), expected);
+    }
+    assert!(torn > 20, "only {torn} cuts left a header without its payload");
+}
+
+#[test]
+fn what_a_failed_sync_left_in_memory_is_on_disk_before_anything_is_built_on_it() {
+    let disk = Disk::new(CAPACITY);
+    let (mut store, _) = open(&disk).unwrap();
+    commit(&mut store, &[record("first")]).unwrap();
+    // The next operation is the write, the one after it the sync.
+    disk.fault_after(1, Fault::Error);
+    commit(&mut store, &[record("second")]).unwrap_err();
+    disk.fault_after(1, Fault::Error);
+    store.save_snapshot(b"state").unwrap_err();
+    disk.no_fault();
+
+    // The process starts again, the box does not.
+    let (mut store, recovered) = open(&disk).unwrap();
+    assert_eq!(recovered.next, Sequence(2), "the frame reads back from memory");
+    commit(&mut store, &[record("third")]).unwrap();
+    let seen = records(&store, 0);
+
+    let (store, recovered) = open(&disk.after_power_cut(Survives::Nothing)).unwrap();
+    assert_eq!(recovered.damage, []);
+    assert_eq!(records(&store, 0), seen);
+}
+
+#[test]
 fn a_full_disk_changes_nothing_and_the_same_append_succeeds_when_there_is_space() {
     let disk = Disk::new(CAPACITY);
     let (mut store, _) = open(&disk).unwrap();
