@@ -17,7 +17,7 @@ use kominfo::{files, pki};
 use ledger::{Cosigner, Receipt};
 use parking::GatewayId;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use support::{City, Database, Street, cosigner, write};
+use support::{City, Database, Street, change, cosigner, write};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -292,6 +292,63 @@ async fn a_box_reaches_its_own_topics_only_and_a_stranger_none() {
         .unwrap()
         .to_string();
     assert!(error.contains(&address) && error.contains("certificate"), "{error}");
+    instance.stop.cancel();
+    instance.task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_one_box_holds_up_no_other() {
+    let (broker, database, cosigner) = (Broker::start(), Database::sqlite(), cosigner());
+    let city = City::with_key(&database, cosigner.clone()).await;
+    let (damaged, early, whole) = (
+        Street::new("damaged", 20),
+        Street::new("early", 20),
+        Street::new("whole", 20),
+    );
+    for street in [&damaged, &early, &whole] {
+        city.enrol(street).await;
+    }
+    let instance = broker.serve(&database, &cosigner, "a").await;
+    let mut wires = Vec::new();
+    for name in ["damaged", "early", "whole"] {
+        wires.push(Wire::open(&broker.admit(name), name).await);
+    }
+    wires[0].send_until(&damaged, 10, 10).await;
+    change(&database, "DELETE FROM tiles WHERE box = 'damaged'").await;
+    for (wire, street) in wires.iter().zip([&damaged, &early]) {
+        wire.publisher
+            .retain(&street.topic(), street.batch(10..20))
+            .await
+            .unwrap();
+        wire.publisher
+            .retain(&street.topic(), b"rubbish".to_vec())
+            .await
+            .unwrap();
+    }
+    wires[2].send_until(&whole, 20, 10).await;
+    let standing = async {
+        loop {
+            let alarms = city.store.alarms(kominfo::clock::now()).await.unwrap();
+            let mut alarms: Vec<_> = alarms
+                .into_iter()
+                .map(|alarm| (alarm.gateway, alarm.code.as_str()))
+                .collect();
+            alarms.sort();
+            if alarms.len() == 4 {
+                return alarms;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let standing = tokio::time::timeout(STUCK, standing).await.unwrap();
+    let expected = [
+        ("damaged", "malformed"),
+        ("damaged", "store_damaged"),
+        ("early", "gap"),
+        ("early", "malformed"),
+    ];
+    assert_eq!(standing, expected.map(|(gateway, code)| (gateway.to_owned(), code)));
+    wires[1].send_until(&early, 20, 10).await;
     instance.stop.cancel();
     instance.task.await.unwrap().unwrap();
 }

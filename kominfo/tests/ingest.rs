@@ -10,7 +10,7 @@ use kominfo::{audit, store};
 use ledger::batch::{self, Batch};
 use ledger::{LogSigner, leaf_hash};
 use rand_core::OsRng;
-use support::{City, Database, Street, cosigner, now, session};
+use support::{City, Database, Street, change, cosigner, now, session};
 
 on_both_databases! {
     a_batch_is_committed_and_its_receipt_is_the_citys_word_for_exactly_that_tree;
@@ -557,17 +557,6 @@ async fn an_audit_names_what_was_changed_behind_its_back(database: Database) {
     )
     .await;
     assert!(audit().await.contains("tile 0 of level 0"));
-}
-
-async fn change(database: &Database, statement: &str) {
-    use sqlx::ConnectOptions as _;
-    let options: sqlx::any::AnyConnectOptions = database.address.parse().unwrap();
-    let mut connection = options.connect().await.unwrap();
-    let changed = sqlx::query(sqlx::AssertSqlSafe(statement))
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    assert!(changed.rows_affected() > 0, "{statement}");
 }
 
 async fn instances_that_start_at_once_make_the_tables_once(database: Database) {

@@ -34,6 +34,8 @@ pub use states::{Link, State, StatePut};
 
 /// How long a statement waits for `SQLite`'s write lock.
 const SQLITE_BUSY: Duration = Duration::from_secs(30);
+/// How long PostgreSQL leaves a log to an instance that says nothing, as its machine may have lost power.
+const POSTGRES_IDLE: Duration = Duration::from_mins(1);
 /// Connections of one instance: enough for a few boxes at once beside the page.
 const CONNECTIONS_MAX: u32 = 8;
 /// How long a task waits for a connection before it gives up.
@@ -181,18 +183,22 @@ impl Store {
 }
 
 async fn set_up(connection: &mut AnyConnection, backend: Backend) -> Result<(), sqlx::Error> {
-    if backend == Backend::Postgres {
-        return Ok(());
-    }
     let busy = format!("PRAGMA busy_timeout = {}", SQLITE_BUSY.as_millis());
-    // The time-out comes first, as the others may have to wait for another process that starts at the same time.
-    let settings = [
-        busy.as_str(),
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-    ];
-    for setting in settings {
+    let idle = format!(
+        "SET idle_in_transaction_session_timeout = {}",
+        POSTGRES_IDLE.as_millis()
+    );
+    let settings: &[&str] = match backend {
+        Backend::Postgres => &[&idle],
+        // The time-out comes first, as the others may have to wait for another process that starts at the same time.
+        Backend::Sqlite => &[
+            &busy,
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA foreign_keys = ON",
+        ],
+    };
+    for &setting in settings {
         sqlx::query(AssertSqlSafe(setting))
             .persistent(false)
             .execute(&mut *connection)
@@ -203,6 +209,7 @@ async fn set_up(connection: &mut AnyConnection, backend: Backend) -> Result<(), 
 
 /// `address` fit to be shown.
 fn without_password(address: &str) -> String {
+    let address = address.split_once('?').map_or(address, |(before, _)| before);
     let Some((scheme, rest)) = address.split_once("://") else {
         return address.to_owned();
     };
@@ -302,7 +309,8 @@ mod tests {
     fn an_address_is_shown_without_its_password() {
         assert_eq!(without_password("postgres://u:secret@h/d"), "postgres://u@h/d");
         assert_eq!(without_password("postgres://h/d"), "postgres://h/d");
-        assert_eq!(without_password("sqlite:a.db"), "sqlite:a.db");
+        assert_eq!(without_password("postgres://h/d?password=secret"), "postgres://h/d");
+        assert_eq!(without_password("sqlite:a.db?mode=rwc"), "sqlite:a.db");
     }
 
     #[test]

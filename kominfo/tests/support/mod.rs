@@ -214,3 +214,15 @@ pub fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     std::fs::write(&path, text).unwrap();
     path
 }
+
+/// Changes the database behind everybody's back.
+pub async fn change(database: &Database, statement: &str) {
+    use sqlx::ConnectOptions as _;
+    let options: sqlx::any::AnyConnectOptions = database.address.parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    let changed = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert!(changed.rows_affected() > 0, "{statement}");
+}
