@@ -1,5 +1,7 @@
 //! Published payloads and envelopes, through the codecs and through `gateway sensors decode`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 

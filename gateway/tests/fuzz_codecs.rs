@@ -1,5 +1,7 @@
 //! Foreign bytes: no payload, on whatever port, and no envelope makes the program fall over.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 use gateway::sensors::Profile;
 use gateway::sensors::chirpstack::envelope::Uplink;
 

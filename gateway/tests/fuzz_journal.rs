@@ -3,6 +3,8 @@
 //!
 //! Runs as a test with a fixed number of inputs, and as a fuzz target with `cargo bolero test`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 use std::path::Path;
 use std::sync::Arc;
 

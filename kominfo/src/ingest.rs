@@ -28,6 +28,8 @@ use crate::store::{
 
 /// Bytes of a state message when decompressed.
 const STATE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of one value in it; a larger one is left out.
+const STATE_VALUE_BYTES_MAX: usize = 8_192;
 /// zstd window that a state message may ask for, 2^n bytes.
 const STATE_WINDOW_LOG_MAX: u32 = 20;
 /// Bytes of a status message.
@@ -268,7 +270,8 @@ impl Ingest {
     }
 
     /// Takes in what is true now at a box: zstd of a JSON object of keys `space/<id>`, `sensor/<id>`, `box`, and `full`
-    /// when the box is telling everything. Other keys are left out. Tells why it was refused, if it was.
+    /// when the box is telling everything. Other keys, and
+    /// values of more than 8 KiB, are left out. Tells why it was refused, if it was.
     pub async fn state(
         &self,
         gateway: &GatewayId,
@@ -288,6 +291,7 @@ impl Ingest {
                         value: value.to_string(),
                         updated_ms: now.as_millis(),
                     })
+                    .filter(|row| row.value.len() <= STATE_VALUE_BYTES_MAX)
                     .collect();
                 match self.store.put_states(gateway, &rows, full, now).await? {
                     StatePut::Written => return Ok(None),
@@ -359,7 +363,7 @@ struct Place {
 
 impl Place {
     async fn find(gateway: &GatewayId, log: &mut LockedLog, batch: &Batch) -> Result<Self, StoreError> {
-        let corrupt = |error: tiles::TileError| StoreError::corrupt(gateway.as_str(), "tiles", error);
+        let corrupt = |error: tiles::TileError| StoreError::corrupt(gateway.as_str(), "tiles", error.to_string());
         let size = log.head.frontier.size();
         let first = batch.first_index;
         let mut wanted = tiles::needed_for_edge(size).map_err(corrupt)?;

@@ -75,6 +75,11 @@ pub struct Acknowledgement {
 }
 
 impl Acknowledgement {
+    /// Whether the broker waits for it: not for messages that were sent at most once (QoS 0).
+    pub fn is_wanted(&self) -> bool {
+        self.message.qos != QoS::AtMostOnce
+    }
+
     /// Tells the broker that the message is taken. Fails, harmlessly, when the session is over.
     pub async fn send(self) -> Result<(), MqttError> {
         self.client.ack(&self.message).await.map_err(|_| MqttError::Ended)

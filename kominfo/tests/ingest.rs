@@ -1,5 +1,6 @@
 //! What the city does with batches: both databases, all refusals, no order of events in which something is lost, doubled
 //! or believed that should not be.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod support;
 
@@ -9,7 +10,7 @@ use kominfo::{audit, store};
 use ledger::batch::{self, Batch};
 use ledger::{LogSigner, leaf_hash};
 use rand_core::OsRng;
-use support::{City, Database, Street, cosigner, now, session};
+use support::{City, Database, Street, change, cosigner, now, session};
 
 on_both_databases! {
     a_batch_is_committed_and_its_receipt_is_the_citys_word_for_exactly_that_tree;
@@ -59,7 +60,10 @@ async fn a_batch_is_committed_and_its_receipt_is_the_citys_word_for_exactly_that
     }
     let audits = city.verify().await;
     assert_eq!((audits[0].size, audits[0].root), (600, street.frontier(600).root()));
-    assert!(audits[0].sessions > 300 && audits[0].occupancy > 10 && audits[0].events > 40, "{audits:?}");
+    assert!(
+        audits[0].sessions > 300 && audits[0].occupancy > 10 && audits[0].events > 40,
+        "{audits:?}"
+    );
     assert_eq!(city.alarm_codes().await, Vec::<&str>::new());
 }
 
@@ -69,14 +73,26 @@ async fn a_batch_told_again_is_counted_once_and_answered_with_the_newest_receipt
     city.enrol(&street).await;
     city.commit(&street, &street.batch(0..10)).await;
     let newest = city.commit(&street, &street.batch(10..30)).await;
-    assert_eq!(city.take(&street, &street.batch(10..30)).await, Outcome::Repeated(newest.clone()));
-    assert_eq!(city.take(&street, &street.batch(25..30)).await, Outcome::Repeated(newest.clone()));
+    assert_eq!(
+        city.take(&street, &street.batch(10..30)).await,
+        Outcome::Repeated(newest.clone())
+    );
+    assert_eq!(
+        city.take(&street, &street.batch(25..30)).await,
+        Outcome::Repeated(newest.clone())
+    );
     assert_eq!(city.alarm_codes().await, Vec::<&str>::new());
     // An older one is noticed, and kept for a look.
-    assert_eq!(city.take(&street, &street.batch(0..10)).await, Outcome::Repeated(newest));
+    assert_eq!(
+        city.take(&street, &street.batch(0..10)).await,
+        Outcome::Repeated(newest)
+    );
     assert_eq!(city.alarm_codes().await, ["replay"]);
     assert!(city.store.alarms(now()).await.unwrap()[0].notice);
-    assert!(city.store.alarms(now().plus_seconds(7_200)).await.unwrap().is_empty(), "a notice ends by itself");
+    assert!(
+        city.store.alarms(now().plus_seconds(7_200)).await.unwrap().is_empty(),
+        "a notice ends by itself"
+    );
     assert_eq!(city.verify().await[0].size, 30);
 }
 
@@ -95,9 +111,15 @@ async fn a_batch_beyond_the_end_waits_for_what_is_missing(database: Database) {
     let street = Street::new("g", 30);
     city.enrol(&street).await;
     let receipt = None;
-    assert_eq!(city.take(&street, &street.batch(10..20)).await, Outcome::Gap { size: 0, receipt });
+    assert_eq!(
+        city.take(&street, &street.batch(10..20)).await,
+        Outcome::Gap { size: 0, receipt }
+    );
     let receipt = Some(city.commit(&street, &street.batch(0..10)).await);
-    assert_eq!(city.take(&street, &street.batch(20..30)).await, Outcome::Gap { size: 10, receipt });
+    assert_eq!(
+        city.take(&street, &street.batch(20..30)).await,
+        Outcome::Gap { size: 10, receipt }
+    );
     city.commit(&street, &street.batch(10..20)).await;
     city.commit(&street, &street.batch(20..30)).await;
     assert_eq!(city.verify().await[0].size, 30);
@@ -140,7 +162,10 @@ async fn a_crash_before_the_commit_leaves_nothing(database: Database) {
         drop(taking);
         cut = if finished.is_some() { 0 } else { cut + 1 };
         committed = usize::try_from(size(&city, &street).await).unwrap();
-        assert!(committed.is_multiple_of(200), "a batch is there as a whole or not at all");
+        assert!(
+            committed.is_multiple_of(200),
+            "a batch is there as a whole or not at all"
+        );
     }
     let audits = city.verify().await;
     assert_eq!((audits[0].size, audits[0].root), (2_000, street.frontier(2_000).root()));
@@ -152,14 +177,23 @@ async fn every_flipped_byte_is_refused_and_the_log_goes_on(database: Database) {
     city.enrol(&street).await;
     city.commit(&street, &street.batch(0..8)).await;
     let good = street.batch(8..12);
+    let limits = batch::Limits::default();
     let mut harmless = 0;
     for place in 0..good.len() {
         let mut bad = good.clone();
         bad[place] ^= 1 << (place % 8);
+        if batch::decode(&bad, &limits).is_ok_and(|read| read == batch::decode(&good, &limits).unwrap()) {
+            // One bit in the compressed frame's header says nothing: the same records, the same signature.
+            harmless += 1;
+            continue;
+        }
         match city.take(&street, &bad).await {
             Outcome::Refused { reason, .. } => {
                 assert!(
-                    matches!(reason, AlarmCode::Malformed | AlarmCode::BadSignature | AlarmCode::ReplayMismatch),
+                    matches!(
+                        reason,
+                        AlarmCode::Malformed | AlarmCode::BadSignature | AlarmCode::ReplayMismatch
+                    ),
                     "byte {place}: {reason:?}"
                 );
             }
@@ -169,7 +203,7 @@ async fn every_flipped_byte_is_refused_and_the_log_goes_on(database: Database) {
         }
         assert_eq!(size(&city, &street).await, 8);
     }
-    assert!(harmless <= 2);
+    assert!(harmless <= 3);
     city.commit(&street, &good).await;
     assert_eq!(city.verify().await[0].size, 12);
     let refusals = city.store.refusals(Some(&street.gateway)).await.unwrap();
@@ -186,13 +220,18 @@ async fn a_foreign_key_is_refused(database: Database) {
     assert_eq!(city.alarm_codes().await, ["bad_signature"]);
     // The right key under another log's name is as foreign.
     let mut batch = batch::decode(&street.batch(0..5), &batch::Limits::default()).unwrap();
-    batch.signature = street.signer.sign(&street.frontier(5).checkpoint("parkir.example.id/other"));
+    batch.signature = street
+        .signer
+        .sign(&street.frontier(5).checkpoint("parkir.example.id/other"));
     let outcome = city.take(&street, &batch::encode(&batch, 1).unwrap()).await;
     assert_eq!(refused(&outcome), AlarmCode::BadSignature);
     // And so is a batch of another box.
     let other = Street::new("other", 10);
     city.enrol(&other).await;
-    assert_eq!(refused(&city.take(&other, &street.batch(0..5)).await), AlarmCode::BadSignature);
+    assert_eq!(
+        refused(&city.take(&other, &street.batch(0..5)).await),
+        AlarmCode::BadSignature
+    );
     city.commit(&street, &street.batch(0..5)).await;
 }
 
@@ -202,7 +241,11 @@ async fn a_truncated_batch_is_refused(database: Database) {
     city.enrol(&street).await;
     let good = street.batch(0..10);
     for length in [0, 1, 2, 3, 40, 68, 69, good.len() / 2, good.len() - 1] {
-        assert_eq!(refused(&city.take(&street, &good[..length]).await), AlarmCode::Malformed, "{length} bytes");
+        assert_eq!(
+            refused(&city.take(&street, &good[..length]).await),
+            AlarmCode::Malformed,
+            "{length} bytes"
+        );
     }
     // Cut off between two records, and whole again in form: only the signature tells.
     let mut batch = batch::decode(&good, &batch::Limits::default()).unwrap();
@@ -236,10 +279,19 @@ async fn a_second_history_is_a_fork_until_a_person_clears_it(database: Database)
     let mut rewritten = Street::new("g", 30);
     rewritten.signer = street.signer.clone();
     rewritten.records[4] = session("g", 99);
-    assert_eq!(refused(&city.take(&street, &rewritten.batch(0..10)).await), AlarmCode::Fork);
-    assert_eq!(refused(&city.take(&street, &rewritten.batch(0..30)).await), AlarmCode::Fork);
+    assert_eq!(
+        refused(&city.take(&street, &rewritten.batch(0..10)).await),
+        AlarmCode::Fork
+    );
+    assert_eq!(
+        refused(&city.take(&street, &rewritten.batch(0..30)).await),
+        AlarmCode::Fork
+    );
     // Continuing the rewritten history, the batch alone does not show what differs: its signature does not fit.
-    assert_eq!(refused(&city.take(&street, &rewritten.batch(20..30)).await), AlarmCode::BadSignature);
+    assert_eq!(
+        refused(&city.take(&street, &rewritten.batch(20..30)).await),
+        AlarmCode::BadSignature
+    );
     assert_eq!(city.alarm_codes().await, ["bad_signature", "fork"]);
     assert!(city.store.logs(None).await.unwrap()[0].forked);
     // The history with receipts goes on.
@@ -248,15 +300,25 @@ async fn a_second_history_is_a_fork_until_a_person_clears_it(database: Database)
     assert_eq!(city.store.clear_alarms(&street.gateway, None, now()).await.unwrap(), 2);
     assert_eq!(city.alarm_codes().await, Vec::<&str>::new());
     assert!(!city.store.logs(None).await.unwrap()[0].forked);
-    assert_eq!(refused(&city.take(&street, &rewritten.batch(0..10)).await), AlarmCode::Fork);
-    assert_eq!(city.store.alarms(now()).await.unwrap()[0].times, 1, "a cleared alarm begins anew");
+    assert_eq!(
+        refused(&city.take(&street, &rewritten.batch(0..10)).await),
+        AlarmCode::Fork
+    );
+    assert_eq!(
+        city.store.alarms(now()).await.unwrap()[0].times,
+        1,
+        "a cleared alarm begins anew"
+    );
 }
 
 async fn an_unknown_box_is_refused_and_kept_bounded(database: Database) {
     let city = City::open(&database).await;
     let street = Street::new("nobody", REFUSALS_KEPT_A_BOX + 10);
     for n in 1..=street.records.len() {
-        assert_eq!(refused(&city.take(&street, &street.batch(0..n)).await), AlarmCode::UnknownBox);
+        assert_eq!(
+            refused(&city.take(&street, &street.batch(0..n)).await),
+            AlarmCode::UnknownBox
+        );
     }
     let again = street.batch(0..street.records.len());
     city.take(&street, &again).await;
@@ -267,7 +329,11 @@ async fn an_unknown_box_is_refused_and_kept_bounded(database: Database) {
     let state = zstd::encode_all(br#"{"box":{}}"#.as_slice(), 1).unwrap();
     let refused = city.ingest.state(&street.gateway, "t", &state, now()).await.unwrap();
     assert_eq!(refused, Some(AlarmCode::UnknownBox));
-    let refused = city.ingest.status(&street.gateway, "t", br#"{"online":true}"#, now()).await.unwrap();
+    let refused = city
+        .ingest
+        .status(&street.gateway, "t", br#"{"online":true}"#, now())
+        .await
+        .unwrap();
     assert_eq!(refused, Some(AlarmCode::UnknownBox));
 }
 
@@ -276,12 +342,21 @@ async fn a_simulated_clock_is_refused_unless_it_is_asked_for(database: Database)
     let mut street = Street::new("g", 10);
     city.enrol(&street).await;
     for record in &mut street.records {
-        *record = String::from_utf8(record.clone()).unwrap().replace("synced", "simulated").into_bytes();
+        *record = String::from_utf8(record.clone())
+            .unwrap()
+            .replace("synced", "simulated")
+            .into_bytes();
     }
-    assert_eq!(refused(&city.take(&street, &street.batch(0..10)).await), AlarmCode::SimulatedClock);
+    assert_eq!(
+        refused(&city.take(&street, &street.batch(0..10)).await),
+        AlarmCode::SimulatedClock
+    );
     assert_eq!(size(&city, &street).await, 0);
     let asked_for = Ingest::new(city.store.clone(), cosigner(), true);
-    let outcome = asked_for.batch(&street.gateway, "t", &street.batch(0..10), now()).await.unwrap();
+    let outcome = asked_for
+        .batch(&street.gateway, "t", &street.batch(0..10), now())
+        .await
+        .unwrap();
     assert!(matches!(outcome, Outcome::Committed(_)));
 }
 
@@ -290,15 +365,30 @@ async fn a_record_that_cannot_be_used_is_kept_and_proved_and_counted_nowhere(dat
     let mut street = Street::new("g", 4);
     city.enrol(&street).await;
     street.records[1] = b"\xff\x00 no JSON".to_vec();
-    street.records[2] = String::from_utf8(session("g", 2)).unwrap().replace("\"low\":1000", "\"low\":-1").into_bytes();
+    street.records[2] = String::from_utf8(session("g", 2))
+        .unwrap()
+        .replace("\"low\":1000", "\"low\":-1")
+        .into_bytes();
     street.records[3] = br#"{"kind":"enclosure_opened","x":[1]}"#.to_vec();
     city.commit(&street, &street.batch(0..4)).await;
     let audit = &city.verify().await[0];
-    assert_eq!((audit.size, audit.sessions, audit.events, audit.undecodable), (4, 1, 3, 2));
+    assert_eq!(
+        (audit.size, audit.sessions, audit.events, audit.undecodable),
+        (4, 1, 3, 2)
+    );
     assert_eq!(city.alarm_codes().await, ["undecodable_record"]);
-    let kinds: Vec<_> =
-        city.store.event_counts(&street.gateway).await.unwrap().into_iter().map(|kind| (kind.kind, kind.count)).collect();
-    assert_eq!(kinds, [("enclosure_opened".to_owned(), 1), ("undecodable".to_owned(), 2)]);
+    let kinds: Vec<_> = city
+        .store
+        .event_counts(&street.gateway)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|kind| (kind.kind, kind.count))
+        .collect();
+    assert_eq!(
+        kinds,
+        [("enclosure_opened".to_owned(), 1), ("undecodable".to_owned(), 2)]
+    );
 }
 
 async fn a_box_that_is_refused_does_not_hold_up_another(database: Database) {
@@ -318,7 +408,14 @@ async fn a_box_that_is_refused_does_not_hold_up_another(database: Database) {
     }
     let end = usize::try_from(size(&city, &good).await).unwrap();
     city.commit(&good, &good.batch(end..10)).await;
-    assert!(city.store.alarms(now()).await.unwrap().iter().all(|alarm| alarm.gateway == "bad"));
+    assert!(
+        city.store
+            .alarms(now())
+            .await
+            .unwrap()
+            .iter()
+            .all(|alarm| alarm.gateway == "bad")
+    );
 }
 
 async fn two_instances_share_a_box_without_losing_or_doubling(database: Database) {
@@ -368,7 +465,8 @@ async fn the_same_log_in_any_batches_gives_the_same_figures(database: Database) 
     };
     let sessions = city.store.sessions(&whole.gateway, &all).await.unwrap();
 
-    let other = City::open(&Database::sqlite()).await;
+    let other_database = Database::sqlite();
+    let other = City::open(&other_database).await;
     other.enrol(&whole).await;
     let mut start = 0;
     for step in (1..).cycle() {
@@ -405,7 +503,10 @@ async fn an_audit_names_what_was_changed_behind_its_back(database: Database) {
     let audit = async || {
         let mut snapshot = city.store.snapshot().await.unwrap();
         let log = snapshot.logs(None).await.unwrap().remove(0);
-        audit::verify(&mut snapshot, &log, std::slice::from_ref(&city.cosigner)).await.unwrap_err().to_string()
+        audit::verify(&mut snapshot, &log, std::slice::from_ref(&city.cosigner))
+            .await
+            .unwrap_err()
+            .to_string()
     };
     for (change_to, change_back, named) in [
         (
@@ -418,9 +519,21 @@ async fn an_audit_names_what_was_changed_behind_its_back(database: Database) {
             "UPDATE tiles SET level = 1 WHERE level = 9",
             "tile 0 of level 1",
         ),
-        ("UPDATE leaves SET idx = 900 WHERE idx = 17", "UPDATE leaves SET idx = 17 WHERE idx = 900", "leaf 17 is missing"),
-        ("UPDATE logs SET size = 299", "UPDATE logs SET size = 300", "300 leaves are stored"),
-        ("UPDATE events SET kind = 'x' WHERE idx = 10", "UPDATE events SET kind = 'started' WHERE idx = 10", "event 10"),
+        (
+            "UPDATE leaves SET idx = 900 WHERE idx = 17",
+            "UPDATE leaves SET idx = 17 WHERE idx = 900",
+            "leaf 17 is missing",
+        ),
+        (
+            "UPDATE logs SET size = 299",
+            "UPDATE logs SET size = 300",
+            "300 leaves are stored",
+        ),
+        (
+            "UPDATE events SET kind = 'x' WHERE idx = 10",
+            "UPDATE events SET kind = 'started' WHERE idx = 10",
+            "event 10",
+        ),
         (
             "UPDATE logs SET checkpoint = REPLACE(checkpoint, '300', '299')",
             "UPDATE logs SET checkpoint = REPLACE(checkpoint, '299', '300')",
@@ -433,17 +546,17 @@ async fn an_audit_names_what_was_changed_behind_its_back(database: Database) {
         change(&database, change_back).await;
     }
     city.verify().await;
-    let altered = if database.address.starts_with("postgres") { "'\\x7b7d'" } else { "X'7b7d'" };
-    change(&database, &format!("UPDATE leaves SET record = {altered} WHERE idx = 40")).await;
+    let altered = if database.address.starts_with("postgres") {
+        "'\\x7b7d'"
+    } else {
+        "X'7b7d'"
+    };
+    change(
+        &database,
+        &format!("UPDATE leaves SET record = {altered} WHERE idx = 40"),
+    )
+    .await;
     assert!(audit().await.contains("tile 0 of level 0"));
-}
-
-async fn change(database: &Database, statement: &str) {
-    use sqlx::ConnectOptions as _;
-    let options: sqlx::any::AnyConnectOptions = database.address.parse().unwrap();
-    let mut connection = options.connect().await.unwrap();
-    let changed = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-    assert!(changed.rows_affected() > 0, "{statement}");
 }
 
 async fn instances_that_start_at_once_make_the_tables_once(database: Database) {
@@ -468,16 +581,34 @@ async fn a_state_is_the_newest_value_of_each_key_and_a_full_one_takes_the_place_
     let put = async |json: &str, seconds: i64| {
         let payload = zstd::encode_all(json.as_bytes(), 1).unwrap();
         let at = now().plus_seconds(seconds);
-        assert_eq!(city.ingest.state(&street.gateway, "t", &payload, at).await.unwrap(), None);
+        assert_eq!(
+            city.ingest.state(&street.gateway, "t", &payload, at).await.unwrap(),
+            None
+        );
         let states = city.store.states().await.unwrap();
-        states.into_iter().map(|state| format!("{}={}", state.name, state.value)).collect::<Vec<_>>()
+        states
+            .into_iter()
+            .map(|state| format!("{}={}", state.name, state.value))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(put(r#"{"full":true,"box":1,"space/a":1,"space/b":1}"#, 0).await, ["box=1", "space/a=1", "space/b=1"]);
-    assert_eq!(put(r#"{"space/a":2,"odd":1,"space/../x":1}"#, 100).await, ["box=1", "space/a=2", "space/b=1"]);
+    assert_eq!(
+        put(r#"{"full":true,"box":1,"space/a":1,"space/b":1}"#, 0).await,
+        ["box=1", "space/a=1", "space/b=1"]
+    );
+    assert_eq!(
+        put(r#"{"space/a":2,"odd":1,"space/../x":1}"#, 100).await,
+        ["box=1", "space/a=2", "space/b=1"]
+    );
     // A full state in two parts, of which the second was taken in first.
     assert_eq!(put(r#"{"space/c":3}"#, 200).await.len(), 4);
     assert_eq!(put(r#"{"full":true,"box":3}"#, 201).await, ["box=3", "space/c=3"]);
-    assert_eq!(city.ingest.status(&street.gateway, "t", br#"{"online":true}"#, now()).await.unwrap(), None);
+    assert_eq!(
+        city.ingest
+            .status(&street.gateway, "t", br#"{"online":true}"#, now())
+            .await
+            .unwrap(),
+        None
+    );
     assert!(city.store.links().await.unwrap()[0].online);
 }
 

@@ -1,5 +1,7 @@
 //! Batches: what goes in comes out, and nothing else does.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 use ledger::batch::{Batch, BatchError, Limits, decode, encode};
 use ledger::{Frontier, LOG_SIZE_MAX, leaf_hash};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! Whatever bytes come as a batch: no panic, no more than the limits, and what is read can be written again.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 use ledger::batch::{Limits, decode, encode};
 
 #[test]

@@ -1,5 +1,7 @@
 //! Keys, checkpoints and cosignatures: published vectors, and what must be refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
 use ledger::{
     Checkpoint, Cosigner, CosignerVerifier, Hash, KeyError, LogSigner, LogVerifier, NoteError, Receipt, ReceiptError,
     SignatureError, SignedCheckpoint, leaf_hash,

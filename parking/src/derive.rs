@@ -79,6 +79,12 @@ impl Began {
             .is_some_and(|earliest| earliest > time.plus_seconds(MINUTES_TOLERANCE_S))
     }
 
+    /// Whether it began before a silence that follows `heard`. What began within the tolerance after it is the same stay
+    /// as far as a sensor that counts minutes can tell.
+    fn covers(self, heard: Timestamp) -> bool {
+        self.latest <= heard.plus_seconds(MINUTES_TOLERANCE_S)
+    }
+
     /// As an edge that lies in `floor..=ceiling`.
     fn within(self, floor: Timestamp, ceiling: Timestamp) -> Edge {
         let bound = |time: Timestamp| time.max(floor).min(ceiling);
@@ -131,7 +137,7 @@ impl Walk {
                 self.said = Some(event.at);
             }
             What::Unbound => self.unbind(event, limits),
-            What::Restarted => self.missed = self.heard.is_some(),
+            What::Restarted => self.missed = self.state.is_some(),
             What::Reported(said) => self.report(event, *said, limits),
         }
     }
@@ -227,7 +233,6 @@ impl Walk {
             stay.start = reached.map_or(start, |reached| start.not_before(reached));
             stay.end = stay.end.map(|end| edge(end).not_before(stay.start.point));
             if moved {
-                stay.end_received = stay.end_received.plus_millis(offset_ms);
                 stay.unset = None;
             }
             reached = stay.end.map(|end| end.point);
@@ -321,7 +326,7 @@ impl Walk {
 
     /// A status report tells when the state that it ends had begun.
     fn date_begin(&mut self, event: &Event, began: Began, was: bool) {
-        self.bridge(|gap| began.latest <= gap.from);
+        self.bridge(|gap| began.covers(gap.from));
         let Some(since) = self.since else { return };
         if began.is_after(since.latest()) {
             self.split_hidden(event, since.point, began, was);
@@ -374,7 +379,7 @@ impl Walk {
         let is_change = was == Some(!occupied);
         if is_change || said.change {
             if is_change && let Some(began) = Began::of(event, said) {
-                self.bridge(|gap| began.latest <= gap.from);
+                self.bridge(|gap| began.covers(gap.from));
             }
             self.flip(event.at, u32::from(is_change));
         }
@@ -396,21 +401,20 @@ impl Walk {
         limits: &Limits,
     ) {
         let said = self.said.unwrap_or(heard);
-        let covered = was == Some(!occupied) && began.latest <= heard;
+        let covered = was == Some(!occupied) && began.covers(heard);
         let floor = said.max(event.at.plus_seconds(-limits.stay_max_s));
         let begin = began.within(floor, event.at);
         let known_from = if covered { heard } else { begin.point };
         self.line.repaint(known_from, event.at, SpaceState::of(!occupied));
         if occupied {
-            if was == Some(false) && began.is_after(heard) {
+            if was == Some(true) {
+                let end = Edge::within(begin.point, said, begin.latest());
+                self.close(end, event, &[Flag::EndInferred]);
+            } else if was == Some(false) && began.is_after(heard) {
                 // It was free before the silence and became free anew in it: somebody came and went.
                 self.open(Edge::between(said, begin.point), event, &[Flag::StartInferred], false);
+                self.close(begin, event, &[Flag::EndInferred]);
             }
-            self.close(
-                Edge::within(begin.point, said, begin.latest()),
-                event,
-                &[Flag::EndInferred],
-            );
             self.open(Edge::seen(event.at), event, &[], false);
         } else if covered {
             self.close(Edge::seen(event.at), event, &[Flag::Bridged]);
@@ -559,7 +563,6 @@ impl Walk {
             end: None,
             flags,
             continues,
-            end_received: event.received,
             cause: String::new(),
             unset: event.unset,
         });
@@ -581,7 +584,6 @@ impl Walk {
             stay.flag(*flag);
         }
         stay.end = Some(end.not_before(stay.start.point));
-        stay.end_received = event.received;
         stay.cause = cause;
         stay.unset = stay.unset.or(event.unset);
     }

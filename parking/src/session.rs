@@ -1,8 +1,8 @@
 //! What a closed stay comes to: its status, its doubts and its fee; and the names that sessions keep.
 //!
 //! A session's name is given when its stay first appears and is kept while the stay begins at the same moment, or
-//! else overlaps what the name stood for. A written session to which no stay belongs any more becomes void, and may
-//! come back as a further revision.
+//! else overlaps what the name stood for. A written session to which no closed stay belongs any more becomes void, and
+//! may come back as a further revision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +36,8 @@ pub(crate) struct Named {
     start: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     end: Option<Timestamp>,
+    /// When the last report that changed it was taken in.
+    touched: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unset: Option<BootId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,13 @@ impl Named {
         })
     }
 
+    /// When its stay, if it is closed, has settled.
+    fn settled_at(&self, around: Surroundings<'_>) -> Timestamp {
+        let rules = around.rules;
+        self.touched
+            .plus_seconds(i64::from(rules.merge_gap_s) + i64::from(rules.settle_s))
+    }
+
     /// Whether `session` says something that was not written.
     fn is_new(&self, session: &Session) -> bool {
         self.written
@@ -66,6 +75,18 @@ impl Named {
         self.written = Some(session.clone());
         self.frozen = false;
         RecordBody::Session(session)
+    }
+
+    /// Takes back what was written: there is no such session, or it has not ended.
+    fn void(&mut self) -> Option<RecordBody> {
+        let written = self.written.as_ref();
+        let written = written.filter(|written| written.status != SessionStatus::Void)?;
+        let void = Session {
+            status: SessionStatus::Void,
+            fee: FeeRange::default(),
+            ..written.clone()
+        };
+        Some(self.write(void))
     }
 }
 
@@ -87,8 +108,8 @@ pub(crate) struct Register {
 
 impl Register {
     /// Gives every stay a name: its own from before if it begins at the same moment, else one that it overlaps, else a
-    /// new one.
-    pub fn assign(&mut self, stays: &[Stay], names: &mut Names<'_>) {
+    /// new one. Those that changed were touched `now`.
+    pub fn assign(&mut self, stays: &[Stay], now: Timestamp, names: &mut Names<'_>) {
         let same = |(named, stay): &(&Named, &Stay)| (named.start, named.end) == stay.points();
         let kept = self.current.iter().zip(stays).take_while(same).count();
         let mut free = self.current.split_off(kept);
@@ -109,11 +130,12 @@ impl Register {
                 session: names.next(),
                 start: stay.start.point,
                 end: None,
+                touched: now,
                 unset: None,
                 written: None,
                 frozen: false,
             });
-            self.current.push(named);
+            self.current.push(Named { touched: now, ..named });
         }
         for (named, stay) in self.current.iter_mut().zip(stays) {
             (named.start, named.end) = stay.points();
@@ -133,6 +155,7 @@ impl Register {
                 named.end = named.end.map(shift);
                 named.unset = None;
             }
+            named.touched = named.touched.min(limit);
         }
     }
 
@@ -177,7 +200,10 @@ impl Register {
         let mut next = None;
         let mut paid = context.paid_days.clone();
         for (named, stay) in self.current.iter_mut().zip(stays) {
-            let Some(end) = stay.end else { continue };
+            let Some(end) = stay.end else {
+                records.extend(named.void());
+                continue;
+            };
             let session = match named
                 .written
                 .as_ref()
@@ -192,35 +218,20 @@ impl Register {
             if !named.is_new(&session) {
                 continue;
             }
-            let due = due_at(stay, context.around);
+            let due = named.settled_at(context.around);
             if everything || due <= now {
                 records.push(named.write(session));
             } else {
                 next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
             }
         }
-        for named in &mut self.former {
-            if let Some(written) = named.written.clone().filter(|w| w.status != SessionStatus::Void) {
-                records.push(named.write(Session {
-                    status: SessionStatus::Void,
-                    fee: FeeRange::default(),
-                    ..written
-                }));
-            }
-        }
+        records.extend(self.former.iter_mut().filter_map(Named::void));
         (records, next)
     }
 }
 
 fn take_first(free: &mut Vec<Named>, wanted: impl Fn(&Named) -> bool) -> Option<Named> {
     free.iter().position(wanted).map(|place| free.remove(place))
-}
-
-/// When a closed stay has settled: the merge gap and the settling time after the report that closed it was taken in.
-fn due_at(stay: &Stay, around: Surroundings<'_>) -> Timestamp {
-    let rules = around.rules;
-    stay.end_received
-        .plus_seconds(i64::from(rules.merge_gap_s) + i64::from(rules.settle_s))
 }
 
 /// Whether the session paid a fee that is asked once a day.

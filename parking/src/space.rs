@@ -22,6 +22,8 @@ const EVENTS_KEPT: usize = EVENTS_MAX * 3 / 4;
 /// How long events are kept unfolded beyond the horizon, so that folding is rare, and what was folded is kept beyond it,
 /// milliseconds.
 const FOLD_SLACK_MS: i64 = 3_600_000;
+/// Folded events remembered, so that one of them that comes again is known.
+const FOLDED_KEPT: usize = 16;
 /// Business days for which it is remembered that a once-a-day fee was due.
 const PAID_DAYS_MAX: usize = 4;
 /// Suspect hours remembered.
@@ -91,8 +93,8 @@ pub(crate) struct Present {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SpaceBook {
     base: Walk,
-    /// Events before this are folded.
-    folded_until: Timestamp,
+    /// The last events of the base. What is not after them can no longer be added.
+    folded: Vec<Event>,
     history: Vec<Event>,
     register: Register,
     /// When the next closed stay has settled.
@@ -114,7 +116,7 @@ impl SpaceBook {
     pub fn new() -> Self {
         Self {
             base: Walk::default(),
-            folded_until: Timestamp::from_millis(i64::MIN),
+            folded: Vec::new(),
             history: Vec::new(),
             register: Register::default(),
             due: None,
@@ -133,25 +135,34 @@ impl SpaceBook {
             .get_or_insert_with(|| present(around(), |around| around.walked(base.clone(), history)))
     }
 
-    /// Events before this can no longer be added.
-    pub fn folded_until(&self) -> Timestamp {
-        self.folded_until
+    /// The time of the last event; the beginning of time before the first.
+    pub fn last_at(&self) -> Timestamp {
+        let last = self.history.last().or(self.folded.last());
+        last.map_or(Timestamp::from_millis(i64::MIN), |event| event.at)
     }
 
-    /// The time of the last event.
-    pub fn last_at(&self) -> Timestamp {
-        self.history.last().map_or(self.folded_until, |event| event.at)
+    /// Moves an event that must not be lost behind what can no longer change.
+    pub fn placed(&self, mut event: Event) -> Event {
+        if let Some(last) = self.folded.last().filter(|last| event <= **last) {
+            event.at = last.at;
+            if event <= *last {
+                event.at = last.at.plus_seconds(1);
+            }
+        }
+        event
     }
 
     /// Adds an event where it belongs in time.
     pub fn take(&mut self, event: Event, around: Surroundings<'_>, names: &mut Names<'_>) -> Taken {
-        if self.history.iter().rev().any(|known| known.is_same(&event)) {
+        let known = self.history.iter().rev().chain(&self.folded);
+        if known.into_iter().any(|known| known.is_same(&event)) {
             return Taken::Duplicate;
         }
-        if event.at < self.folded_until {
+        if self.folded.last().is_some_and(|last| event < *last) {
             return Taken::TooLate;
         }
         let before = self.present(|| around).walk.clone();
+        let received = event.received;
         let place = self.history.partition_point(|known| *known <= event);
         self.history.insert(place, event);
         let is_last = place + 1 == self.history.len();
@@ -161,7 +172,7 @@ impl SpaceBook {
             around.walked(self.base.clone(), &self.history)
         };
         let changed = first_difference(&before, &after, self.lost_since.is_some());
-        self.register.assign(&after.stays, names);
+        self.register.assign(&after.stays, received, names);
         self.present = Some(present(around, |_| after));
         self.news = true;
         Taken::Added(changed)
@@ -182,10 +193,9 @@ impl SpaceBook {
         let in_future = self.base.heard.filter(|heard| *heard > limit).map(|_| limit);
         if let Some(from) = self.base.unset_since(boot).or(in_future) {
             self.base.shift(from, offset_ms);
-            self.folded_until = self.folded_until.plus_millis(offset_ms);
             moved = true;
         }
-        for event in &mut self.history {
+        for event in self.folded.iter_mut().chain(&mut self.history) {
             let unset = event.unset == Some(boot);
             if !unset && event.at <= limit {
                 continue;
@@ -196,15 +206,21 @@ impl SpaceBook {
             } else {
                 event.at.plus_millis(offset_ms)
             };
-            event.at = at.floor_to_second().max(self.folded_until);
+            event.at = at.floor_to_second();
             event.unset = event.unset.filter(|_| !unset);
             moved = true;
         }
         if moved {
+            self.folded.sort();
+            self.history.sort();
+            let folded = self.folded.last().cloned();
+            for event in self.history.iter_mut().filter(|event| folded.as_ref() > Some(*event)) {
+                event.at = folded.as_ref().map_or(event.at, |folded| folded.at);
+            }
             self.history.sort();
             self.register.shift(boot, limit, offset_ms);
             let after = around.walked(self.base.clone(), &self.history);
-            self.register.assign(&after.stays, names);
+            self.register.assign(&after.stays, now, names);
             self.lost_since = self.lost_since.and(after.heard);
             self.suspect_noted.retain(|hour| *hour <= now);
             self.present = Some(present(around, |_| after));
@@ -239,11 +255,9 @@ impl SpaceBook {
     }
 
     fn fold_first(&mut self, count: usize, limit: Timestamp, around: Surroundings<'_>) {
-        let folded: Vec<Event> = self.history.drain(..count).collect();
-        if let Some(last) = folded.last() {
-            self.folded_until = self.folded_until.max(last.at.plus_millis(1));
-        }
-        self.base = around.walked(std::mem::take(&mut self.base), &folded);
+        self.base = around.walked(std::mem::take(&mut self.base), &self.history[..count]);
+        self.folded.extend(self.history.drain(..count));
+        self.folded.drain(..self.folded.len().saturating_sub(FOLDED_KEPT));
         let stays = self.register.forgettable(&self.base.stays, limit);
         self.base.forget_before(limit, stays);
         self.paid_days.extend(self.register.forget(stays, limit, around));

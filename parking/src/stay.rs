@@ -75,8 +75,6 @@ pub(crate) struct Stay {
     /// Begins right behind a silence before which the space was occupied: it may be the same vehicle.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continues: bool,
-    /// When the report that ended it was taken in.
-    pub end_received: Timestamp,
     /// The report that ended it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cause: String,

@@ -247,21 +247,15 @@ impl SiteTracker {
     fn happen(&mut self, space: &SpaceId, now: Stamp, at: Timestamp, what: What) {
         let Some(book) = self.spaces.get(space) else { return };
         let unset = (now.clock == ClockQuality::Unset && at == now.at).then_some(now.boot);
-        let floor = if unset.is_some() {
-            book.last_at()
-        } else {
-            book.folded_until()
-        };
-        self.take(
-            space,
-            Event {
-                at: at.floor_to_second().max(floor),
-                what,
-                received: now.at,
-                unset,
-                message: None,
-            },
-        );
+        let floor = unset.map_or(at, |_| book.last_at());
+        let event = book.placed(Event {
+            at: at.max(floor).floor_to_second(),
+            what,
+            received: now.at,
+            unset,
+            message: None,
+        });
+        self.take(space, event);
     }
 
     fn take(&mut self, space: &SpaceId, event: Event) -> Option<Taken> {
@@ -311,13 +305,16 @@ impl SiteTracker {
         if unset.is_none() && age_s > i64::from(surroundings(&self.site, &space).rules.horizon_s) {
             return self.set_aside(now, &reading, format!("{age_s} s old, beyond the horizon"), bodies);
         }
-        let event = Event {
+        let mut event = Event {
             at,
             what: What::Reported(Said::new(reading.sequence, &reading.report)),
             received: reading.received.at,
             unset,
             message: reading.message.as_deref().map(fingerprint),
         };
+        if unset.is_some() {
+            event = book.placed(event);
+        }
         match self.take(&space, event) {
             Some(Taken::Added(_)) => Touched::Space(space),
             Some(Taken::TooLate) => {
@@ -453,15 +450,12 @@ impl SiteTracker {
         for mut binding in std::mem::take(&mut self.bound) {
             let planned = plan.iter().find(|planned| is_same_binding(&binding, planned));
             let until = planned.map_or(Some(now.at), |planned| planned.during.until);
-            match until.filter(|until| *until <= now.at) {
-                Some(until) => {
-                    self.happen(&binding.space, now, until, What::Unbound);
-                    bodies.push(binding_record(&binding, Some(until)));
-                }
-                None => {
-                    binding.during.until = until;
-                    self.bound.push(binding);
-                }
+            if let Some(ended) = until.filter(|until| *until <= now.at) {
+                self.happen(&binding.space, now, ended, What::Unbound);
+                bodies.push(binding_record(&binding, Some(ended)));
+            } else {
+                binding.during.until = until;
+                self.bound.push(binding);
             }
         }
     }

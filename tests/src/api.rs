@@ -73,6 +73,14 @@ impl Api {
             .with_context(|| format!("no box {gateway} in {answer}"))
     }
 
+    /// How many records of a kind the city has of a box, of those that are neither sessions nor occupancy.
+    pub async fn events(&self, gateway: &GatewayId, kind: &str) -> anyhow::Result<u64> {
+        let answer = self.get(&format!("/api/v1/boxes/{gateway}")).await?;
+        let events = answer["events"].as_array().context("no list of events")?;
+        let found = events.iter().find(|event| event["kind"] == kind);
+        Ok(found.and_then(|event| event["count"].as_u64()).unwrap_or(0))
+    }
+
     /// A zone's business day in figures.
     pub async fn zone_day(&self, gateway: &GatewayId, zone: &ZoneId, day: CivilDate) -> anyhow::Result<ZoneDay> {
         let answer = self.get(&format!("/api/v1/zones/{gateway}/{zone}/days/{day}")).await?;

@@ -1,6 +1,6 @@
 //! The verdicts that several tests share: does the city believe what truly happened?
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use kominfo::store::Store;
@@ -12,8 +12,8 @@ use crate::world::World;
 /// How long after the end of a day the city may need to know all of it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long nothing more may arrive until it counts as all.
-const QUIET: Duration = Duration::from_secs(2);
+/// How often the city is asked for something that is awaited.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The seed of this run: `PARKIR_SEED`, or drawn. Always printed, so that a failure can be repeated.
 pub fn seed() -> anyhow::Result<u64> {
@@ -37,15 +37,7 @@ pub async fn sessions(world: &World, number: usize, truth: &Truth) -> anyhow::Re
         truth.seed
     );
     // A session counted twice may still be on its way.
-    let mut size = api.log_size(gateway).await?;
-    loop {
-        tokio::time::sleep(QUIET).await;
-        let now = api.log_size(gateway).await?;
-        if now == size {
-            break;
-        }
-        size = now;
-    }
+    await_quarter_after(world, number, truth).await?;
     let comparison = truth.compare(&api.sessions(gateway).await?);
     ensure!(
         comparison.is_exact(),
@@ -53,6 +45,30 @@ pub async fn sessions(world: &World, number: usize, truth: &Truth) -> anyhow::Re
         truth.seed
     );
     println!("{gateway}: {comparison}");
+    Ok(())
+}
+
+/// Waits until the city has the first quarter of an hour after the day. A log keeps its order, so it then has everything
+/// that the box wrote down about the day.
+async fn await_quarter_after(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
+    let roadside = &world.boxes[number];
+    let zone = roadside.street.site.zones.first().context("a street without zones")?;
+    let store = Store::open(&world.city.database).await?;
+    let begin = Instant::now();
+    let quarter = truth.end..truth.end.plus_seconds(1);
+    while store
+        .occupancy(&roadside.id, &zone.id, quarter.clone())
+        .await?
+        .is_empty()
+    {
+        ensure!(
+            begin.elapsed() < PATIENCE,
+            "{}: nothing is known of the time after the day",
+            roadside.id
+        );
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+    store.close().await;
     Ok(())
 }
 

@@ -23,6 +23,10 @@ pub struct Sessions {
 
 impl Sessions {
     /// The sessions of a day of `street`, again and again, each time a day later and under new names.
+    ///
+    /// # Panics
+    ///
+    /// If the day has no session at all.
     pub fn of(street: &Street, seed: u64, start: Timestamp) -> Self {
         let day = sessions_of_a_day(street, seed, start);
         assert!(!day.is_empty(), "a day without sessions; seed {seed}");

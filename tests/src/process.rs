@@ -38,6 +38,8 @@ pub struct Spec {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// Variables set in its environment.
+    pub variables: Vec<(String, String)>,
     /// The file that takes its output.
     pub log: PathBuf,
     /// When it counts as up.
@@ -57,6 +59,7 @@ impl Spec {
             name: name.to_owned(),
             program: program.into(),
             args: Vec::new(),
+            variables: Vec::new(),
             log,
             ready,
             user: None,
@@ -76,6 +79,13 @@ impl Spec {
         self
     }
 
+    /// Sets a variable in its environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", self.death_signal]);
@@ -83,6 +93,7 @@ impl Spec {
             command.args(["--reuid", user, "--regid", user, "--init-groups"]);
         }
         command.arg("--").arg(&self.program).args(&self.args);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 }

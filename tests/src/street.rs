@@ -12,7 +12,7 @@ use parking::{
 /// Every sensor of the street speaks at least this often, seconds.
 pub const HEARTBEAT_S: u32 = 3_600;
 
-/// Since when sensors and tariffs hold.
+/// Since when tariffs hold.
 const SINCE: &str = "2025-01-01";
 
 /// Make of a sensor, which decides how it speaks.
@@ -65,7 +65,6 @@ impl Street {
     /// streets of one city apart; device addresses differ with it.
     pub fn new(gateway: &str, number: u16, spaces: usize, zones: usize) -> Result<Self, IdError> {
         let zones = zones.clamp(1, spaces.max(1));
-        let since = start_of(SINCE);
         let mut site = Site {
             gateway: GatewayId::new(gateway)?,
             timezone: Timezone::Wib,
@@ -86,13 +85,14 @@ impl Street {
         let mut makes = Vec::new();
         for index in 0..spaces {
             let zone = index * zones / spaces;
+            let position = i32::try_from(index).unwrap_or(i32::MAX / 100);
             let (space, sensor) = (SpaceId::new(format!("P{:03}", index + 1))?, device_eui(number, index)?);
             site.spaces.push(Space {
                 id: space.clone(),
                 zone: zone_id(zone)?,
                 class: class_of(index),
-                latitude: -6.917_5 - 0.000_05 * small(index),
-                longitude: 107.619_1 + 0.000_02 * small(index),
+                latitude: degrees(-6_917_500 - 50 * position),
+                longitude: degrees(107_619_100 + 20 * position),
                 closed: Vec::new(),
             });
             site.sensors.push(SensorTraits {
@@ -104,7 +104,7 @@ impl Street {
                 sensor,
                 space,
                 during: Interval {
-                    from: since,
+                    from: Timestamp::EPOCH,
                     until: None,
                 },
             });
@@ -148,7 +148,7 @@ impl Street {
             text,
             "batch_delay_ms = 50\nstate_interval_ms = 1000\nreceipt_timeout_ms = 3000"
         )?;
-        writeln!(text, "backoff_min_ms = 50\nbackoff_max_ms = 500\n")?;
+        writeln!(text, "backoff_min_ms = 100\nbackoff_max_ms = 500\n")?;
         writeln!(text, "[journal]\nsegment_kib = 256\nreserve_mib = 4\n")?;
         writeln!(
             text,
@@ -192,13 +192,8 @@ fn device_eui(street: u16, index: usize) -> Result<SensorId, IdError> {
     SensorId::new(format!("fe50{street:04x}{index:08x}"))
 }
 
-fn small(index: usize) -> f64 {
-    f64::from(u32::try_from(index).unwrap_or(u32::MAX))
-}
-
-fn start_of(day: &str) -> Timestamp {
-    day.parse()
-        .map_or(Timestamp::EPOCH, |day| Timezone::Wib.start_of(day, 0))
+fn degrees(millionths: i32) -> f64 {
+    f64::from(millionths) / 1e6
 }
 
 /// Mostly cars; two motorcycle bays and a bay for lorries in ten.

@@ -220,6 +220,7 @@ impl City {
             folder.join(format!("{name}.log")),
             ready,
         )
+        .variable("RUST_LOG", "info,kominfo=debug")
         .args(["serve", "--accept-simulated", "--instance", &name])
         .args(["--listen", &address.to_string(), "--database", &self.database])
         .args(["--mqtt", &format!("mqtts://localhost:{}", self.broker.address.port())])

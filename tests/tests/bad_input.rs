@@ -76,6 +76,9 @@ async fn foreign_broken_and_absurd_uplinks_change_nothing_and_stop_nothing() -> 
     world.clock.reach(plan.end()).await;
     judge::sessions(&world, 0, &day.truth).await?;
     judge::zone_days(&world, 0, &day.truth).await?;
+    // What a bound sensor said and nobody could use is itself a record: the clocks, the lengths, the port, the encoding.
+    let set_aside = world.api()?.events(&world.boxes[0].id, "reading_set_aside").await?;
+    assert!(set_aside >= 4, "{set_aside} readings set aside");
     assert_eq!(world.boxes[0].gateway.exit_status()?, None, "the gateway ended");
     println!("{}", world.kominfo(&["verify"])?);
     Ok(())

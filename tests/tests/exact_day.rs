@@ -1,10 +1,13 @@
 //! A day on which nothing goes wrong is counted exactly.
 
+use std::fs;
 use std::time::Duration;
 
+use anyhow::Context;
 use tests::city::{Plan, devices, simulate};
 use tests::clock::SimulatedClock;
 use tests::judge;
+use tests::process::{output, run, workspace_program};
 use tests::street::Street;
 use tests::world::{Database, World};
 
@@ -25,5 +28,31 @@ async fn a_day_without_faults_is_exact() -> anyhow::Result<()> {
     judge::zone_days(&world, 0, &day.truth).await?;
     let verified = world.kominfo(&["verify"])?;
     println!("{published:?}\n{verified}");
+    a_proof_holds_from_its_files_alone_until_a_digit_of_the_fee_is_changed(&world).await
+}
+
+async fn a_proof_holds_from_its_files_alone_until_a_digit_of_the_fee_is_changed(world: &World) -> anyhow::Result<()> {
+    let sessions = world.api()?.sessions(&world.boxes[0].id).await?;
+    let paid = sessions
+        .iter()
+        .find(|session| session.fee.point.0 > 0)
+        .context("nobody paid")?;
+    let (session, fee) = (paid.session.to_string(), paid.fee.point.0.to_string());
+    let folder = world.folder().join("proof");
+    let to = folder.display().to_string();
+    world.kominfo(&["export", "proof", "--session", &session, "--to", &to])?;
+    let gateway = workspace_program("gateway")?;
+    let verify = ["ledger", "verify", &to];
+    println!("{}", run(&gateway, verify)?);
+
+    let record = folder.join(format!("{session}.record"));
+    let text = fs::read_to_string(&record)?;
+    let digit = if fee.starts_with('9') { '8' } else { '9' };
+    let changed = text.replace(&format!("\"point\":{fee}"), &format!("\"point\":{digit}{}", &fee[1..]));
+    assert_ne!(changed, text);
+    fs::write(&record, changed)?;
+    let refused = output(&gateway, verify)?;
+    assert!(!refused.status.success(), "a changed fee was accepted");
+    println!("{}", String::from_utf8_lossy(&refused.stderr));
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking::{ClassFee, FeeRule, TariffSchedule, Zone};
 
 use super::UsageError;
-use crate::config::{Config, ConfigErrors, ProfileCatalog, class_name};
+use crate::config::{Config, ConfigErrors, class_name};
 
 /// Check a configuration file and say what a box would do with it
 #[derive(Debug, clap::Args)]
@@ -22,8 +22,8 @@ pub struct Check {
 
 impl Check {
     /// Prints the summary to stdout, problems and warnings to stderr.
-    pub fn run(&self, profiles: &dyn ProfileCatalog) -> anyhow::Result<()> {
-        let config = load(&self.file, !self.no_files, profiles)?;
+    pub fn run(&self) -> anyhow::Result<()> {
+        let config = load(&self.file, !self.no_files)?;
         print!("{}", Summary(&config));
         Ok(())
     }
@@ -31,13 +31,13 @@ impl Check {
 
 /// Reads the configuration at `path`, and unless told otherwise the files that it names. Prints every problem and every
 /// warning to stderr; the error that is left only counts them.
-pub fn load(path: &Path, with_files: bool, profiles: &dyn ProfileCatalog) -> Result<Config, UsageError> {
+pub fn load(path: &Path, with_files: bool) -> Result<Config, UsageError> {
     let refuse = |errors: &ConfigErrors| {
         eprintln!("{errors}");
         let problems = if errors.count() == 1 { "problem" } else { "problems" };
         UsageError(format!("{} {problems} in {}", errors.count(), path.display()))
     };
-    let config = Config::load(path, profiles).map_err(|errors| refuse(&errors))?;
+    let config = Config::load(path).map_err(|errors| refuse(&errors))?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }

@@ -15,10 +15,10 @@ use crate::config::{is_log_domain, log_origin};
 /// Make the keys of a new box: the log's signing key, and a TLS key with its certificate signing request
 #[derive(Debug, clap::Args)]
 pub struct Keygen {
-    /// The box's id, as in its configuration's gateway.id
+    /// The box's id, as in its configuration's `gateway.id`
     #[arg(long)]
     id: GatewayId,
-    /// Domain of the city's logs, as in the configuration's gateway.log_domain
+    /// Domain of the city's logs, as in its configuration's `gateway.log_domain`
     #[arg(long)]
     log_domain: String,
     /// Folder for the files; made if it is not there
@@ -63,12 +63,12 @@ impl Keygen {
             NewFile {
                 name: "ledger.key",
                 mode: SECRET,
-                content: line(signer.to_text()),
+                content: line(&signer.to_text()),
             },
             NewFile {
                 name: "ledger.vkey",
                 mode: PUBLIC,
-                content: line(signer.verifier().to_vkey()),
+                content: line(&signer.verifier().to_vkey()),
             },
             NewFile {
                 name: "tls.key",
@@ -105,8 +105,8 @@ Made in {out}:
   tls.csr      public: asks for that certificate
 Next:
   1. Bring ledger.vkey and tls.csr to the city's IT department. It enrols the box with
-     kominfo box add --id {id} --vkey ledger.vkey --csr tls.csr --certificate-out tls.pem
-  2. Put what it gives back beside these files: tls.pem, ca.pem and kominfo.vkey.
+     kominfo box add --id {id} --vkey ledger.vkey --csr tls.csr --certificate-out tls.crt --pki DIR
+  2. Put what it gives back beside these files: tls.crt, ca.crt and kominfo.vkey.
   3. Name the files in the box's configuration under [keys] and [uplink], and try it with
      gateway check FILE
 "
@@ -114,7 +114,7 @@ Next:
     }
 }
 
-fn line(text: String) -> String {
+fn line(text: &str) -> String {
     text.trim_end().to_owned() + "\n"
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Profiles};
+use crate::config::Config;
 
 /// Wrong input from the user: reported without a stack of causes, exit status 2.
 #[derive(Debug, thiserror::Error)]
@@ -43,8 +43,8 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Command::Run(arguments) => run::run(arguments),
-        Command::Check(check) => check.run(&Profiles),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(check) => check.run(),
         Command::Status(arguments) => status::run(&arguments),
         Command::Ledger(arguments) => ledger::run(arguments.command),
         Command::Sensors(arguments) => sensors::run(&arguments),
@@ -65,5 +65,5 @@ pub fn main() -> ExitCode {
 
 /// Reads a configuration without looking at the files that it names.
 fn load_config(path: &Path) -> Result<Config, UsageError> {
-    check::load(path, false, &Profiles)
+    check::load(path, false)
 }

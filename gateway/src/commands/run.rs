@@ -7,7 +7,6 @@ use tracing_subscriber::EnvFilter;
 
 use super::check;
 use crate::clock::SimulatedClock;
-use crate::config::Profiles;
 use crate::daemon;
 
 /// Runs the daemon until a signal comes.
@@ -22,13 +21,13 @@ pub struct RunArguments {
 }
 
 /// Runs the command.
-pub fn run(arguments: RunArguments) -> anyhow::Result<()> {
+pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let config = check::load(&arguments.config, true, &Profiles)?;
+    let config = check::load(&arguments.config, true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

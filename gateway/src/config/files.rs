@@ -172,9 +172,9 @@ fn parse_private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, Wrong> {
 /// The first line is the secret.
 fn check_secret(bytes: &[u8]) -> Result<(), Wrong> {
     let first_line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if first_line.trim_ascii().is_empty() {
+    if first_line.trim_ascii().is_empty() || std::str::from_utf8(first_line).is_err() {
         return Err((
-            "its first line is empty".to_owned(),
+            "its first line is no text".to_owned(),
             "write the secret into the first line".to_owned(),
         ));
     }

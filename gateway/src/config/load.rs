@@ -3,16 +3,16 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use parking::{SessionRules, Site};
+use parking::{GatewayId, SessionRules, Timezone};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::checks;
 use super::model::Config;
 use super::problem::{ConfigErrors, Position, Problem};
-use super::profiles::ProfileCatalog;
 use super::reader::Table;
 use super::report::Report;
+use super::street::Street;
 use super::{sections, site, tariffs};
 
 /// Longest configuration file. A box of 2,000 spaces needs about 400 KiB.
@@ -21,7 +21,7 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 impl Config {
     /// Reads and checks the configuration file at `path`. Files that it names are not looked at; see
     /// [`Config::check_files`].
-    pub fn load(path: &Path, profiles: &dyn ProfileCatalog) -> Result<Self, ConfigErrors> {
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let mut bytes = Vec::new();
         let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
@@ -32,12 +32,12 @@ impl Config {
                 "name a configuration file that this user may read",
             ));
         }
-        Self::from_bytes(path, &bytes, profiles)
+        Self::from_bytes(path, &bytes)
     }
 
     /// Checks `bytes`, the content of the configuration file at `path`. Relative paths in it start at the folder of
     /// `path`. Reads nothing.
-    pub fn from_bytes(path: &Path, bytes: &[u8], profiles: &dyn ProfileCatalog) -> Result<Self, ConfigErrors> {
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
             let message = format!("is longer than {} KiB", FILE_BYTES_MAX / 1024);
             return Err(whole_file(
@@ -55,7 +55,7 @@ impl Config {
         for error in &syntax_errors {
             report.syntax(error.span().map_or(0, |span| span.start), error.message());
         }
-        match read(&mut report, path, document.get_ref(), profiles) {
+        match read(&mut report, path, document.get_ref()) {
             Some(config) if report.is_clean() => Ok(Self {
                 sha256: format!("{:x}", Sha256::digest(bytes)),
                 warnings: report.take_warnings(),
@@ -66,7 +66,7 @@ impl Config {
     }
 }
 
-fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn ProfileCatalog) -> Option<Config> {
+fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> {
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let mut root = Table::root(document);
 
@@ -83,7 +83,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn Pro
     let default_rules = root.section_or_empty(report, "rules");
     let default_rules = site::rules(report, default_rules, &SessionRules::default());
     let (zones, zone_names) = site::zones(report, &mut root, &default_rules);
-    let (sensors, sensor_names) = site::sensors(report, &mut root, profiles);
+    let (sensors, sensor_names) = site::sensors(report, &mut root);
     let spaces = site::spaces(report, &mut root, &zone_names, &sensor_names, own.timezone);
     let mut bindings = spaces.bindings;
     bindings.extend(site::bindings(
@@ -94,41 +94,46 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, profiles: &dyn Pro
         own.timezone,
     ));
     let tariffs = tariffs::tariffs(report, &mut root, &zone_names);
-
-    let zone_ids: Vec<_> = zones.iter().map(|zone| zone.id.clone()).collect();
-    if spaces.all_placed {
-        checks::zones_have_spaces(report, &zone_names, &zone_ids, &spaces.zones);
-    }
-    checks::bindings_do_not_overlap(report, &bindings);
-    checks::tariffs_do_not_compete(report, &tariffs, &zone_ids);
-    checks::drivers_are_configured(report, &sensors, root.has("chirpstack"), root.has("webhook"));
+    let chirpstack_there = root.has_or_misspells("chirpstack");
+    let webhook_there = root.has_or_misspells("webhook");
     root.finish(report);
 
-    let gateway = own.gateway?;
-    let site = Site {
-        gateway: gateway.id.clone(),
-        timezone: own.timezone?,
-        day_cutoff_minutes: own.day_cutoff_minutes,
+    let mut street = Street {
         zones,
-        spaces: spaces.spaces.iter().map(|placed| placed.space.clone()).collect(),
-        sensors: sensors.iter().map(|placed| placed.traits.clone()).collect(),
-        bindings: bindings.into_iter().map(|placed| placed.binding).collect(),
-        tariffs: tariffs.into_iter().map(|placed| placed.tariff).collect(),
+        spaces: spaces.all,
+        sensors,
+        bindings,
+        tariffs,
+        zones_used: spaces.zones,
+        all_spaces_placed: spaces.all_placed,
     };
+    street.drop_dangling();
+    checks::drivers_are_configured(report, &street, chirpstack_there, webhook_there);
+    // The check of the site asks for neither name nor zone of time: it goes on without them.
+    let gateway_id = own
+        .gateway
+        .as_ref()
+        .map_or_else(|| GatewayId::new("unnamed").ok(), |own| Some(own.id.clone()))?;
+    let site = street.site(
+        gateway_id,
+        own.timezone.unwrap_or(Timezone::Wib),
+        own.day_cutoff_minutes,
+    );
+    street.check(report, document, &site);
     if report.is_clean() {
-        checks::warn(report, &site, &zone_names, &spaces.spaces, &sensors);
+        checks::warn(report, &site, &street, &zone_names);
     }
     Some(Config {
         path: path.to_owned(),
         sha256: String::new(),
-        gateway,
+        gateway: own.gateway?,
         keys: keys?,
         uplink: uplink?,
         journal,
         local: local?,
         chirpstack,
         webhook,
-        sensors: sensors.into_iter().map(|placed| placed.sensor).collect(),
+        sensors: street.sensors.into_iter().map(|sensor| sensor.value.sensor).collect(),
         site,
         warnings: Vec::new(),
         files: report.take_files(),

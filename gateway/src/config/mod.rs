@@ -6,11 +6,11 @@ mod load;
 mod model;
 mod names;
 mod problem;
-mod profiles;
 mod reader;
 mod report;
 mod sections;
 mod site;
+mod street;
 mod tariffs;
 mod values;
 
@@ -18,7 +18,6 @@ pub use checks::class_name;
 pub use load::FILE_BYTES_MAX;
 pub use model::{ChirpStack, Config, Gateway, Journal, Keys, Local, Login, Sensor, Uplink, Webhook, log_origin};
 pub use problem::{ConfigErrors, PROBLEMS_MAX, Position, Problem, Warning};
-pub use profiles::{ProfileCatalog, ProfileTraits, Profiles, Transport};
 pub use values::is_log_domain;
 
 #[cfg(test)]

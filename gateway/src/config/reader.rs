@@ -39,11 +39,7 @@ pub(super) struct Field<'t, 'i> {
 impl<'t, 'i> Table<'t, 'i> {
     /// The whole file.
     pub fn root(entries: &'t DeTable<'i>) -> Self {
-        let place = Place {
-            offset: 0,
-            key: String::new(),
-        };
-        Self::new(Some(entries), place)
+        Self::new(Some(entries), Place::root())
     }
 
     fn new(entries: Option<&'t DeTable<'i>>, place: Place) -> Self {
@@ -92,9 +88,18 @@ impl<'t, 'i> Table<'t, 'i> {
             .unwrap_or(default)
     }
 
-    /// Whether `key` is there.
-    pub fn has(&self, key: &str) -> bool {
-        self.entries.is_some_and(|entries| entries.contains_key(key))
+    /// Whether `key`, which was asked for, is there, be it misspelt.
+    pub fn has_or_misspells(&self, key: &str) -> bool {
+        let mut names = self
+            .entries
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.get_ref().as_ref());
+        names.any(|name| name == key || (!self.asked.contains(&name) && self.nearest(name) == Some(key)))
+    }
+
+    fn nearest(&self, name: &str) -> Option<&'static str> {
+        nearest(name, self.asked.iter().copied())
     }
 
     /// The section `key`, if it is there.
@@ -190,7 +195,7 @@ impl<'t, 'i> Table<'t, 'i> {
             report.error(&place, "", "");
             return;
         }
-        let meant = nearest(name, self.asked.iter().copied());
+        let meant = self.nearest(name);
         let hint = match meant {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("known here: {}", self.asked.join(", ")),
@@ -282,10 +287,10 @@ impl<'t, 'i> Field<'t, 'i> {
     }
 
     /// The elements of a list, at most `elements_max`.
-    pub fn list(&self, report: &mut Report, elements_max: usize) -> Vec<Field<'t, 'i>> {
+    pub fn list(&self, report: &mut Report, elements_max: usize) -> Option<Vec<Field<'t, 'i>>> {
         let DeValue::Array(elements) = self.value else {
             let hint = "write the values in [brackets], with commas between them";
-            return self.wrong_type(report, "a list", hint).unwrap_or_default();
+            return self.wrong_type(report, "a list", hint);
         };
         if elements.len() > elements_max {
             let message = format!("{} entries are more than one box serves", elements.len());
@@ -298,7 +303,7 @@ impl<'t, 'i> Field<'t, 'i> {
                 key: format!("{}[{place}]", self.place.key),
             },
         };
-        elements.iter().take(elements_max).enumerate().map(element).collect()
+        Some(elements.iter().take(elements_max).enumerate().map(element).collect())
     }
 
     fn tables(&self, report: &mut Report, tables_max: usize) -> Vec<Table<'t, 'i>> {
@@ -308,7 +313,7 @@ impl<'t, 'i> Field<'t, 'i> {
                 .error(report, "this is one section; a list of sections is expected", hint)
                 .unwrap_or_default();
         }
-        let elements = self.list(report, tables_max);
+        let elements = self.list(report, tables_max).unwrap_or_default();
         elements.iter().filter_map(|element| element.table(report)).collect()
     }
 
@@ -357,6 +362,19 @@ impl<'t, 'i> Field<'t, 'i> {
             DeValue::Array(_) | DeValue::Table(_) => self.value.type_str().to_owned(),
         }
     }
+}
+
+/// The byte offset of the value at `key`, as in `zones[1].rules.grace_s`.
+pub(super) fn locate(document: &DeTable, key: &str) -> Option<usize> {
+    let mut steps = key.split('.').flat_map(|step| step.split('['));
+    let mut value = document.get(steps.next()?)?;
+    for step in steps {
+        value = match step.strip_suffix(']') {
+            Some(number) => value.get_ref().get(number.parse::<usize>().ok()?)?,
+            None => value.get_ref().get(step)?,
+        };
+    }
+    Some(value.span().start)
 }
 
 /// `tariffs.fees` of `tariffs[2].fees`.

@@ -14,6 +14,23 @@ pub(super) struct Place {
     pub key: String,
 }
 
+impl Place {
+    /// The file as a whole.
+    pub fn root() -> Self {
+        Self {
+            offset: 0,
+            key: String::new(),
+        }
+    }
+}
+
+/// Something that was read, and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Placed<T> {
+    pub value: T,
+    pub place: Place,
+}
+
 /// The problems found so far.
 pub(super) struct Report<'a> {
     path: &'a Path,
@@ -54,13 +71,14 @@ impl<'a> Report<'a> {
             offset,
             key: String::new(),
         };
-        let hint = if message.contains("duplicate") {
-            "write each key once in a section, and each [section] once"
-        } else {
-            "write `key = value`, texts in \"quotes\", sections as [name] or [[name]]"
-        };
         let message = message.lines().collect::<Vec<_>>().join(", ");
-        self.error(&place, format!("this is no TOML: {message}"), hint);
+        if message.contains("duplicate") {
+            let hint = "write each key once in a section, and each [section] once";
+            self.error(&place, format!("written twice: {message}"), hint);
+        } else {
+            let hint = "write `key = value`, texts in \"quotes\", sections as [name] or [[name]]";
+            self.error(&place, format!("this is no TOML: {message}"), hint);
+        }
         if self.broken_lines.len() < PROBLEMS_MAX {
             self.broken_lines.push(line);
         }
@@ -171,16 +189,19 @@ pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) 
     if word.len() > NAME_BYTES_MAX {
         return None;
     }
+    // One slip of the hand in three characters.
+    let slips_max = |name: &str| name.len().max(3) / 3;
     let lower = word.to_ascii_lowercase();
     names
         .into_iter()
+        .filter(|name| name.len().abs_diff(word.len()) <= slips_max(name))
         .map(|name| (strsim::osa_distance(&lower, &name.to_ascii_lowercase()), name))
-        .filter(|(distance, name)| *distance <= name.len().max(3) / 3)
-        .min_by_key(|(distance, _)| *distance)
+        .filter(|(slips, name)| *slips <= slips_max(name))
+        .min_by_key(|(slips, _)| *slips)
         .map(|(_, name)| name)
 }
 
 /// The hint for a name that is not among `names`.
-pub(super) fn did_you_mean<'n>(word: &str, names: impl IntoIterator<Item = &'n str> + Clone) -> Option<String> {
+pub(super) fn did_you_mean<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     nearest(word, names).map(|name| format!("did you mean \"{name}\"?"))
 }

@@ -1,7 +1,8 @@
 //! The sections that are about the box itself.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use parking::{GatewayId, Timezone};
@@ -95,56 +96,24 @@ pub(super) fn uplink(report: &mut Report, root: &mut Table, folder: &Path) -> Op
         .required("host", "name the city's broker, as in host = \"mqtt.example.id\"")
         .and_then(|field| field.host(report));
     let port = table.integer(report, "port", &(1..=u16::MAX), 8883);
-    let mut file = |key, kind, hint| {
-        let field = table.required(key, hint)?;
-        field.file(report, folder, kind)
-    };
-    let ca_file = file(
-        "ca_file",
-        FileKind::Authorities,
-        "name the PEM file of the authority that vouches for the broker",
-    );
-    let certificate_file = file(
-        "certificate_file",
-        FileKind::Certificate,
-        "name the PEM file of the box's certificate, signed by the city",
-    );
-    let private_key_file = file(
-        "private_key_file",
-        FileKind::CertificateKey,
-        "name the PEM file that `gateway keygen` made, as in \"tls.key\"",
-    );
+    let mut file = |key, kind, hint| table.required(key, hint)?.file(report, folder, kind);
+    let ca_hint = "name the PEM file of the authority that vouches for the broker";
+    let ca_file = file("ca_file", FileKind::Authorities, ca_hint);
+    let certificate_hint = "name the PEM file of the box's certificate, signed by the city";
+    let certificate_file = file("certificate_file", FileKind::Certificate, certificate_hint);
+    let key_hint = "name the PEM file that `gateway keygen` made, as in \"tls.key\"";
+    let private_key_file = file("private_key_file", FileKind::CertificateKey, key_hint);
     let keep_alive_s = table.integer(report, "keep_alive_s", &(5..=3_600), 60);
     let batch_records_max = table.integer(report, "batch_records_max", &(1..=4_096), 512);
     let batch_bytes_max = table.integer(report, "batch_bytes_max", &(4_096..=524_288), 65_536);
     let batch_delay_ms = table.integer(report, "batch_delay_ms", &(0..=600_000), 2_000);
-    let window = table.optional("window_bytes");
-    let window_bytes = window
-        .as_ref()
-        .and_then(|field| field.integer(report, &(4_096..=67_108_864)))
-        .unwrap_or(262_144.max(batch_bytes_max));
+    let window_least = (batch_bytes_max, "batch_bytes_max");
+    let window_bytes = at_least(report, &mut table, "window_bytes", 67_108_864, 262_144, window_least);
     let receipt_timeout_ms = table.integer(report, "receipt_timeout_ms", &(1_000..=600_000), 30_000);
     let state_interval_ms = table.integer(report, "state_interval_ms", &(100..=3_600_000), 5_000);
     let backoff_min_ms = table.integer(report, "backoff_min_ms", &(100..=60_000), 1_000);
-    let longest = table.optional("backoff_max_ms");
-    let backoff_max_ms = longest
-        .as_ref()
-        .and_then(|field| field.integer(report, &(100..=3_600_000)))
-        .unwrap_or(120_000);
-    at_least(
-        report,
-        window.as_ref(),
-        window_bytes,
-        "batch_bytes_max",
-        batch_bytes_max,
-    );
-    at_least(
-        report,
-        longest.as_ref(),
-        backoff_max_ms,
-        "backoff_min_ms",
-        backoff_min_ms,
-    );
+    let backoff_least = (backoff_min_ms, "backoff_min_ms");
+    let backoff_max_ms = at_least(report, &mut table, "backoff_max_ms", 3_600_000, 120_000, backoff_least);
     table.finish(report);
     Some(Uplink {
         host: host?,
@@ -164,17 +133,23 @@ pub(super) fn uplink(report: &mut Report, root: &mut Table, folder: &Path) -> Op
     })
 }
 
-/// Tells of a field that is smaller than another key's value.
-fn at_least<T: PartialOrd + std::fmt::Display>(
+/// The whole number at `key`, at most `max` and no less than that of another key. Left out, it is `default`, or more if
+/// the other key wants more.
+fn at_least<T: Copy + Ord + Display + TryFrom<i64>>(
     report: &mut Report,
-    field: Option<&Field>,
-    value: T,
-    other: &str,
-    least: T,
-) {
-    if let Some(field) = field
-        && value < least
-    {
+    table: &mut Table,
+    key: &'static str,
+    max: T,
+    default: T,
+    (least, other): (T, &'static str),
+) -> T {
+    let Some(field) = table.optional(key) else {
+        return default.max(least);
+    };
+    let Some(value) = field.integer(report, &(T::try_from(1).unwrap_or(max)..=max)) else {
+        return default.max(least);
+    };
+    if value < least {
         let message = format!("{value} is less than {other}, which is {least}");
         report.error(
             &field.place,
@@ -182,6 +157,7 @@ fn at_least<T: PartialOrd + std::fmt::Display>(
             format!("write at least {least}, or lower {other}"),
         );
     }
+    value
 }
 
 pub(super) fn journal(report: &mut Report, root: &mut Table) -> Journal {
@@ -229,7 +205,7 @@ pub(super) fn local(report: &mut Report, root: &mut Table, folder: &Path, data_d
 }
 
 /// Linux holds the path of a Unix socket in 108 bytes, the last of them zero (unix(7)).
-fn check_socket_length(report: &mut Report, place: &Place, socket: &PathBuf) {
+fn check_socket_length(report: &mut Report, place: &Place, socket: &Path) {
     const BYTES_MAX: usize = 107;
     let bytes = socket.as_os_str().len();
     if bytes > BYTES_MAX {

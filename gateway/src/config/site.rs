@@ -8,9 +8,10 @@ use parking::{
 
 use super::model::Sensor;
 use super::names::Names;
-use super::profiles::{ProfileCatalog, ProfileTraits, Transport};
 use super::reader::{Field, Table};
-use super::report::{Place, Report, did_you_mean};
+use super::report::{Place, Placed, Report, did_you_mean};
+use super::street::ReadSensor;
+use crate::sensors::{Profile, Transport};
 
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
@@ -20,26 +21,6 @@ const SPACES_MAX: usize = 2_000;
 const CLOSINGS_MAX: usize = 100;
 /// Most entries of `[[bindings]]`.
 const BINDINGS_MAX: usize = 10_000;
-
-/// What of a binding a later check needs.
-pub(super) struct PlacedBinding {
-    pub binding: Binding,
-    pub place: Place,
-}
-
-/// A sensor with all that its section gives.
-pub(super) struct PlacedSensor {
-    pub sensor: Sensor,
-    pub traits: SensorTraits,
-    pub transport: Transport,
-    pub place: Place,
-}
-
-/// A space and where its section is.
-pub(super) struct PlacedSpace {
-    pub space: Space,
-    pub place: Place,
-}
 
 pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRules) -> SessionRules {
     const DAY_S: u32 = 24 * 3_600;
@@ -61,7 +42,7 @@ pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRul
     rules
 }
 
-pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRules) -> (Vec<Zone>, Names) {
+pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRules) -> (Vec<Placed<Zone>>, Names) {
     let mut names = Names::of("zone");
     let mut zones = Vec::new();
     for mut table in root.tables_required(report, "zones", ZONES_MAX, "add [[zones]] with id and name") {
@@ -76,19 +57,17 @@ pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRul
             .and_then(|field| field.text(report).map(str::to_owned));
         let own = table.section_or_empty(report, "rules");
         let rules = rules(report, own, defaults);
+        let place = table.place.clone();
         table.finish(report);
         if let (Some(id), Some(name)) = (id, name) {
-            zones.push(Zone { id, name, rules });
+            let value = Zone { id, name, rules };
+            zones.push(Placed { value, place });
         }
     }
     (zones, names)
 }
 
-pub(super) fn sensors(
-    report: &mut Report,
-    root: &mut Table,
-    profiles: &dyn ProfileCatalog,
-) -> (Vec<PlacedSensor>, Names) {
+pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<ReadSensor>>, Names) {
     let mut names = Names::of("sensor");
     let mut sensors = Vec::new();
     for mut table in root.tables(report, "sensors", SPACES_MAX) {
@@ -98,49 +77,43 @@ pub(super) fn sensors(
                 "profile",
                 "name the profile of its model, as in profile = \"bosch-tps110\"",
             )
-            .and_then(|field| profile(report, &field, profiles));
-        let id =
-            id.and_then(|field| sensor_id(report, &field, profile.map(|(_, traits)| traits.transport), &mut names));
+            .and_then(|field| profile(report, &field));
+        let id = id.and_then(|field| sensor_id(report, &field, profile.map(|profile| profile.transport), &mut names));
         let heartbeat = table.optional("heartbeat_s");
         let heartbeat_s = match &heartbeat {
             Some(field) => field.integer(report, &(10..=7 * 24 * 3_600)),
-            None => profile.and_then(|(name, traits)| own_heartbeat(report, &table.place, name, traits)),
+            None => profile.and_then(|profile| own_heartbeat(report, &table.place, profile)),
         };
         let queued = table.optional("queued").map(|field| field.boolean(report));
         let place = table.place.clone();
         table.finish(report);
-        let queued = queued.unwrap_or_else(|| profile.map(|(_, traits)| traits.queued));
-        if let (Some(id), Some((profile, traits)), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued)
-        {
-            sensors.push(PlacedSensor {
+        let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
+        if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued) {
+            let value = ReadSensor {
                 sensor: Sensor {
                     id: id.clone(),
-                    profile: profile.to_owned(),
+                    profile: profile.name.to_owned(),
                 },
                 traits: SensorTraits {
                     id,
                     heartbeat_s,
                     queued,
                 },
-                transport: traits.transport,
-                place,
-            });
+                transport: profile.transport,
+            };
+            sensors.push(Placed { value, place });
         }
     }
     (sensors, names)
 }
 
-fn profile<'t>(
-    report: &mut Report,
-    field: &Field<'t, '_>,
-    profiles: &dyn ProfileCatalog,
-) -> Option<(&'t str, ProfileTraits)> {
+fn profile(report: &mut Report, field: &Field) -> Option<&'static Profile> {
     let name = field.text(report)?;
-    if let Some(traits) = profiles.profile(name) {
-        return Some((name, traits));
+    if let Some(profile) = Profile::by_name(name) {
+        return Some(profile);
     }
-    let names = profiles.names();
-    let hint = did_you_mean(name, names.iter().copied()).unwrap_or_else(|| format!("known: {}", names.join(", ")));
+    let names = Profile::all().iter().map(|profile| profile.name);
+    let hint = did_you_mean(name, names).unwrap_or_else(|| format!("use {}", Profile::names()));
     field.error(
         report,
         format!("there is no sensor profile \"{}\"", field.shown()),
@@ -148,20 +121,23 @@ fn profile<'t>(
     )
 }
 
-fn own_heartbeat(report: &mut Report, place: &Place, profile: &str, traits: ProfileTraits) -> Option<u32> {
-    if traits.heartbeat_s.is_none() {
+fn own_heartbeat(report: &mut Report, place: &Place, profile: &Profile) -> Option<u32> {
+    if profile.heartbeat_s.is_none() {
         let place = Place {
             offset: place.offset,
             key: format!("{}.heartbeat_s", place.key),
         };
-        let message = format!("this key is missing: sensors of profile \"{profile}\" have no heartbeat of their own");
+        let message = format!(
+            "this key is missing: sensors of profile \"{}\" have no heartbeat of their own",
+            profile.name
+        );
         report.absent(
             &place,
             message,
             "write how often, in seconds, the sensor speaks at least",
         );
     }
-    traits.heartbeat_s
+    profile.heartbeat_s
 }
 
 fn sensor_id(report: &mut Report, field: &Field, transport: Option<Transport>, names: &mut Names) -> Option<SensorId> {
@@ -189,8 +165,8 @@ fn is_device_eui(text: &str) -> bool {
 
 /// Spaces, and what their sections say of other things.
 pub(super) struct Spaces {
-    pub spaces: Vec<PlacedSpace>,
-    pub bindings: Vec<PlacedBinding>,
+    pub all: Vec<Placed<Space>>,
+    pub bindings: Vec<Placed<Binding>>,
     pub names: Names,
     /// Zones in which there is a space.
     pub zones: BTreeSet<ZoneId>,
@@ -205,8 +181,8 @@ pub(super) fn spaces(
     sensors: &Names,
     timezone: Option<Timezone>,
 ) -> Spaces {
-    let mut all = Spaces {
-        spaces: Vec::new(),
+    let mut spaces = Spaces {
+        all: Vec::new(),
         bindings: Vec::new(),
         names: Names::of("space"),
         zones: BTreeSet::new(),
@@ -216,7 +192,7 @@ pub(super) fn spaces(
     for mut table in root.tables_required(report, "spaces", SPACES_MAX, hint) {
         let id = table
             .required("id", "name the space, as in id = \"P-07\"")
-            .and_then(|field| all.names.define::<SpaceId>(report, &field));
+            .and_then(|field| spaces.names.define::<SpaceId>(report, &field));
         let zone = table
             .required("zone", "name the zone that the space is in")
             .and_then(|field| zones.refer::<ZoneId>(report, &field));
@@ -232,16 +208,16 @@ pub(super) fn spaces(
         let closed = closings(report, &mut table, timezone);
         if let Some(field) = table.optional("sensor") {
             let sensor = sensors.refer::<SensorId>(report, &field);
-            all.bindings.extend(always(sensor, id.clone(), field.place));
+            spaces.bindings.extend(always(sensor, id.clone(), field.place));
         }
         let place = table.place.clone();
         table.finish(report);
-        all.all_placed &= zone.is_some();
-        all.zones.extend(zone.clone());
+        spaces.all_placed &= zone.is_some();
+        spaces.zones.extend(zone.clone());
         if let (Some(id), Some(zone), Some(class), Some(latitude), Some(longitude)) =
             (id, zone, class, latitude, longitude)
         {
-            let space = Space {
+            let value = Space {
                 id,
                 zone,
                 class,
@@ -249,24 +225,24 @@ pub(super) fn spaces(
                 longitude,
                 closed,
             };
-            all.spaces.push(PlacedSpace { space, place });
+            spaces.all.push(Placed { value, place });
         }
     }
-    all
+    spaces
 }
 
 /// A binding without begin or end. It begins in 1970, before any time that a box tells.
-fn always(sensor: Option<SensorId>, space: Option<SpaceId>, place: Place) -> Option<PlacedBinding> {
+fn always(sensor: Option<SensorId>, space: Option<SpaceId>, place: Place) -> Option<Placed<Binding>> {
     let during = Interval {
         from: Timestamp::EPOCH,
         until: None,
     };
-    let binding = Binding {
+    let value = Binding {
         sensor: sensor?,
         space: space?,
         during,
     };
-    Some(PlacedBinding { binding, place })
+    Some(Placed { value, place })
 }
 
 fn closings(report: &mut Report, space: &mut Table, timezone: Option<Timezone>) -> Vec<Interval> {
@@ -331,7 +307,7 @@ pub(super) fn bindings(
     sensors: &Names,
     spaces: &Names,
     timezone: Option<Timezone>,
-) -> Vec<PlacedBinding> {
+) -> Vec<Placed<Binding>> {
     let mut bindings = Vec::new();
     for mut table in root.tables(report, "bindings", BINDINGS_MAX) {
         let sensor = table
@@ -345,14 +321,14 @@ pub(super) fn bindings(
         let place = table.place.clone();
         table.finish(report);
         if let (Some(sensor), Some(space), Some(during)) = (sensor, space, during) {
-            let binding = Binding { sensor, space, during };
-            bindings.push(PlacedBinding { binding, place });
+            let value = Binding { sensor, space, during };
+            bindings.push(Placed { value, place });
         }
     }
     bindings
 }
 
 /// Whether `later`, which does not begin before `earlier`, begins before `earlier` ends.
-pub(super) fn overlap(earlier: &Interval, later: &Interval) -> bool {
+fn overlap(earlier: &Interval, later: &Interval) -> bool {
     earlier.until.is_none_or(|until| later.from < until)
 }

@@ -4,7 +4,7 @@ use parking::{CivilDate, ClassFee, FeeRule, Rupiah, TariffId, TariffSchedule, Ve
 
 use super::names::Names;
 use super::reader::{Field, Table};
-use super::report::{Place, Report};
+use super::report::{Placed, Report};
 use super::site::ZONES_MAX;
 
 /// Most tariff schedules of one box.
@@ -16,13 +16,7 @@ const FEE_RP_MAX: i64 = 10_000_000;
 /// Longest period of a progressive fee: a day.
 const PERIOD_MINUTES_MAX: u32 = 24 * 60;
 
-/// A tariff and where its section is.
-pub(super) struct PlacedTariff {
-    pub tariff: TariffSchedule,
-    pub place: Place,
-}
-
-pub(super) fn tariffs(report: &mut Report, root: &mut Table, zones: &Names) -> Vec<PlacedTariff> {
+pub(super) fn tariffs(report: &mut Report, root: &mut Table, zones: &Names) -> Vec<Placed<TariffSchedule>> {
     let mut names = Names::of("tariff");
     let mut tariffs = Vec::new();
     for mut table in root.tables(report, "tariffs", TARIFFS_MAX) {
@@ -48,8 +42,8 @@ pub(super) fn tariffs(report: &mut Report, root: &mut Table, zones: &Names) -> V
         let fees = fees(report, &mut table);
         let place = table.place.clone();
         table.finish(report);
-        if let (Some(id), Some(regulation), Some(valid_from)) = (id, regulation, valid_from) {
-            let tariff = TariffSchedule {
+        if let (Some(id), Some(regulation), Some(valid_from), Some(fees)) = (id, regulation, valid_from, fees) {
+            let value = TariffSchedule {
                 id,
                 regulation,
                 zones: in_zones,
@@ -57,14 +51,16 @@ pub(super) fn tariffs(report: &mut Report, root: &mut Table, zones: &Names) -> V
                 valid_until: last_day,
                 fees,
             };
-            tariffs.push(PlacedTariff { tariff, place });
+            tariffs.push(Placed { value, place });
         }
     }
     tariffs
 }
 
 fn zone_list(report: &mut Report, field: &Field, zones: &Names) -> Vec<ZoneId> {
-    let elements = field.list(report, ZONES_MAX);
+    let Some(elements) = field.list(report, ZONES_MAX) else {
+        return Vec::new();
+    };
     if elements.is_empty() {
         report.error(
             &field.place,
@@ -87,10 +83,13 @@ fn last_day(report: &mut Report, field: &Field, first_day: Option<CivilDate>) ->
     }
 }
 
-fn fees(report: &mut Report, tariff: &mut Table) -> Vec<ClassFee> {
+/// The fees of `tariff`, if every one of them is whole.
+fn fees(report: &mut Report, tariff: &mut Table) -> Option<Vec<ClassFee>> {
     let mut fees: Vec<ClassFee> = Vec::new();
     let hint = "add [[tariffs.fees]] with class and type";
-    for mut table in tariff.tables_required(report, "fees", FEES_MAX, hint) {
+    let tables = tariff.tables_required(report, "fees", FEES_MAX, hint);
+    let wanted = tables.len().max(1);
+    for mut table in tables {
         let class = table.required("class", "use motorcycle, car, truck or bus");
         let class = class.and_then(|field| class_once(report, &field, &fees));
         let grace_s = table
@@ -114,7 +113,7 @@ fn fees(report: &mut Report, tariff: &mut Table) -> Vec<ClassFee> {
             });
         }
     }
-    fees
+    (fees.len() == wanted).then_some(fees)
 }
 
 fn class_once(report: &mut Report, field: &Field, fees: &[ClassFee]) -> Option<VehicleClass> {

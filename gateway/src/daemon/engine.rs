@@ -34,7 +34,7 @@ const TICK_MIN: Duration = Duration::from_millis(20);
 /// How often the clock is looked at.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How often the time floor is written down.
-const CLOCK_SAVE: Duration = Duration::from_secs(600);
+const CLOCK_SAVE: Duration = Duration::from_mins(10);
 
 /// Why the engine stopped.
 #[derive(Debug, thiserror::Error)]

@@ -21,6 +21,11 @@ const KEEP_ALIVE_MIN: Duration = Duration::from_secs(5);
 /// Places in the queues beside those for the windows: subscription, leave-taking, last error.
 const QUEUE_EXTRA: usize = 8;
 
+/// Longest time that a broker gets to close the connection after a DISCONNECT.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Why a session ended whose owner wanted it to.
+const LEFT: &str = "left as asked";
+
 /// Connects, and asks for the subscriptions of `options`; [`Event::Subscribed`] tells when they are granted.
 pub async fn connect(options: &Options) -> Result<(Publisher, Events), MqttError> {
     let broker = options.address.to_string();
@@ -51,15 +56,17 @@ pub async fn connect(options: &Options) -> Result<(Publisher, Events), MqttError
         stop,
     ));
     let driver = Driver {
-        subscription: if options.subscriptions.is_empty() {
-            Answer::Came
-        } else {
-            Answer::NotAsked
-        },
+        subscribe_packet: None,
         options: options.clone(),
         shared: EndRoom(Arc::clone(&shared)),
         in_flight: HashMap::new(),
-        subscription_deadline: Instant::now() + options.answer_timeout,
+        leaving: false,
+        deadline: (!options.subscriptions.is_empty()).then(|| {
+            (
+                Instant::now() + options.answer_timeout,
+                "no answer to the subscriptions",
+            )
+        }),
     };
     let task = tokio::spawn(driver.run(event_loop, sender, stopped)).abort_handle();
     Ok((Publisher(Arc::clone(&shared)), Events { receiver, shared, task }))
@@ -146,13 +153,6 @@ impl Limits {
     }
 }
 
-/// How far a question to the broker is.
-enum Answer {
-    NotAsked,
-    Awaited(u16),
-    Came,
-}
-
 /// Wakes everyone who waits for room when the task ends, however it ends.
 struct EndRoom(Arc<Shared>);
 
@@ -167,8 +167,12 @@ struct Driver {
     shared: EndRoom,
     /// Publishes of QoS 1 that the broker has not answered, by packet identifier.
     in_flight: HashMap<u16, Handed>,
-    subscription: Answer,
-    subscription_deadline: Instant,
+    /// Packet identifier of the SUBSCRIBE that is not answered.
+    subscribe_packet: Option<u16>,
+    /// DISCONNECT is sent.
+    leaving: bool,
+    /// When to give up, and why.
+    deadline: Option<(Instant, &'static str)>,
 }
 
 impl Driver {
@@ -184,13 +188,12 @@ impl Driver {
             let polled = tokio::select! {
                 biased;
                 Some(error) = stopped.recv() => break error,
-                () = sleep_until(self.subscription_deadline), if !matches!(self.subscription, Answer::Came) => {
-                    break self.lost("no answer to the subscriptions");
-                }
+                reason = expire(self.deadline) => break self.lost(reason),
                 polled = timeout(stall, event_loop.poll()) => polled,
             };
             let event = match polled {
                 Ok(Ok(event)) => self.translate(event),
+                Ok(Err(_)) if self.leaving => break self.lost(LEFT),
                 Ok(Err(error)) => break self.lost(&error.to_string()),
                 Err(_) => break self.lost("it takes no data any more"),
             };
@@ -218,13 +221,18 @@ impl Driver {
             WireEvent::Incoming(Packet::SubAck(suback)) => self.subscribed(&suback).map(Some),
             WireEvent::Outgoing(Outgoing::Publish(packet)) => self.sent(packet).map(|()| None),
             WireEvent::Outgoing(Outgoing::Subscribe(packet)) => {
-                self.subscription = Answer::Awaited(packet);
+                self.subscribe_packet = Some(packet);
                 Ok(None)
             }
             WireEvent::Outgoing(Outgoing::AwaitAck(packet)) => Err(self.lost(&format!(
                 "it answers publishes out of order, packet identifier {packet} is still in use"
             ))),
-            WireEvent::Outgoing(Outgoing::Disconnect) => Err(self.lost("left as asked")),
+            WireEvent::Outgoing(Outgoing::Disconnect) => {
+                // Closed from here, what is on the way to the broker could be lost; closed from there, it has it all.
+                self.leaving = true;
+                self.deadline = Some((Instant::now() + LEAVE_TIME_MAX, LEFT));
+                Ok(None)
+            }
             _ => Ok(None),
         }
     }
@@ -286,8 +294,7 @@ impl Driver {
 
     fn subscribed(&mut self, suback: &SubAck) -> Result<Event, MqttError> {
         let asked = &self.options.subscriptions;
-        let awaited = matches!(self.subscription, Answer::Awaited(packet) if packet == suback.pkid);
-        if !awaited || suback.return_codes.len() != asked.len() {
+        if self.subscribe_packet != Some(suback.pkid) || suback.return_codes.len() != asked.len() {
             return Err(self.lost("its SUBACK does not fit what was subscribed"));
         }
         for (subscription, code) in asked.iter().zip(&suback.return_codes) {
@@ -304,12 +311,24 @@ impl Driver {
                 reason,
             });
         }
-        self.subscription = Answer::Came;
+        self.subscribe_packet = None;
+        self.deadline = None;
         Ok(Event::Subscribed)
     }
 
     fn lost(&self, reason: &str) -> MqttError {
         lost(&self.shared.0.broker, reason)
+    }
+}
+
+/// Waits for the time of `deadline`, for ever if there is none, and gives its reason.
+async fn expire(deadline: Option<(Instant, &'static str)>) -> &'static str {
+    match deadline {
+        Some((time, reason)) => {
+            sleep_until(time).await;
+            reason
+        }
+        None => std::future::pending().await,
     }
 }
 

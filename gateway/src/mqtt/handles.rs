@@ -189,8 +189,8 @@ impl Publisher {
             .saturating_sub(topic.len() + PUBLISH_OVERHEAD_BYTES)
     }
 
-    /// Sends what was published and then takes leave, so that the broker does not publish the last will. The session
-    /// ends with an error that says so.
+    /// Sends what was published and acknowledged, and takes leave, so that the broker does not publish the last will.
+    /// The session ends, with an error that says so, when the broker has it all and closes the connection.
     pub fn disconnect(&self) -> Result<(), MqttError> {
         self.0.state().client.try_disconnect().map_err(|_| self.0.ended())
     }

@@ -136,7 +136,7 @@ impl Options {
             client_id: client_id.into(),
             credentials: None,
             clean_start: false,
-            session_expiry: Duration::from_secs(7 * 24 * 3_600),
+            session_expiry: Duration::from_hours(7 * 24),
             keep_alive: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(20),
             receive_maximum: 64,

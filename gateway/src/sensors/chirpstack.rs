@@ -25,13 +25,15 @@ use super::{
     AbsurdTime, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, Profile, SecretError, SetAside,
     observed, read_secret,
 };
-use crate::mqtt::{self, Address, Credentials, Event, Message, MqttError, QoS, Subscription};
+use crate::mqtt::{self, Address, Credentials, Event, Events, Message, MqttError, Publisher, QoS, Subscription};
 
 /// Uplinks of all devices of all applications.
 const UPLINKS: &str = "application/+/device/+/event/up";
 /// Waits before the broker is tried again.
 const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Longest time to take leave of the broker.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// A session that lasted so long was a good one, milliseconds.
 const GOOD_SESSION_MS: u64 = 60_000;
 
@@ -67,12 +69,9 @@ impl ChirpStack {
         loop {
             let began_ms = (context.clock)().mono_ms;
             let progress = Arc::new(AtomicBool::new(false));
-            let reason = tokio::select! {
-                () = cancel.cancelled() => break,
-                ended = self.session(&context, &progress) => match ended {
-                    Ended::NobodyReceives => break,
-                    Ended::Failed(reason) => reason,
-                },
+            let reason = match self.session(&context, &cancel, &progress).await {
+                Ended::ByUs => break,
+                Ended::Failed(reason) => reason,
             };
             let lasted_ms = (context.clock)().mono_ms.saturating_sub(began_ms);
             if progress.load(Ordering::Relaxed) || lasted_ms >= GOOD_SESSION_MS {
@@ -88,28 +87,47 @@ impl ChirpStack {
     }
 
     /// One connection, from begin to end.
-    async fn session(&self, context: &DriverContext, progress: &Arc<AtomicBool>) -> Ended {
-        let connected = match self.mqtt_options() {
-            Ok(options) => mqtt::connect(&options).await,
+    async fn session(&self, context: &DriverContext, cancel: &CancellationToken, progress: &Arc<AtomicBool>) -> Ended {
+        let options = match self.mqtt_options() {
+            Ok(options) => options,
             Err(error) => return Ended::Failed(error.to_string()),
         };
-        let (_publisher, mut events) = match connected {
+        let connected = tokio::select! {
+            () = cancel.cancelled() => return Ended::ByUs,
+            connected = mqtt::connect(&options) => connected,
+        };
+        let (publisher, mut events) = match connected {
             Ok(connected) => connected,
             Err(error) => return error.into(),
         };
         loop {
-            match events.next().await {
-                Ok(Event::Subscribed) => context.status.set_state(DriverState::Connected),
-                Ok(Event::Message(message)) => {
-                    if let Some(delivery) = take(context, message, progress)
-                        && context.sink.send(delivery).await.is_err()
-                    {
-                        return Ended::NobodyReceives;
-                    }
+            let event = tokio::select! {
+                () = cancel.cancelled() => {
+                    leave(&publisher, &mut events).await;
+                    return Ended::ByUs;
+                }
+                event = events.next() => event,
+            };
+            let message = match event {
+                Ok(Event::Message(message)) => message,
+                Ok(Event::Subscribed) => {
+                    context.status.set_state(DriverState::Connected);
+                    continue;
                 }
                 // Answers to publishes; there are none.
-                Ok(Event::Published(_) | Event::Refused { .. }) => {}
+                Ok(Event::Published(_) | Event::Refused { .. }) => continue,
                 Err(error) => return error.into(),
+            };
+            // What the broker kept comes before its answer to the subscription.
+            context.status.set_state(DriverState::Connected);
+            let Some(delivery) = take(context, message, progress) else {
+                continue;
+            };
+            tokio::select! {
+                () = cancel.cancelled() => return Ended::ByUs,
+                sent = context.sink.send(delivery) => if sent.is_err() {
+                    return Ended::ByUs;
+                },
             }
         }
     }
@@ -155,9 +173,26 @@ impl Driver for ChirpStack {
     }
 }
 
+/// Takes leave of the broker, so that it learns of what was journalled up to now.
+async fn leave(publisher: &Publisher, events: &mut Events) {
+    if publisher.disconnect().is_err() {
+        return;
+    }
+    // Kept until the end: dropped before, a message ends the session at once. Bounded by the receive maximum.
+    let mut unread = Vec::new();
+    let end = async {
+        while let Ok(event) = events.next().await {
+            unread.push(event);
+        }
+    };
+    // Too late is no loss: what the broker did not learn it sends again.
+    let _late = tokio::time::timeout(LEAVE_TIME_MAX, end).await;
+}
+
 /// Why a connection is over.
 enum Ended {
-    NobodyReceives,
+    /// Cancelled, or nobody receives any more.
+    ByUs,
     Failed(String),
 }
 
@@ -210,18 +245,16 @@ fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -
             let reason = unusable.to_string();
             let device = topic_eui.unwrap_or(topic);
             context.status.set_aside(unusable.kind(), &device, &reason, &received);
-            match bound(context, &device) {
-                Some((sensor, _)) => Item::SetAside(SetAside {
-                    sensor,
-                    observed,
-                    received,
-                    reason,
-                }),
-                None => {
-                    ack.acknowledge();
-                    return None;
-                }
-            }
+            let Some((sensor, _)) = bound(context, &device) else {
+                ack.acknowledge();
+                return None;
+            };
+            Item::SetAside(SetAside {
+                sensor,
+                observed,
+                received,
+                reason,
+            })
         }
     };
     let progress = Arc::clone(progress);

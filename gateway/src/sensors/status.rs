@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parking::{Stamp, Timestamp};
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// Reports that could not be used, kept for `gateway status`; the oldest goes first.
 const RECENT_MAX: usize = 32;
@@ -61,12 +62,17 @@ pub struct StatusSnapshot {
 
 /// Shared by a driver, which writes, and `gateway status`, which reads. Constant memory whatever comes.
 #[derive(Debug, Clone)]
-pub struct DriverStatus(Arc<Mutex<Inner>>);
+pub struct DriverStatus(Arc<Shared>);
 
 #[derive(Debug)]
-struct Inner {
+struct Shared {
     driver: &'static str,
-    state: DriverState,
+    state: watch::Sender<DriverState>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     readings: u64,
     set_aside: BTreeMap<&'static str, u64>,
     recent: VecDeque<SetAsideEntry>,
@@ -77,72 +83,83 @@ struct Inner {
 impl DriverStatus {
     /// The status of a driver that has not started.
     pub fn new(driver: &'static str) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+        let state = watch::Sender::new(DriverState::Starting);
+        Self(Arc::new(Shared {
             driver,
-            state: DriverState::Starting,
-            readings: 0,
-            set_aside: BTreeMap::new(),
-            recent: VecDeque::new(),
-            logged: HashMap::new(),
-        })))
+            state,
+            counts: Mutex::default(),
+        }))
     }
 
     /// What the driver has told so far.
     pub fn snapshot(&self) -> StatusSnapshot {
-        let inner = self.inner();
+        let counts = self.counts();
         StatusSnapshot {
-            driver: inner.driver,
-            state: inner.state.clone(),
-            readings: inner.readings,
-            set_aside: inner.set_aside.clone(),
-            recent: inner.recent.iter().cloned().collect(),
+            driver: self.0.driver,
+            state: self.0.state.borrow().clone(),
+            readings: counts.readings,
+            set_aside: counts.set_aside.clone(),
+            recent: counts.recent.iter().cloned().collect(),
+        }
+    }
+
+    /// Waits until the state is one that `wanted` accepts.
+    pub async fn wait_for(&self, wanted: impl FnMut(&DriverState) -> bool) -> DriverState {
+        match self.0.state.subscribe().wait_for(wanted).await {
+            Ok(state) => state.clone(),
+            // The sender is part of `self`; were it gone, no state would come any more.
+            Err(_) => std::future::pending().await,
         }
     }
 
     /// Takes down whether the source is there, and logs a change.
     pub fn set_state(&self, state: DriverState) {
-        let mut inner = self.inner();
-        if inner.state == state {
-            return;
-        }
-        let driver = inner.driver;
-        match &state {
-            DriverState::Waiting { reason } => tracing::warn!(driver, reason, "no source of readings, trying again"),
-            DriverState::Connected => tracing::info!(driver, "taking in readings"),
-            DriverState::Starting | DriverState::Stopped => tracing::debug!(driver, ?state, "driver"),
-        }
-        inner.state = state;
+        let driver = self.0.driver;
+        self.0.state.send_if_modified(|current| {
+            if *current == state {
+                return false;
+            }
+            match &state {
+                DriverState::Waiting { reason } => {
+                    tracing::warn!(driver, reason, "no source of readings, trying again");
+                }
+                DriverState::Connected => tracing::info!(driver, "taking in readings"),
+                DriverState::Starting | DriverState::Stopped => tracing::debug!(driver, ?state, "driver"),
+            }
+            *current = state;
+            true
+        });
     }
 
     /// Counts a reading handed on.
     pub fn count_reading(&self) {
-        self.inner().readings += 1;
+        self.counts().readings += 1;
     }
 
     /// Takes down a report that could not be used: counted by `kind`, kept, logged once an hour for each device.
     pub fn set_aside(&self, kind: &'static str, device: &str, reason: &str, received: &Stamp) {
         let (device, reason) = (shorten(device), shorten(reason));
-        let mut inner = self.inner();
-        *inner.set_aside.entry(kind).or_default() += 1;
-        if inner.may_log(&device, kind, received.mono_ms) {
-            tracing::warn!(driver = inner.driver, device, kind, reason, "set a report aside");
+        let mut counts = self.counts();
+        *counts.set_aside.entry(kind).or_default() += 1;
+        if counts.may_log(&device, kind, received.mono_ms) {
+            tracing::warn!(driver = self.0.driver, device, kind, reason, "set a report aside");
         }
-        if inner.recent.len() == RECENT_MAX {
-            inner.recent.pop_front();
+        if counts.recent.len() == RECENT_MAX {
+            counts.recent.pop_front();
         }
-        inner.recent.push_back(SetAsideEntry {
+        counts.recent.push_back(SetAsideEntry {
             received: received.at,
             device,
             reason,
         });
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl Counts {
     fn may_log(&mut self, device: &str, kind: &'static str, now_ms: u64) -> bool {
         let due = |last: u64| now_ms.saturating_sub(last) >= LOG_EVERY_MS;
         if let Some(last) = self.logged.get_mut(&(device.to_owned(), kind)) {
@@ -208,16 +225,16 @@ mod tests {
                 .iter()
                 .all(|entry| entry.device.len() <= TEXT_BYTES_MAX + 3)
         );
-        assert!(status.inner().logged.len() <= LOGGED_MAX);
+        assert!(status.counts().logged.len() <= LOGGED_MAX);
     }
 
     #[test]
     fn the_same_trouble_of_the_same_device_is_logged_once_an_hour() {
         let status = DriverStatus::new("test");
-        let mut inner = status.inner();
-        assert!(inner.may_log("a", "codec", 0));
-        assert!(!inner.may_log("a", "codec", LOG_EVERY_MS - 1));
-        assert!(inner.may_log("a", "json", 5) && inner.may_log("b", "codec", 5));
-        assert!(inner.may_log("a", "codec", LOG_EVERY_MS));
+        let mut counts = status.counts();
+        assert!(counts.may_log("a", "codec", 0));
+        assert!(!counts.may_log("a", "codec", LOG_EVERY_MS - 1));
+        assert!(counts.may_log("a", "json", 5) && counts.may_log("b", "codec", 5));
+        assert!(counts.may_log("a", "codec", LOG_EVERY_MS));
     }
 }

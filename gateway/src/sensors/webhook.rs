@@ -47,7 +47,7 @@ const JOURNAL_TIME_MAX: Duration = Duration::from_secs(10);
 const RETRY_AFTER: &str = "5";
 /// Waits before a port that is taken is tried again.
 const WAIT_MIN: Duration = Duration::from_secs(1);
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// Where to listen and whom to believe.
 #[derive(Debug, Clone)]

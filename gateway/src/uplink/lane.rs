@@ -130,11 +130,7 @@ impl LedgerLane {
         };
         let sent = &self.in_flight[position];
         let (frontier, next) = (sent.frontier.clone(), sent.next);
-        let verdict = self.receipt_at(receipt, frontier, next);
-        if verdict == Verdict::Advanced {
-            self.in_flight.drain(..=position);
-        }
-        verdict
+        self.receipt_at(receipt, frontier, next)
     }
 
     /// Takes a receipt whose size was not sent in this session, with the edge of the log computed at that size.

@@ -299,7 +299,7 @@ impl Uplink {
                 self.send_batch(session).await?;
             }
             changed = durable.changed() => changed.map_err(|_| SessionEnd::EngineGone)?,
-            () = sleep_until(session.state_at) => self.send_state(session).await?,
+            () = sleep_until(session.state_at) => self.send_state(session)?,
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -337,7 +337,7 @@ impl Uplink {
     }
 
     /// Sends what changed, if the ledger leaves room; else it tries again after the interval.
-    async fn send_state(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
+    fn send_state(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
         session.state_at = Instant::now() + self.pace.state_interval;
         let (version, mut changed) = self.board.changes(session.state_version);
         if changed.is_empty() {

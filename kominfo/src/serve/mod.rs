@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use ledger::Cosigner;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::dialer::Target;
@@ -39,6 +40,8 @@ pub struct City {
 impl City {
     /// Runs until `stop`; says on standard output where it listens.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // Whatever ends this, nothing goes on behind its back.
+        let _stopped = stop.clone().drop_guard();
         let store = self.store;
         store
             .put_cosigner(&self.cosigner.verifier().to_vkey(), clock::now())
@@ -48,7 +51,8 @@ impl City {
             .with_context(|| format!("cannot listen on {}", self.listen))?;
         let address = listener.local_addr()?;
         let ingest = Arc::new(Ingest::new(store.clone(), self.cosigner, self.accept_simulated));
-        let receiving = tokio::spawn(receive::receive(ingest, self.broker, self.client_id, stop.clone()));
+        let receiving = receive::receive(ingest, self.broker, self.client_id, stop.clone());
+        let receiving = AbortOnDropHandle::new(tokio::spawn(receiving));
         let web = Web::new(store.clone(), stop.clone()).router();
         println!("listening on http://{address}");
 

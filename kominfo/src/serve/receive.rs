@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ledger::Receipt;
 use parking::GatewayId;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -26,6 +27,8 @@ const CALL_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// How long a batch waits for the records before it, which another instance may be about to commit.
 const GAP_WAIT: Duration = Duration::from_secs(2);
+/// How often a box is asked for what is missing.
+const GAP_TOLD: Duration = Duration::from_mins(1);
 /// First and longest pause between looks at the size of the log meanwhile.
 const GAP_LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 /// How long what is under way may take to end when the program stops.
@@ -135,7 +138,7 @@ impl Workers {
             for log in logs {
                 if let Some(receipt) = log.receipt
                     && publisher
-                        .retain(&receipt_topic(&log.gateway), receipt.to_bytes().to_vec())
+                        .retain(&receipt_topic(&log.gateway), receipt.to_bytes())
                         .await
                         .is_err()
                 {
@@ -157,17 +160,22 @@ impl Workers {
         // State and status are quick and small: one worker each serves all boxes.
         let of = (lane == Lane::Ledger).then(|| gateway.clone());
         let queue = self.queues.entry((lane, of)).or_insert_with(|| {
-            // The broker sends no more than this before it sees acknowledgements, so that a queue is never full.
-            let (queue, messages) = mpsc::channel(usize::from(IN_FLIGHT_MAX));
+            let (queue, messages) = mpsc::channel(2 * usize::from(IN_FLIGHT_MAX));
             let worker = Worker {
                 ingest: Arc::clone(&self.ingest),
                 publisher: self.publisher.clone(),
                 stop: self.stop.clone(),
-                gave_up_at: None,
+                gave_up: None,
             };
             self.tasks.spawn(worker.run(lane, messages));
             queue
         });
+        // Of those that want an acknowledgement the broker sends no more than half a queue before it sees some; the
+        // others, which may be lost, and come as fast as somebody sends them, may take the other half.
+        if !message.acknowledgement.is_wanted() && queue.capacity() <= usize::from(IN_FLIGHT_MAX) {
+            tracing::debug!(topic = message.topic, "queue full: message of QoS 0 dropped");
+            return Ok(());
+        }
         queue.try_send((gateway, message)).map_err(|_| MqttError::Ended)
     }
 
@@ -183,8 +191,9 @@ struct Worker {
     ingest: Arc<Ingest>,
     publisher: Publisher,
     stop: CancellationToken,
-    /// The size of the log at which a batch waited in vain for those before it: the ones behind it need not wait too.
-    gave_up_at: Option<u64>,
+    /// The size of the log at which a batch waited in vain for those before it, so that the ones behind it need not wait
+    /// too; and when the box was last asked for them.
+    gave_up: Option<(u64, Instant)>,
 }
 
 impl Worker {
@@ -247,26 +256,27 @@ impl Worker {
                 .await?
             {
                 Outcome::Committed(receipt) => {
-                    self.gave_up_at = None;
+                    self.gave_up = None;
                     tracing::debug!(%gateway, size = receipt.size, "batch committed");
-                    self.tell(gateway, receipt.to_bytes().to_vec()).await;
+                    self.tell(gateway, receipt.to_bytes()).await;
                 }
                 Outcome::Repeated(receipt) => {
                     tracing::debug!(%gateway, size = receipt.size, "batch told again");
-                    self.tell(gateway, receipt.to_bytes().to_vec()).await;
+                    self.tell(gateway, receipt.to_bytes()).await;
                 }
-                Outcome::Gap { size, .. } if self.gave_up_at != Some(size) && began.elapsed() < GAP_WAIT => {
+                Outcome::Gap { size, .. }
+                    if self.gave_up.is_none_or(|(at, _)| at != size) && began.elapsed() < GAP_WAIT =>
+                {
                     self.await_growth(gateway, size, began + GAP_WAIT).await?;
                     continue;
                 }
                 Outcome::Gap { size, receipt } => {
-                    // The box starts again from the receipt that it is told.
-                    if self.gave_up_at != Some(size) {
-                        self.gave_up_at = Some(size);
-                        tracing::warn!(%gateway, size, "records are missing before a batch: asking for them again");
-                        if let Some(receipt) = receipt {
-                            self.tell(gateway, receipt.to_bytes().to_vec()).await;
-                        }
+                    let told = self
+                        .gave_up
+                        .is_some_and(|(at, told)| at == size && told.elapsed() < GAP_TOLD);
+                    if !told {
+                        self.gave_up = Some((size, Instant::now()));
+                        self.ask_for(gateway, size, receipt).await?;
                     }
                 }
                 Outcome::Refused { reason, detail } => {
@@ -292,6 +302,20 @@ impl Worker {
             {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Asks for the records from index `size` on: the box starts again from the receipt that it is told.
+    async fn ask_for(&self, gateway: &GatewayId, size: u64, receipt: Option<Receipt>) -> Result<(), StoreError> {
+        let detail = format!("the city has {size} records, and those after them have not come");
+        tracing::warn!(%gateway, detail, "records are missing before a batch");
+        self.ingest
+            .store()
+            .raise(gateway, AlarmCode::Gap, &detail, clock::now())
+            .await?;
+        if let Some(receipt) = receipt {
+            self.tell(gateway, receipt.to_bytes()).await;
         }
         Ok(())
     }

@@ -250,7 +250,7 @@ impl LockedLog {
         .bind(signed(frontier.size()))
         .bind(frontier.to_bytes())
         .bind(checkpoint.to_note())
-        .bind(receipt.to_bytes().to_vec())
+        .bind(receipt.to_bytes())
         .bind(now.as_millis())
         .execute(&mut *self.transaction)
         .await

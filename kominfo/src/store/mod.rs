@@ -1,11 +1,11 @@
-//! The city's database: PostgreSQL for a city, one SQLite file for a trial, through one code path.
+//! The city's database: PostgreSQL for a city, one `SQLite` file for a trial, through one code path.
 //!
 //! All SQL is the subset that both speak, with `$1` placeholders. The two differ in the names of three column types
 //! ([`schema`]), in how a connection is set up and in how a migration waits for another; nowhere else.
 //!
 //! Invariants:
 //! - Whoever changes what belongs to a box's log first takes that log ([`Store::lock_log`]): on PostgreSQL a row lock,
-//!   on SQLite the write lock. So two instances, or two tasks, never interleave inside one log.
+//!   on `SQLite` the write lock. So two instances, or two tasks, never interleave inside one log.
 //! - Leaves, tiles, derived rows, checkpoint and receipt of a batch become visible together or not at all.
 //! - What is kept of refused input is bounded a box (see [`quarantine`]).
 
@@ -32,8 +32,10 @@ pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession, timezon
 pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TileRow};
 pub use states::{Link, State, StatePut};
 
-/// How long a statement waits for SQLite's write lock.
+/// How long a statement waits for `SQLite`'s write lock.
 const SQLITE_BUSY: Duration = Duration::from_secs(30);
+/// How long PostgreSQL leaves a log to an instance that says nothing, as its machine may have lost power.
+const POSTGRES_IDLE: Duration = Duration::from_mins(1);
 /// Connections of one instance: enough for a few boxes at once beside the page.
 const CONNECTIONS_MAX: u32 = 8;
 /// How long a task waits for a connection before it gives up.
@@ -82,11 +84,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub(crate) fn corrupt(gateway: &str, what: impl Into<String>, why: impl ToString) -> Self {
+    pub(crate) fn corrupt(gateway: &str, what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::Corrupt {
             gateway: gateway.to_owned(),
             what: what.into(),
-            why: why.to_string(),
+            why: why.into(),
         }
     }
 }
@@ -116,7 +118,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database at `address` (`sqlite:PATH`, `postgres://…`), makes it if it is a SQLite file that is not
+    /// Opens the database at `address` (`sqlite:PATH`, `postgres://…`), makes it if it is a `SQLite` file that is not
     /// there, and brings its tables to the present version.
     pub async fn open(address: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
@@ -148,7 +150,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The address of the SQLite file at `path`, made when it is not there.
+    /// The address of the `SQLite` file at `path`, made when it is not there.
     pub fn sqlite_address(path: &Path) -> String {
         let mut address = String::from("sqlite:");
         for byte in path.to_string_lossy().bytes() {
@@ -181,18 +183,22 @@ impl Store {
 }
 
 async fn set_up(connection: &mut AnyConnection, backend: Backend) -> Result<(), sqlx::Error> {
-    if backend == Backend::Postgres {
-        return Ok(());
-    }
     let busy = format!("PRAGMA busy_timeout = {}", SQLITE_BUSY.as_millis());
-    // The time-out comes first, as the others may have to wait for another process that starts at the same time.
-    let settings = [
-        busy.as_str(),
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-    ];
-    for setting in settings {
+    let idle = format!(
+        "SET idle_in_transaction_session_timeout = {}",
+        POSTGRES_IDLE.as_millis()
+    );
+    let settings: &[&str] = match backend {
+        Backend::Postgres => &[&idle],
+        // The time-out comes first, as the others may have to wait for another process that starts at the same time.
+        Backend::Sqlite => &[
+            &busy,
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = FULL",
+            "PRAGMA foreign_keys = ON",
+        ],
+    };
+    for &setting in settings {
         sqlx::query(AssertSqlSafe(setting))
             .persistent(false)
             .execute(&mut *connection)
@@ -203,6 +209,7 @@ async fn set_up(connection: &mut AnyConnection, backend: Backend) -> Result<(), 
 
 /// `address` fit to be shown.
 fn without_password(address: &str) -> String {
+    let address = address.split_once('?').map_or(address, |(before, _)| before);
     let Some((scheme, rest)) = address.split_once("://") else {
         return address.to_owned();
     };
@@ -227,8 +234,8 @@ pub(crate) trait InsertRow {
     fn bind(&self, values: &mut AnyArguments) -> Result<(), BoxDynError>;
 }
 
-/// Most rows of one statement: 256 rows of 14 columns stay well below the 32,766 parameters that SQLite takes.
-const ROWS_A_STATEMENT_MAX: usize = 256;
+/// Most rows of one statement. Measured with batches of 512 records: fewer cost round trips, more cost planning.
+const ROWS_A_STATEMENT_MAX: usize = 64;
 
 /// Writes `rows` by statements whose numbers of rows are powers of two, so that there are few different ones and each is
 /// prepared once a connection.
@@ -237,6 +244,11 @@ pub(crate) async fn insert<R: InsertRow>(
     mut rows: &[R],
     action: &'static str,
 ) -> Result<(), StoreError> {
+    let backend = if connection.backend_name() == "SQLite" {
+        Backend::Sqlite
+    } else {
+        Backend::Postgres
+    };
     while !rows.is_empty() {
         let count = if rows.len() >= ROWS_A_STATEMENT_MAX {
             ROWS_A_STATEMENT_MAX
@@ -248,7 +260,7 @@ pub(crate) async fn insert<R: InsertRow>(
         for row in now {
             row.bind(&mut values).map_err(sqlx::Error::Encode).during(action)?;
         }
-        let statement = AssertSqlSafe(insert_statement::<R>(count));
+        let statement = AssertSqlSafe(insert_statement::<R>(backend, count));
         sqlx::query_with(statement, values)
             .execute(&mut *connection)
             .await
@@ -258,14 +270,19 @@ pub(crate) async fn insert<R: InsertRow>(
     Ok(())
 }
 
-fn insert_statement<R: InsertRow>(rows: usize) -> String {
+fn insert_statement<R: InsertRow>(backend: Backend, rows: usize) -> String {
     let mut statement = String::with_capacity(R::INTO.len() + R::CONFLICT.len() + rows * R::COLUMNS * 6);
     statement.push_str(R::INTO);
     for row in 0..rows {
         statement.push_str(if row == 0 { " VALUES (" } else { ", (" });
         for column in 1..=R::COLUMNS {
             let separator = if column == 1 { "" } else { ", " };
-            write!(statement, "{separator}${}", row * R::COLUMNS + column).unwrap_or_default();
+            match backend {
+                Backend::Postgres => write!(statement, "{separator}${}", row * R::COLUMNS + column),
+                // Numbered parameters are names to SQLite, and it looks each of them up in a list.
+                Backend::Sqlite => write!(statement, "{separator}?"),
+            }
+            .unwrap_or_default();
         }
         statement.push(')');
     }
@@ -292,12 +309,13 @@ mod tests {
     fn an_address_is_shown_without_its_password() {
         assert_eq!(without_password("postgres://u:secret@h/d"), "postgres://u@h/d");
         assert_eq!(without_password("postgres://h/d"), "postgres://h/d");
-        assert_eq!(without_password("sqlite:a.db"), "sqlite:a.db");
+        assert_eq!(without_password("postgres://h/d?password=secret"), "postgres://h/d");
+        assert_eq!(without_password("sqlite:a.db?mode=rwc"), "sqlite:a.db");
     }
 
     #[test]
     fn rows_are_numbered_through_a_statement() {
-        let statement = insert_statement::<EventRow>(2);
+        let statement = insert_statement::<EventRow>(Backend::Postgres, 2);
         assert!(
             statement.contains("VALUES ($1, $2, $3), ($4, $5, $6) ON CONFLICT"),
             "{statement}"

@@ -38,11 +38,13 @@ pub enum AlarmCode {
     SimulatedClock,
     /// The city's own copy of the log is damaged.
     StoreDamaged,
+    /// A batch lies beyond what the city has, and what is missing did not come.
+    Gap,
 }
 
 impl AlarmCode {
     /// All codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fork,
         Self::BadSignature,
         Self::ReplayMismatch,
@@ -52,6 +54,7 @@ impl AlarmCode {
         Self::UndecodableRecord,
         Self::SimulatedClock,
         Self::StoreDamaged,
+        Self::Gap,
     ];
 
     /// The code as it is stored and told to programs.
@@ -66,6 +69,7 @@ impl AlarmCode {
             Self::UndecodableRecord => "undecodable_record",
             Self::SimulatedClock => "simulated_clock",
             Self::StoreDamaged => "store_damaged",
+            Self::Gap => "gap",
         }
     }
 
@@ -74,9 +78,10 @@ impl AlarmCode {
         Self::ALL.into_iter().find(|code| code.as_str() == name)
     }
 
-    /// A notice tells of something harmless and ends by itself; anything else stays until a person clears it.
+    /// A notice tells of what usually mends itself, and ends when it does not come again; anything else stays until a
+    /// person clears it.
     pub fn is_notice(self) -> bool {
-        self == Self::Replay
+        matches!(self, Self::Replay | Self::Gap)
     }
 }
 
@@ -146,6 +151,18 @@ impl Store {
         let mut transaction = self.pool.begin().await.during(action)?;
         keep(&mut transaction, new, now).await?;
         transaction.commit().await.during(action)
+    }
+
+    /// Raises an alarm that keeps no input, or counts it up.
+    pub async fn raise(
+        &self,
+        gateway: &GatewayId,
+        code: AlarmCode,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await.during("raise an alarm")?;
+        raise(&mut connection, gateway.as_str(), code, detail, now).await
     }
 
     /// The standing alarms, newest first.

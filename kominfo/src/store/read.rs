@@ -358,6 +358,6 @@ fn read_record(gateway: &GatewayId, row: &AnyRow) -> Result<(u64, Record), Store
     let index = unsigned(row.try_get("idx").during(action)?);
     let bytes: Vec<u8> = row.try_get("record").during(action)?;
     let record = serde_json::from_slice(&bytes)
-        .map_err(|error| StoreError::corrupt(gateway.as_str(), format!("leaf {index}"), error))?;
+        .map_err(|error| StoreError::corrupt(gateway.as_str(), format!("leaf {index}"), error.to_string()))?;
     Ok((index, record))
 }

@@ -2,7 +2,8 @@
 //!
 //! One text serves both databases; only the names of three column types differ. Leaves, tiles and logs are the facts;
 //! `sessions`, `occupancy` and `events` are derived from the leaves and can be made again (`kominfo rebuild`).
-//! Times are milliseconds since 1970 UTC, money is whole rupiah.
+//! Times are milliseconds since 1970 UTC, money is whole rupiah. Tables that grow by the batch do not refer to `logs` by
+//! a foreign key: PostgreSQL would look the same row up for each of their rows, which whoever writes them has locked.
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
@@ -26,19 +27,19 @@ const STEPS: &[&[&str]] = &[&[
         forked BIGINT NOT NULL,
         updated_ms BIGINT NOT NULL)",
     "CREATE TABLE leaves (
-        box TEXT NOT NULL REFERENCES logs (box),
+        box TEXT NOT NULL,
         idx BIGINT NOT NULL,
         record {bytes} NOT NULL,
         received_ms BIGINT NOT NULL,
         PRIMARY KEY (box, idx))",
     "CREATE TABLE tiles (
-        box TEXT NOT NULL REFERENCES logs (box),
+        box TEXT NOT NULL,
         level BIGINT NOT NULL,
         n BIGINT NOT NULL,
         hashes {bytes} NOT NULL,
         PRIMARY KEY (box, level, n))",
     "CREATE TABLE sessions (
-        box TEXT NOT NULL REFERENCES logs (box),
+        box TEXT NOT NULL,
         session TEXT NOT NULL,
         revision BIGINT NOT NULL,
         idx BIGINT NOT NULL,
@@ -56,7 +57,7 @@ const STEPS: &[&[&str]] = &[&[
     "CREATE INDEX sessions_by_day ON sessions (box, day, zone)",
     "CREATE INDEX sessions_by_start ON sessions (box, start_ms)",
     "CREATE TABLE occupancy (
-        box TEXT NOT NULL REFERENCES logs (box),
+        box TEXT NOT NULL,
         zone TEXT NOT NULL,
         from_ms BIGINT NOT NULL,
         revision BIGINT NOT NULL,
@@ -71,13 +72,13 @@ const STEPS: &[&[&str]] = &[&[
         departures BIGINT NOT NULL,
         PRIMARY KEY (box, zone, from_ms))",
     "CREATE TABLE events (
-        box TEXT NOT NULL REFERENCES logs (box),
+        box TEXT NOT NULL,
         idx BIGINT NOT NULL,
         kind TEXT NOT NULL,
         PRIMARY KEY (box, idx))",
     "CREATE INDEX events_by_kind ON events (box, kind)",
     "CREATE TABLE states (
-        box TEXT NOT NULL REFERENCES boxes (box),
+        box TEXT NOT NULL,
         name TEXT NOT NULL,
         value TEXT NOT NULL,
         updated_ms BIGINT NOT NULL,
@@ -134,7 +135,7 @@ pub(super) async fn migrate(store: &Store) -> Result<(), StoreError> {
     }
     run(
         &mut transaction,
-        "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)".to_owned(),
     )
     .await?;
     let version = version(&mut transaction).await?;
@@ -144,21 +145,23 @@ pub(super) async fn migrate(store: &Store) -> Result<(), StoreError> {
             known: STEPS.len(),
         });
     }
-    for statement in STEPS.iter().skip(version).copied().flatten() {
-        run(&mut transaction, &dialect(store.backend, statement)).await?;
+    for step in STEPS.get(version..).unwrap_or_default() {
+        for statement in *step {
+            run(&mut transaction, dialect(store.backend, statement)).await?;
+        }
     }
     if version < STEPS.len() {
-        run(&mut transaction, "DELETE FROM schema_version").await?;
+        run(&mut transaction, "DELETE FROM schema_version".to_owned()).await?;
         run(
             &mut transaction,
-            &format!("INSERT INTO schema_version (version) VALUES ({})", STEPS.len()),
+            format!("INSERT INTO schema_version (version) VALUES ({})", STEPS.len()),
         )
         .await?;
     }
     transaction.commit().await.during("commit the migration")
 }
 
-async fn run(connection: &mut AnyConnection, statement: &str) -> Result<(), StoreError> {
+async fn run(connection: &mut AnyConnection, statement: String) -> Result<(), StoreError> {
     let query = sqlx::query(AssertSqlSafe(statement));
     query
         .persistent(false)

@@ -143,7 +143,7 @@ struct SessionQuery {
 }
 
 #[derive(Debug, Serialize)]
-struct Sessions {
+struct SessionPage {
     #[serde(rename = "box")]
     gateway: GatewayId,
     sessions: Vec<StoredSession>,
@@ -156,7 +156,7 @@ async fn sessions(
     State(web): State<Web>,
     Path(id): Path<String>,
     Query(query): Query<SessionQuery>,
-) -> Result<Json<Sessions>, Problem> {
+) -> Result<Json<SessionPage>, Problem> {
     let gateway: GatewayId = parsed("box", &id, "sudirman-01")?;
     if web.store.log_size(&gateway).await?.is_none() {
         return Err(no_box(&gateway));
@@ -178,7 +178,7 @@ async fn sessions(
         let session = &last.session;
         format!("{}_{}", session.start.as_millis(), session.session)
     });
-    Ok(Json(Sessions {
+    Ok(Json(SessionPage {
         gateway,
         sessions,
         next,
@@ -206,7 +206,7 @@ async fn zone_day(
 }
 
 #[derive(Debug, Serialize)]
-struct Space {
+struct SpaceOfBox {
     #[serde(rename = "box")]
     gateway: GatewayId,
     zone: ZoneId,
@@ -216,11 +216,11 @@ struct Space {
     heard: Option<Timestamp>,
 }
 
-async fn spaces(State(web): State<Web>) -> Result<Json<Vec<Space>>, Problem> {
+async fn spaces(State(web): State<Web>) -> Result<Json<Vec<SpaceOfBox>>, Problem> {
     let mut spaces = Vec::new();
     for view in web.view().await?.boxes {
         for zone in view.zones {
-            spaces.extend(zone.spaces.into_iter().map(|space| Space {
+            spaces.extend(zone.spaces.into_iter().map(|space| SpaceOfBox {
                 gateway: view.gateway.clone(),
                 zone: zone.zone.clone(),
                 space: space.space,

@@ -128,7 +128,7 @@ texts! {
     NOTICE: "Pemberitahuan", "Notice";
     ALARM: "Peringatan", "Alarm";
     TO_DO: "Yang perlu dilakukan:", "What to do:";
-    TIMES: "{} kali, terakhir {}", "{} times, last {}";
+    TIMES: "{} kali, terakhir {}", "seen {} ×, last {}";
     CLEAR_WITH: "Setelah diperiksa, hapus dengan:", "When looked into, clear with:";
 
     FORK_WHAT: "Kotak menandatangani dua riwayat yang berbeda. Riwayat yang sudah diberi tanda terima tetap berlaku.", "The box has signed two different histories. The one that has receipts stays in force.";
@@ -149,6 +149,8 @@ texts! {
     SIMULATED_CLOCK_DO: "Jalankan kotak tanpa jam simulasi.", "Run the box without a simulated clock.";
     STORE_DAMAGED_WHAT: "Salinan kota untuk kotak ini rusak, sehingga datanya tidak dapat diterima.", "The city's own copy for this box is damaged, so its data cannot be taken in.";
     STORE_DAMAGED_DO: "Jalankan kominfo verify dan pulihkan basis data dari cadangan. Kotak menyimpan datanya sementara itu.", "Run kominfo verify and restore the database from a backup. The box keeps its data meanwhile.";
+    GAP_WHAT: "Catatan sebelum yang dikirim kotak belum ada di kota. Kotak diminta mengirimnya lagi.", "Records before those that the box sends are not in the city yet. The box is asked for them again.";
+    GAP_DO: "Biasa sesaat setelah gangguan. Jika terus berulang, basis data kota mungkin dipulihkan dari cadangan lama: cari cadangan yang lebih baru.", "Usual for a moment after a disturbance. If it goes on, the city's database may have been restored from an old backup: look for a newer one.";
 
     FOOTER: "Setiap angka dapat dibuktikan dari catatan kotak: kominfo export proof", "Every figure can be proved from the box's records: kominfo export proof";
 }
@@ -165,6 +167,7 @@ pub fn alarm(code: AlarmCode) -> (Text, Text) {
         AlarmCode::UndecodableRecord => (UNDECODABLE_RECORD_WHAT, UNDECODABLE_RECORD_DO),
         AlarmCode::SimulatedClock => (SIMULATED_CLOCK_WHAT, SIMULATED_CLOCK_DO),
         AlarmCode::StoreDamaged => (STORE_DAMAGED_WHAT, STORE_DAMAGED_DO),
+        AlarmCode::Gap => (GAP_WHAT, GAP_DO),
     }
 }
 

@@ -114,11 +114,11 @@ struct SpaceValue {
 /// Gathers views; remembers each box's day as long as its log does not grow.
 #[derive(Debug, Default)]
 pub struct Gatherer {
-    days: Mutex<BTreeMap<GatewayId, Day>>,
+    days: Mutex<BTreeMap<GatewayId, Remembered>>,
 }
 
 #[derive(Debug, Clone)]
-struct Day {
+struct Remembered {
     day: CivilDate,
     size: u64,
     zones: Vec<ZoneDay>,
@@ -233,7 +233,7 @@ impl Gatherer {
         }
         if let Ok(mut days) = self.days.lock() {
             let zones = zones.clone();
-            days.insert(gateway.clone(), Day { day, size, zones });
+            days.insert(gateway.clone(), Remembered { day, size, zones });
         }
         Ok(zones)
     }

@@ -1,5 +1,6 @@
 //! Boxes that sign, databases of both kinds, and what else the tests share.
 #![allow(dead_code)] // each test program uses another part of it
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
 
 pub mod postgres;
 
@@ -86,12 +87,19 @@ impl City {
     }
 
     pub async fn enrol(&self, street: &Street) {
-        let added = self.store.enrol(&street.gateway, &street.signer.verifier(), Timezone::Wib, 0, now()).await.unwrap();
+        let added = self
+            .store
+            .enrol(&street.gateway, &street.signer.verifier(), Timezone::Wib, 0, now())
+            .await
+            .unwrap();
         assert!(added);
     }
 
     pub async fn take(&self, street: &Street, payload: &[u8]) -> Outcome {
-        self.ingest.batch(&street.gateway, &street.topic(), payload, now()).await.unwrap()
+        self.ingest
+            .batch(&street.gateway, &street.topic(), payload, now())
+            .await
+            .unwrap()
     }
 
     pub async fn commit(&self, street: &Street, payload: &[u8]) -> Receipt {
@@ -107,15 +115,23 @@ impl City {
         let mut audits = Vec::new();
         for log in snapshot.logs(None).await.unwrap() {
             audits.push(
-                kominfo::audit::verify(&mut snapshot, &log, std::slice::from_ref(&self.cosigner)).await.unwrap(),
+                kominfo::audit::verify(&mut snapshot, &log, std::slice::from_ref(&self.cosigner))
+                    .await
+                    .unwrap(),
             );
         }
         audits
     }
 
     pub async fn alarm_codes(&self) -> Vec<&'static str> {
-        let mut codes: Vec<_> =
-            self.store.alarms(now()).await.unwrap().into_iter().map(|alarm| alarm.code.as_str()).collect();
+        let mut codes: Vec<_> = self
+            .store
+            .alarms(now())
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|alarm| alarm.code.as_str())
+            .collect();
         codes.sort_unstable();
         codes
     }
@@ -197,4 +213,16 @@ pub fn write(folder: &Path, name: &str, text: &str) -> std::path::PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, text).unwrap();
     path
+}
+
+/// Changes the database behind everybody's back.
+pub async fn change(database: &Database, statement: &str) {
+    use sqlx::ConnectOptions as _;
+    let options: sqlx::any::AnyConnectOptions = database.address.parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    let changed = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    assert!(changed.rows_affected() > 0, "{statement}");
 }

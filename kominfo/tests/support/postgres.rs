@@ -22,7 +22,10 @@ pub async fn new_database() -> String {
     sqlx::any::install_default_drivers();
     let server = SERVER.get_or_init(start);
     let address = |database: &str| {
-        format!("postgres://kominfo@localhost/{database}?host={}", server.socket.display())
+        format!(
+            "postgres://kominfo@localhost/{database}?host={}",
+            server.socket.display()
+        )
     };
     let name = format!("test{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let options: sqlx::any::AnyConnectOptions = address("postgres").parse().unwrap();
@@ -38,7 +41,10 @@ pub async fn new_database() -> String {
             }
         }
     };
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .execute(&mut connection)
+        .await
+        .unwrap();
     connection.close().await.unwrap();
     address(&name)
 }
@@ -49,15 +55,26 @@ fn start() -> Server {
     let data = folder.join("data");
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     // The server refuses to run as root.
-    let as_postgres: &[&str] =
-        if is_root { &["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] } else { &[] };
+    let as_postgres: &[&str] = if is_root {
+        &[
+            "setpriv",
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--",
+        ]
+    } else {
+        &[]
+    };
     if is_root {
         run(Command::new("chown").arg("postgres").arg(&folder));
     }
     let mut initdb = Command::new(as_postgres.first().copied().unwrap_or("env"));
     initdb.args(as_postgres.iter().skip(1)).arg(programs.join("initdb"));
     // A collation of another language, so that nothing depends on the order of text in the database's own.
-    run(initdb.args(["-U", "kominfo", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"]).arg(&data));
+    run(initdb
+        .args(["-U", "kominfo", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D"])
+        .arg(&data));
     let script = r#""$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$0""#;
     let child = Command::new("sh")
         .args(["-c", script])
@@ -81,7 +98,11 @@ fn start() -> Server {
 
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn newest_programs() -> PathBuf {
@@ -91,5 +112,7 @@ fn newest_programs() -> PathBuf {
         .filter(|programs: &PathBuf| Path::exists(&programs.join("initdb")))
         .collect();
     versions.sort();
-    versions.pop().expect("PostgreSQL's initdb is needed: apt-get install postgresql")
+    versions
+        .pop()
+        .expect("PostgreSQL's initdb is needed: apt-get install postgresql")
 }

@@ -1,13 +1,15 @@
 //! A box that comes back with a million records waiting: time to start, memory, and the rate at which the backlog drains
 //! to receipts, with PostgreSQL behind `kominfo`.
 
+#![allow(clippy::cast_precision_loss)] // figures are printed with a few digits
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use gateway::journal::{Directory, Entry, EntryKind, Journal, Options};
+use gateway::journal::{Directory, Entry, EntryKind, Journal, Options, Storage};
 use parking::Timestamp;
 use serde_json::Value;
 use tests::clock::SimulatedClock;
@@ -90,10 +92,7 @@ async fn drain(world: &World, arguments: &Arguments, pid: i32) -> anyhow::Result
             said = Instant::now();
         }
         if now >= arguments.records {
-            println!(
-                "drained to receipts   {:>8.0} records a second, {elapsed:.1} s in all",
-                rate
-            );
+            println!("drained to receipts   {rate:>8.0} records a second, {elapsed:.1} s in all");
             break;
         }
         if elapsed > 3_600.0 {
@@ -111,7 +110,8 @@ async fn drain(world: &World, arguments: &Arguments, pid: i32) -> anyhow::Result
 }
 
 async fn fill(journal: &Path, street: &Street, arguments: &Arguments, start: Timestamp) -> anyhow::Result<u64> {
-    let (journal, _) = Journal::open(&Options::default(), Arc::new(Directory::new(journal.to_owned())?))?;
+    let storage: Arc<dyn Storage> = Arc::new(Directory::open(journal)?);
+    let (journal, _) = Journal::open(&Options::default(), &storage)?;
     let mut sessions = Sessions::of(street, arguments.seed, start);
     let (mut written, mut bytes) = (0, 0);
     while written < arguments.records {

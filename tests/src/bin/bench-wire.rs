@@ -5,6 +5,8 @@
 //! uplink and broker counts. One batch is in flight at a time, as on a street where sessions end now and then: every
 //! batch has its own receipt.
 
+#![allow(clippy::cast_precision_loss)] // figures are printed with a few digits
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use gateway::clock::Clock;
-use gateway::journal::{Directory, Entry, EntryKind, Journal, Options};
+use gateway::journal::{Directory, Entry, EntryKind, Journal, Options, Storage};
 use gateway::mqtt::Address;
 use gateway::state::Board;
 use gateway::uplink::Topics;
@@ -105,7 +107,8 @@ async fn measure(arguments: &Arguments, size: u64) -> anyhow::Result<Measured> {
         reserve_bytes: 0,
         ..Options::default()
     };
-    let (journal, _) = Journal::open(&options, Arc::new(Directory::new(folder.path().join("journal"))?))?;
+    let storage: Arc<dyn Storage> = Arc::new(Directory::open(folder.path().join("journal"))?);
+    let (journal, _) = Journal::open(&options, &storage)?;
     let start: Timestamp = "2026-01-05T00:00:00+07:00".parse()?;
     let records: Vec<Vec<u8>> = Sessions::of(&street, arguments.seed, start)
         .take(usize::try_from(arguments.batches * size)?)

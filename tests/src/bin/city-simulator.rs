@@ -47,7 +47,7 @@ struct Arguments {
     /// Zones.
     #[arg(long, default_value_t = 2)]
     zones: usize,
-    /// Clock shared with the gateway: START@RATExUNIX_MILLISECONDS.
+    /// Clock shared with the gateway: `START@RATExUNIX_MILLISECONDS`.
     #[arg(long, required_unless_present = "as_fast_as_possible")]
     clock: Option<SimulatedClock>,
     /// Publish everything at once, for a day that has passed on the gateway's clock.

@@ -23,7 +23,7 @@ use crate::clock::SimulatedClock;
 const WINDOW: usize = 64;
 
 /// What was acknowledged less than this before a connection was lost is sent again.
-const UNSAVED: Duration = Duration::from_secs(2);
+const UNSAVED: Duration = Duration::from_millis(500);
 
 /// Pause before the next try to connect.
 const RETRY: Duration = Duration::from_millis(50);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rcgen::{CertificateParams, DnType, KeyPair};
 
-use super::{Profiles, SOUND};
+use super::SOUND;
 use crate::config::Config;
 
 /// A folder with a sound configuration and all the files that it names.
@@ -38,7 +38,7 @@ impl Folder {
 
     /// What is said of the files, with the folder left out.
     fn said(&self) -> String {
-        let config = Config::load(&self.0.path().join("box.toml"), &Profiles).unwrap();
+        let config = Config::load(&self.0.path().join("box.toml")).unwrap();
         let said = config
             .check_files()
             .map_or_else(|errors| errors.to_string(), |()| "sound".to_owned());
@@ -124,7 +124,7 @@ fn files_that_hold_something_else_are_told_what_they_should_hold() {
       hint: ask the city for a certificate with common name sudirman-01
     error: box.toml:16:20: uplink.private_key_file: keys/tls.key: holds no private key: no items found
       hint: it must hold -----BEGIN PRIVATE KEY----- and what follows (PEM)
-    error: box.toml:23:17: chirpstack.password_file: keys/chirpstack.password: its first line is empty
+    error: box.toml:23:17: chirpstack.password_file: keys/chirpstack.password: its first line is no text
       hint: write the secret into the first line
     error: box.toml:27:14: webhook.token_file: keys/webhook.token: is no file
       hint: write the secret into it, mode 600, or correct the path
@@ -158,7 +158,7 @@ fn a_certificate_and_the_key_of_another_are_told_apart() {
 #[test]
 fn a_file_without_end_is_not_read_whole() {
     let config = SOUND.replace("keys/ledger.key", "/dev/zero");
-    let config = Config::from_bytes(Path::new("box.toml"), config.as_bytes(), &Profiles).unwrap();
+    let config = Config::from_bytes(Path::new("box.toml"), config.as_bytes()).unwrap();
     let said = config.check_files().unwrap_err().to_string();
     assert!(said.contains("/dev/zero: is no file"), "{said}");
 }

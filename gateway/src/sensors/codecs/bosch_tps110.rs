@@ -5,30 +5,30 @@
 //! Where published codecs disagree (the debug bytes at the begin of the start-up message, the order of the firmware
 //! version), only what all captures bear out is read; the debug bytes stay opaque.
 
-use parking::ReportKind;
+use parking::{ReportKind, Usage};
 
-use super::{CodecError, Decoded, firmware, undocumented, usage};
+use super::{CodecError, Decoded, firmware, undocumented};
 
 /// Minor version of the first firmware (0.39) that tells all seven reset causes; before, 4 meant any other.
 const MINOR_WITH_ALL_CAUSES: u8 = 39;
 
 pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
     match (port, payload) {
-        (1, &[state]) => Ok(Decoded::new(ReportKind::Status, occupied(state))),
-        (2, &[state]) => Ok(Decoded::new(ReportKind::Heartbeat, occupied(state))),
+        (1, &[state]) => Ok(Decoded::new(ReportKind::Status, Some(is_occupied(state)))),
+        (2, &[state]) => Ok(Decoded::new(ReportKind::Heartbeat, Some(is_occupied(state)))),
         (2, &[state, temperature]) => Ok(with_temperature(
-            Decoded::new(ReportKind::Heartbeat, occupied(state)),
+            Decoded::new(ReportKind::Heartbeat, Some(is_occupied(state))),
             temperature,
         )),
         (3, &[_, _, _, _, _, _, _, _, _, _, _, _, major, minor, patch, cause, state]) => {
-            let mut decoded = Decoded::new(ReportKind::Startup, occupied(state));
-            decoded.health.firmware = firmware(major, minor, patch);
+            let mut decoded = Decoded::new(ReportKind::Startup, Some(is_occupied(state)));
+            decoded.health.firmware = Some(firmware(major, minor, patch));
             decoded.health.reset_cause = Some(reset_cause(cause, major, minor).to_owned());
             Ok(decoded)
         }
         (4, &[major, minor, patch]) => {
             let mut decoded = Decoded::new(ReportKind::Other, None);
-            decoded.health.firmware = firmware(major, minor, patch);
+            decoded.health.firmware = Some(firmware(major, minor, patch));
             Ok(decoded)
         }
         // 4: device URN. 6: debug code with time and sequence.
@@ -41,8 +41,8 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
     }
 }
 
-fn occupied(state: u8) -> Option<bool> {
-    Some(state & 1 == 1)
+fn is_occupied(state: u8) -> bool {
+    state & 1 == 1
 }
 
 fn with_temperature(mut decoded: Decoded, temperature: u8) -> Decoded {
@@ -55,11 +55,17 @@ fn counters(counter: u8, value: &[u8]) -> Result<Decoded, CodecError> {
     let mut decoded = Decoded::new(ReportKind::Counters, None);
     let expected = match (counter, value) {
         (0, &[a, b, c, d]) => {
-            decoded.report.usage = usage(Some(u32::from_be_bytes([a, b, c, d])), None);
+            decoded.report.usage = Some(Usage {
+                state_changes: Some(u32::from_be_bytes([a, b, c, d])),
+                occupied_seconds: None,
+            });
             return Ok(decoded);
         }
         (1, &[a, b, c, d]) => {
-            decoded.report.usage = usage(None, Some(u32::from_be_bytes([a, b, c, d])));
+            decoded.report.usage = Some(Usage {
+                state_changes: None,
+                occupied_seconds: Some(u32::from_be_bytes([a, b, c, d])),
+            });
             return Ok(decoded);
         }
         // 2: uplinks a data rate. 3: radar starts. 4: seconds since restart. 5: resets by cause. 6: seconds since

@@ -4,7 +4,7 @@
 mod bosch_tps110;
 mod nwave_nps405;
 
-use parking::{PreviousState, Report, ReportKind, Usage};
+use parking::{PreviousState, Report, ReportKind};
 use serde::Serialize;
 
 /// What a payload holds.
@@ -140,6 +140,8 @@ struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_state_minutes: Option<u32>,
     /// Null when the sensor's counter ran over.
+    // Absent, null and a number are three different things to say.
+    #[allow(clippy::option_option)]
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_state_minutes_max: Option<Option<u32>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,13 +164,6 @@ fn undocumented(port: u8, payload: &[u8]) -> CodecError {
     }
 }
 
-fn firmware(major: u8, minor: u8, patch: u8) -> Option<String> {
-    Some(format!("{major}.{minor}.{patch}"))
-}
-
-fn usage(state_changes: Option<u32>, occupied_seconds: Option<u32>) -> Option<Usage> {
-    Some(Usage {
-        state_changes,
-        occupied_seconds,
-    })
+fn firmware(major: u8, minor: u8, patch: u8) -> String {
+    format!("{major}.{minor}.{patch}")
 }

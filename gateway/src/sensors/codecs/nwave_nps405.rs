@@ -22,7 +22,7 @@ const LOW_COLD_MV: u32 = 2_900;
 pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
     match (port, payload) {
         (1, &[state]) => {
-            let mut decoded = Decoded::new(ReportKind::Status, occupied(state));
+            let mut decoded = Decoded::new(ReportKind::Status, Some(is_occupied(state)));
             decoded.report.previous_state = Some(previous_state(state));
             Ok(decoded)
         }
@@ -31,8 +31,8 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
             Ok(heartbeat(state, battery, temperature))
         }
         (3, &[major, minor, patch, cause, state]) => {
-            let mut decoded = Decoded::new(ReportKind::Startup, occupied(state));
-            decoded.health.firmware = firmware(major, minor, patch);
+            let mut decoded = Decoded::new(ReportKind::Startup, Some(is_occupied(state)));
+            decoded.health.firmware = Some(firmware(major, minor, patch));
             decoded.health.reset_cause = Some(reset_cause(cause).to_owned());
             Ok(decoded)
         }
@@ -40,7 +40,7 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
         // Byte 5, the voltage of the tag, came with a later version.
         (10, &[state, a, b, c, d] | &[state, a, b, c, d, _]) => {
             // A free space and a tag: the tag was read before the car was seen. Nothing is said of the space.
-            let seen = state & 1 == 1;
+            let seen = is_occupied(state);
             let mut decoded = Decoded::new(ReportKind::Tag, seen.then_some(true));
             decoded.report.previous_state = seen.then(|| previous_state(state));
             decoded.tag_id = Some(format!("{:08X}", u32::from_be_bytes([a, b, c, d])));
@@ -50,8 +50,8 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
     }
 }
 
-fn occupied(state: u8) -> Option<bool> {
-    Some(state & 1 == 1)
+fn is_occupied(state: u8) -> bool {
+    state & 1 == 1
 }
 
 /// Bits 7 to 1 of the state byte: how long the state before lasted, in steps that grow.
@@ -82,7 +82,7 @@ fn previous_state(state: u8) -> PreviousState {
 }
 
 fn heartbeat(state: u8, battery: u8, temperature: u8) -> Decoded {
-    let mut decoded = Decoded::new(ReportKind::Heartbeat, occupied(state));
+    let mut decoded = Decoded::new(ReportKind::Heartbeat, Some(is_occupied(state)));
     let temperature_c = f64::from(temperature.cast_signed()) / 2.0 + 10.0;
     let battery_mv = 2_500 + u32::from(battery) * 4;
     let low_mv = if temperature_c < COLD_C { LOW_COLD_MV } else { LOW_MV };

@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 /// Most connections at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 32;
 /// Longest life of a connection, whatever it does: one that sends a byte a minute frees its place too.
-const LIFE_MAX: Duration = Duration::from_secs(60);
+const LIFE_MAX: Duration = Duration::from_mins(1);
 
 pub(super) struct BoundedListener {
     listener: TcpListener,

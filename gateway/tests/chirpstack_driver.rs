@@ -1,0 +1,307 @@
+//! The ChirpStack driver against a real Mosquitto.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
+
+mod support;
+
+use gateway::sensors::chirpstack::{ChirpStack, Options};
+use gateway::sensors::{Delivery, Driver, DriverContext, DriverState, Item};
+use parking::{Reading, ReportKind};
+use serde_json::json;
+use support::{Broker, context, now};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const BOSCH: &str = "70b3d52c0001a2f4";
+const NWAVE: &str = "70b3d52c0001a2f5";
+const SENSORS: [(&str, &str); 2] = [(BOSCH, "bosch-tps110"), (NWAVE, "nwave-nps405")];
+
+struct Running {
+    cancel: CancellationToken,
+    task: JoinHandle<()>,
+    context: DriverContext,
+    deliveries: mpsc::Receiver<Delivery>,
+}
+
+fn run(broker: &Broker) -> Running {
+    run_with(broker, 64, None)
+}
+
+fn run_with(broker: &Broker, unacknowledged_max: u16, login: Option<(String, std::path::PathBuf)>) -> Running {
+    let (context, deliveries) = context("chirpstack", &SENSORS, 64);
+    let client_id = "box-sensors".to_owned();
+    let options = Options {
+        host: "127.0.0.1".to_owned(),
+        port: broker.port,
+        login,
+        client_id,
+        unacknowledged_max,
+    };
+    let cancel = CancellationToken::new();
+    let driver = Box::new(ChirpStack::new(options));
+    let task = tokio::spawn(driver.run(context.clone(), cancel.clone()));
+    Running {
+        cancel,
+        task,
+        context,
+        deliveries,
+    }
+}
+
+impl Running {
+    async fn next(&mut self) -> Delivery {
+        self.deliveries.recv().await.unwrap()
+    }
+
+    async fn reading(&mut self) -> Reading {
+        let Delivery { item, done } = self.next().await;
+        done.journalled();
+        match item {
+            Item::Reading { reading, .. } => reading,
+            Item::SetAside(set_aside) => panic!("{set_aside:?}"),
+        }
+    }
+
+    async fn connected(&self) {
+        self.context
+            .status
+            .wait_for(|state| *state == DriverState::Connected)
+            .await;
+    }
+
+    async fn stop(self) {
+        self.cancel.cancel();
+        self.task.await.unwrap();
+        assert_eq!(self.context.status.snapshot().state, DriverState::Stopped);
+    }
+}
+
+fn topic(dev_eui: &str) -> String {
+    format!("application/ca739e26-7b67-4f14-b69e-d568c22a5a75/device/{dev_eui}/event/up")
+}
+
+fn uplink(dev_eui: &str, f_cnt: u32, f_port: u8, data: &str) -> String {
+    json!({
+        "deduplicationId": format!("57433366-50a6-4dc2-8145-{f_cnt:012}"),
+        "time": "2026-03-01T07:59:58.404859+00:00",
+        "deviceInfo": {"tenantName": "ChirpStack", "devEui": dev_eui, "tags": {}},
+        "devAddr": "20000001", "adr": true, "dr": 5, "fCnt": f_cnt, "fPort": f_port, "confirmed": false, "data": data,
+        "rxInfo": [{"gatewayId": "6a7e111a10000000", "uplinkId": 24022, "rssi": -35, "snr": 11.5}],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn an_uplink_becomes_a_reading_with_its_own_time_and_identity() {
+    let broker = Broker::start().await;
+    let mut running = run(&broker);
+    running.connected().await;
+    broker
+        .publish(&topic(NWAVE), uplink(&NWAVE.to_uppercase(), 9, 1, "lQ=="))
+        .await;
+    let Delivery { item, done } = running.next().await;
+    done.journalled();
+    let Item::Reading { reading, health } = item else {
+        panic!("{item:?}")
+    };
+    assert_eq!(reading.sensor.as_str(), NWAVE);
+    assert_eq!(reading.observed.to_string(), "2026-03-01T07:59:58Z");
+    assert_eq!(reading.received, now());
+    assert_eq!(reading.sequence, Some(9));
+    assert_eq!(reading.message.as_deref(), Some("57433366-50a6-4dc2-8145-000000000009"));
+    assert_eq!(
+        (reading.report.kind, reading.report.occupied),
+        (ReportKind::Status, Some(true))
+    );
+    assert_eq!(reading.report.previous_state.unwrap().minutes_min, 74);
+    assert_eq!((health.rssi_dbm, health.snr_db), (Some(-35), Some(11.5)));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn uplinks_wait_at_the_broker_until_they_are_journalled() {
+    let broker = Broker::start().await;
+    let mut running = run(&broker);
+    running.connected().await;
+    for f_cnt in 1..=3 {
+        broker.publish(&topic(BOSCH), uplink(BOSCH, f_cnt, 1, "AQ==")).await;
+    }
+    // Taken in, never journalled: the box loses power with them in hand.
+    let mut in_hand = Vec::new();
+    while in_hand.len() < 3 {
+        in_hand.push(running.next().await);
+    }
+    running.stop().await;
+    // Said too late, to a session that is over.
+    for delivery in in_hand {
+        delivery.done.journalled();
+    }
+    // Published while the box is away.
+    broker.publish(&topic(BOSCH), uplink(BOSCH, 4, 1, "AQ==")).await;
+
+    let mut running = run(&broker);
+    for f_cnt in 1..=4 {
+        assert_eq!(running.reading().await.sequence, Some(f_cnt));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_broker_is_told_of_each_uplink_only_when_it_is_journalled() {
+    let broker = Broker::start().await;
+    // The broker may have one uplink unacknowledged: the next proves that the one before was acknowledged.
+    let mut running = run_with(&broker, 1, None);
+    running.connected().await;
+    for f_cnt in 1..=20 {
+        broker.publish(&topic(BOSCH), uplink(BOSCH, f_cnt, 1, "AQ==")).await;
+    }
+    for f_cnt in 1..=20 {
+        let delivery = running.next().await;
+        assert!(
+            running.deliveries.is_empty(),
+            "the broker sent past an uplink that was not journalled"
+        );
+        assert!(matches!(&delivery.item, Item::Reading { reading, .. } if reading.sequence == Some(f_cnt)));
+        delivery.done.journalled();
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_uplink_that_could_not_be_journalled_comes_again() {
+    let broker = Broker::start().await;
+    let mut running = run(&broker);
+    running.connected().await;
+    broker.publish(&topic(BOSCH), uplink(BOSCH, 7, 1, "AQ==")).await;
+    running.next().await.done.refused();
+    drop(running.next().await);
+    assert_eq!(running.reading().await.sequence, Some(7));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_set_aside_and_never_stops_the_rest() {
+    let broker = Broker::start().await;
+    let mut running = run(&broker);
+    running.connected().await;
+    let stranger = "aaaaaaaaaaaaaaaa";
+    let with_time = |time: &str| uplink(BOSCH, 30, 1, "AQ==").replace("2026-03-01T07:59:58.404859+00:00", time);
+    let bad = [
+        (topic(stranger), "{".to_owned(), None),
+        (topic(stranger), uplink(stranger, 1, 1, "AQ=="), None),
+        ("application/a/device/x/event/up".to_owned(), "\u{0}".to_owned(), None),
+        (topic(BOSCH), "no json".to_owned(), Some("json=true")),
+        (topic(BOSCH), uplink(stranger, 1, 1, "AQ=="), Some("topic is of device")),
+        (topic(stranger), uplink(BOSCH, 1, 1, "AQ=="), None),
+        (
+            topic(BOSCH),
+            uplink(BOSCH, 20, 1, "AQE="),
+            Some("expected 1 (parking status)"),
+        ),
+        (
+            topic(BOSCH),
+            uplink(BOSCH, 21, 42, "AQ=="),
+            Some("no message of bosch-tps110 comes on port 42"),
+        ),
+        (topic(NWAVE), uplink(NWAVE, 22, 2, ""), Some("0 bytes on port 2")),
+        (topic(BOSCH), uplink(BOSCH, 23, 1, "?"), Some("base64")),
+        (topic(BOSCH), with_time("1970-01-01T00:00:07Z"), Some("cannot be true")),
+        (topic(BOSCH), with_time("2099-01-01T00:00:00Z"), Some("cannot be true")),
+        (topic(BOSCH), with_time("now"), Some("RFC 3339")),
+    ];
+    for (topic, payload, _) in &bad {
+        broker.publish(topic, payload.clone()).await;
+    }
+    broker.publish(&topic(BOSCH), uplink(BOSCH, 99, 1, "AQ==")).await;
+    for told in bad.iter().filter_map(|(_, _, told)| *told) {
+        let Delivery { item, done } = running.next().await;
+        done.journalled();
+        let Item::SetAside(set_aside) = item else {
+            panic!("{item:?}")
+        };
+        assert!(set_aside.reason.contains(told), "{told}: {set_aside:?}");
+    }
+    assert_eq!(running.reading().await.sequence, Some(99));
+    let snapshot = running.context.status.snapshot();
+    assert_eq!(snapshot.set_aside.values().sum::<u64>(), bad.len() as u64);
+    assert_eq!(snapshot.set_aside["unbound"], 1);
+    assert_eq!(snapshot.recent.len(), bad.len());
+    running.stop().await;
+
+    // All of them were acknowledged: nothing is left for the next session.
+    broker.publish(&topic(BOSCH), uplink(BOSCH, 100, 1, "AQ==")).await;
+    let mut running = run(&broker);
+    assert_eq!(running.reading().await.sequence, Some(100));
+    assert!(running.context.status.snapshot().set_aside.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_frame_of_network_commands_proves_only_that_the_sensor_lives() {
+    let broker = Broker::start().await;
+    let mut running = run(&broker);
+    running.connected().await;
+    let json = json!({"deviceInfo": {"devEui": BOSCH}, "fCnt": 5}).to_string();
+    broker.publish(&topic(BOSCH), json).await;
+    let reading = running.reading().await;
+    assert_eq!(reading.sequence, Some(5));
+    assert_eq!(
+        (reading.report.kind, reading.report.occupied),
+        (ReportKind::Other, None)
+    );
+    assert_eq!(reading.observed, now().at.floor_to_second());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_restart_of_the_broker_everything_unacknowledged_comes_again_and_the_driver_goes_on() {
+    let mut broker = Broker::start().await;
+    let mut running = run(&broker);
+    running.connected().await;
+    for f_cnt in 1..=5 {
+        broker.publish(&topic(BOSCH), uplink(BOSCH, f_cnt, 1, "AQ==")).await;
+    }
+    let mut in_hand = Vec::new();
+    while in_hand.len() < 5 {
+        in_hand.push(running.next().await);
+    }
+    broker.stop().await;
+    broker.start_again().await;
+    for delivery in in_hand {
+        delivery.done.journalled();
+    }
+    broker.publish(&topic(BOSCH), uplink(BOSCH, 6, 1, "AQ==")).await;
+    for f_cnt in 1..=6 {
+        assert_eq!(running.reading().await.sequence, Some(f_cnt));
+    }
+    assert_eq!(running.context.status.snapshot().state, DriverState::Connected);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_password_file_is_told_and_the_driver_waits() {
+    let broker = Broker::start().await;
+    let absent = broker.file("absent");
+    let running = run_with(&broker, 64, Some(("box".to_owned(), absent)));
+    let state = running
+        .context
+        .status
+        .wait_for(|state| matches!(state, DriverState::Waiting { .. }))
+        .await;
+    assert!(
+        matches!(&state, DriverState::Waiting { reason } if reason.contains("absent")),
+        "{state:?}"
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn the_driver_ends_when_nobody_receives_any_more() {
+    let broker = Broker::start().await;
+    let running = run(&broker);
+    running.connected().await;
+    drop(running.deliveries);
+    broker.publish(&topic(BOSCH), uplink(BOSCH, 1, 1, "AQ==")).await;
+    running.task.await.unwrap();
+}
