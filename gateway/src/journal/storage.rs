@@ -197,7 +197,7 @@ impl StorageFile for RealFile {
 
     fn forget(&self) {
         // Nothing depends on it.
-        drop(rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed));
+        rustix::fs::fadvise(&self.0, 0, None, Advice::DontNeed).unwrap_or_default();
     }
 }
 
