@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use kominfo::store::Store;
-use parking::{Occupancy, Rupiah, Timestamp, VehicleClass, ZoneDay};
+use parking::{Coverage, Occupancy, Rupiah, Timestamp, VehicleClass, ZoneDay};
 
 use crate::truth::Truth;
 use crate::world::World;
@@ -50,7 +50,7 @@ pub async fn sessions(world: &World, number: usize, truth: &Truth) -> anyhow::Re
 
 /// Waits until the city has the first quarter of an hour after the day. A log keeps its order, so it then has everything
 /// that the box wrote down about the day.
-async fn await_quarter_after(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
+pub async fn await_quarter_after(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
     let roadside = &world.boxes[number];
     let zone = roadside.street.site.zones.first().context("a street without zones")?;
     let store = Store::open(&world.city.database).await?;
@@ -72,44 +72,46 @@ async fn await_quarter_after(world: &World, number: usize, truth: &Truth) -> any
     Ok(())
 }
 
-/// In each quarter of an hour of each zone the seconds add up, and the occupied ones are the true ones.
-pub async fn occupancy(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
+/// In each quarter of an hour of each zone the seconds add up. Returns the quarters.
+pub async fn adds_up(world: &World, number: usize, truth: &Truth) -> anyhow::Result<Vec<Occupancy>> {
     let roadside = &world.boxes[number];
+    let site = &roadside.street.site;
     let store = Store::open(&world.city.database).await?;
-    let mut wrong = Vec::new();
-    for zone in &roadside.street.site.zones {
-        let spaces = roadside
-            .street
-            .site
-            .spaces
-            .iter()
-            .filter(|space| space.zone == zone.id)
-            .count();
-        let intervals = store.occupancy(&roadside.id, &zone.id, truth.start..truth.end).await?;
-        let expected = usize::try_from(truth.end.seconds_since(truth.start) / 900)?;
+    let expected = usize::try_from(truth.end.seconds_since(truth.start) / 900)?;
+    let mut all = Vec::new();
+    for zone in &site.zones {
+        let spaces = site.spaces.iter().filter(|space| space.zone == zone.id).count();
+        let quarters = store.occupancy(&roadside.id, &zone.id, truth.start..truth.end).await?;
+        let known = quarters.len();
         ensure!(
-            intervals.len() + 1 >= expected,
-            "zone {}: {} of {expected} quarters of an hour are known",
-            zone.id,
-            intervals.len()
+            known == expected,
+            "zone {}: {known} of {expected} quarters are known",
+            zone.id
         );
-        for interval in &intervals {
-            ensure_adds_up(interval, spaces)?;
-            let until = interval.from.plus_seconds(interval.interval_s.into());
-            let occupied_s = truth.occupied_s(&zone.id, interval.from, until);
-            if occupied_s != interval.occupied_s {
-                wrong.push(format!(
-                    "{} {}: {} s, truly {occupied_s} s",
-                    zone.id, interval.from, interval.occupied_s
-                ));
-            }
+        for quarter in &quarters {
+            ensure_adds_up(quarter, spaces)?;
+        }
+        all.extend(quarters);
+    }
+    store.close().await;
+    Ok(all)
+}
+
+/// The seconds add up, and the occupied ones are the true ones.
+pub async fn occupancy(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for quarter in adds_up(world, number, truth).await? {
+        let until = quarter.from.plus_seconds(quarter.interval_s.into());
+        let truly_s = truth.occupied_s(&quarter.zone, quarter.from, until);
+        if truly_s != quarter.occupied_s {
+            let (zone, from, occupied_s) = (&quarter.zone, quarter.from, quarter.occupied_s);
+            wrong.push(format!("{zone} {from}: {occupied_s} s, truly {truly_s} s"));
         }
     }
     ensure!(
         wrong.is_empty(),
-        "occupied seconds are wrong in {} quarters: {:#?}",
-        wrong.len(),
-        wrong
+        "occupied seconds are wrong in {} quarters: {wrong:#?}",
+        wrong.len()
     );
     Ok(())
 }
@@ -126,38 +128,80 @@ fn ensure_adds_up(interval: &Occupancy, spaces: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The totals of each zone's business days equal what truly happened.
+/// The totals of each zone's business day equal what truly happened.
 pub async fn zone_days(world: &World, number: usize, truth: &Truth) -> anyhow::Result<()> {
+    for (truly, believed) in days(world, number, truth).await? {
+        for (class, believed) in &believed.sessions {
+            let (parked, drop_offs) = truly.counts[class_position(*class)];
+            if (believed.parked, believed.drop_off, believed.quarantined) != (parked, drop_offs, 0) {
+                bail!("{class:?}: {believed:?}, truly {parked} parked and {drop_offs} drop-offs");
+            }
+        }
+        let (zone, fee) = (&believed.zone, truly.fee);
+        let range = [believed.fee.low, believed.fee.point, believed.fee.high];
+        ensure!(range == [fee; 3], "zone {zone}: fees {range:?}, truly {fee}");
+        println!("{zone} {}: {fee}, coverage {:?}", believed.day, believed.coverage);
+    }
+    Ok(())
+}
+
+/// The totals of each zone's business day do not claim to be exact, and the truth is in their range or `tolerance`
+/// (a share of the truth) beside it: what the radio lost for good nobody can know.
+pub async fn zone_days_are_doubtful(world: &World, number: usize, truth: &Truth, tolerance: f64) -> anyhow::Result<()> {
+    for (truly, believed) in days(world, number, truth).await? {
+        let (zone, fee, range) = (&believed.zone, truly.fee, believed.fee);
+        println!(
+            "{zone} {}: {range:?}, truly {fee}, coverage {:?}",
+            believed.day, believed.coverage
+        );
+        ensure!(range.low < range.high, "zone {zone} claims to be exact: {range:?}");
+        ensure!(
+            believed.coverage < Some(Coverage::FULL),
+            "zone {zone} claims to have seen everything"
+        );
+        let [low, high, fee] =
+            [range.low, range.high, fee].map(|rupiah| f64::from(i32::try_from(rupiah.0).unwrap_or(i32::MAX)));
+        let beside = tolerance * fee;
+        ensure!(
+            low - beside <= fee && fee <= high + beside,
+            "zone {zone}: {range:?}, truly {}",
+            truly.fee
+        );
+    }
+    Ok(())
+}
+
+/// What truly happened in a zone on a business day.
+struct TrueDay {
+    fee: Rupiah,
+    /// Paying stays and drop-offs, by class.
+    counts: [(u32, u32); 4],
+}
+
+/// Each zone's first business day as it truly was and as the city believes.
+async fn days(world: &World, number: usize, truth: &Truth) -> anyhow::Result<Vec<(TrueDay, ZoneDay)>> {
     let (api, roadside) = (world.api()?, &world.boxes[number]);
     let site = &roadside.street.site;
     let day_of = |time: Timestamp| site.timezone.business_day(time, site.day_cutoff_minutes);
     let day = day_of(truth.start);
+    let mut days = Vec::new();
     for zone in &site.zones {
-        let sessions = truth
+        let mut truly = TrueDay {
+            fee: Rupiah(0),
+            counts: [(0, 0); 4],
+        };
+        for session in truth
             .sessions
             .iter()
-            .filter(|s| s.zone == zone.id && day_of(s.start) == day);
-        let (mut fee, mut counts) = (Rupiah(0), [(0, 0); 4]);
-        for session in sessions {
-            fee = fee + session.fee;
-            let (parked, drop_offs) = &mut counts[class_position(session.class)];
+            .filter(|s| s.zone == zone.id && day_of(s.start) == day)
+        {
+            truly.fee = truly.fee + session.fee;
+            let (parked, drop_offs) = &mut truly.counts[class_position(session.class)];
             *(if session.is_drop_off() { drop_offs } else { parked }) += 1;
         }
-        let believed: ZoneDay = api.zone_day(&roadside.id, &zone.id, day).await?;
-        for (class, believed) in &believed.sessions {
-            let (parked, drop_offs) = counts[class_position(*class)];
-            if (believed.parked, believed.drop_off, believed.quarantined) != (parked, drop_offs, 0) {
-                bail!(
-                    "zone {} {class:?}: {believed:?}, truly {parked} parked and {drop_offs} drop-offs",
-                    zone.id
-                );
-            }
-        }
-        let range = [believed.fee.low, believed.fee.point, believed.fee.high];
-        ensure!(range == [fee; 3], "zone {}: fees {range:?}, truly {fee}", zone.id);
-        println!("{} {day}: {fee}, coverage {:?}", zone.id, believed.coverage);
+        days.push((truly, api.zone_day(&roadside.id, &zone.id, day).await?));
     }
-    Ok(())
+    Ok(days)
 }
 
 /// How many batches an instance of `kominfo` has committed, by its log.
