@@ -275,11 +275,11 @@ fn name(value: &impl Serialize) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    const STAMP: &str = r#""at":"2026-01-05T00:00:00Z","boot":1,"mono_ms":5,"clock":"synced""#;
+    const STAMP: &str = r#""at":"2026-01-05T00:00:00Z","boot":1,"mono_s":5,"clock":"synced""#;
 
     fn session(changes: &[(&str, &str)]) -> String {
         let mut text = format!(
-            r#"{{"kind":"session","session":"g-a-1","revision":1,"zone":"z","space":"s","class":"car","basis":"bay","status":"parked","start":"2026-01-05T00:00:00Z","end":"2026-01-05T01:00:00Z","day":"2026-01-05","tariff":"t","fee":{{"low":1,"point":2,"high":3}},"cause":"x/1",{STAMP}}}"#
+            r#"{{"kind":"session","session":"g-a-1","revision":1,"zone":"z","space":"s","class":"car","basis":"bay","status":"parked","start":"2026-01-05T00:00:00Z","end":"2026-01-05T01:00:00Z","day":"2026-01-05","tariff":"t","fee":{{"low":1,"point":2,"high":3}},"cause":"1",{STAMP}}}"#
         );
         for (from, to) in changes {
             assert!(text.contains(from), "{from}");

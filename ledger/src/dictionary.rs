@@ -17,6 +17,6 @@ pub struct Dictionary {
 /// The dictionary that batches are encoded with.
 pub static CURRENT: Dictionary = Dictionary {
     version: 1,
-    sha256: "ffe5b44e16b423158896e681b181c96694c2bd16a076bde0efd4155964aeb5c0",
+    sha256: "3446a4e219824376954ac73e94dcdc9b65bc39070275ba001e46096cc20a5b03",
     bytes: include_bytes!("../dictionary/v1.zdict"),
 };

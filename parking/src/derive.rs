@@ -569,13 +569,12 @@ impl Walk {
     }
 
     fn close(&mut self, end: Edge, event: &Event, flags: &[Flag]) {
-        let from = self.sensor.as_ref().map_or("", SensorId::as_str);
         let cause = match &event.what {
             What::Reported(Said {
                 sequence: Some(sequence),
                 ..
-            }) => format!("{from}/{sequence}"),
-            _ => format!("{from}/{}", event.at),
+            }) => sequence.to_string(),
+            _ => event.at.to_string(),
         };
         let Some(stay) = self.stays.last_mut().filter(|stay| stay.end.is_none()) else {
             return;

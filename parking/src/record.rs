@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CivilDate, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp, VehicleClass,
-    ZoneId,
+    BootId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
+    Timezone, VehicleClass, ZoneId,
 };
 
 /// A record of the ledger: what happened, and when the box wrote it down.
@@ -18,7 +18,31 @@ pub struct Record {
     pub body: RecordBody,
     /// When the box wrote it down.
     #[serde(flatten)]
-    pub written: Stamp,
+    pub written: Written,
+}
+
+/// When a record was written down. Whole seconds: a fraction says nothing about parking, and costs bytes in every record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// UTC on the box's axis, rounded down.
+    pub at: Timestamp,
+    /// The boot.
+    pub boot: BootId,
+    /// Seconds since that boot, monotonic, counting suspend, rounded down.
+    pub mono_s: u64,
+    /// What `at` is worth.
+    pub clock: ClockQuality,
+}
+
+impl From<Stamp> for Written {
+    fn from(stamp: Stamp) -> Self {
+        Self {
+            at: stamp.at.floor_to_second(),
+            boot: stamp.boot,
+            mono_s: stamp.mono_ms / 1_000,
+            clock: stamp.clock,
+        }
+    }
 }
 
 /// What a record says, by its `kind`.
@@ -86,6 +110,10 @@ pub enum RecordBody {
     ConfigChanged {
         /// SHA-256 of the configuration file, hexadecimal.
         sha256: String,
+        /// The zone of time in force from now on.
+        timezone: Timezone,
+        /// When the business day begins from now on, minutes after midnight.
+        day_cutoff_minutes: u32,
     },
     /// A reading could not be used, and why. It is counted nowhere.
     ReadingSetAside {
@@ -144,7 +172,8 @@ pub struct Session {
     pub tariff: Option<TariffId>,
     /// What should have been paid.
     pub fee: FeeRange,
-    /// The reading that ended it: `<sensor>/<frame counter or time>`.
+    /// The report that ended it: the frame counter of the space's sensor at the time, or the report's own time where it
+    /// counts none. The record of the binding names the sensor.
     pub cause: String,
 }
 

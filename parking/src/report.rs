@@ -150,7 +150,7 @@ mod tests {
             day: day("2026-01-05"),
             tariff: None,
             fee,
-            cause: "sensor/1".to_owned(),
+            cause: "1".to_owned(),
         }
     }
 

@@ -164,7 +164,11 @@ impl SiteTracker {
             Input::Reading(reading) => self.reading(now, reading, &mut bodies),
             Input::Tick => Touched::Nothing,
             Input::SiteChanged { site, sha256 } => {
-                bodies.push(RecordBody::ConfigChanged { sha256 });
+                bodies.push(RecordBody::ConfigChanged {
+                    sha256,
+                    timezone: site.timezone,
+                    day_cutoff_minutes: site.day_cutoff_minutes,
+                });
                 self.site_changed(now, *site, &mut bodies);
                 Touched::All
             }
@@ -182,7 +186,13 @@ impl SiteTracker {
         self.fold(now.at, &touched);
         Outcome {
             changed: changed || touched != Touched::Nothing || !bodies.is_empty(),
-            records: bodies.into_iter().map(|body| Record { body, written: now }).collect(),
+            records: bodies
+                .into_iter()
+                .map(|body| Record {
+                    body,
+                    written: now.into(),
+                })
+                .collect(),
         }
     }
 

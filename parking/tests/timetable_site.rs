@@ -208,8 +208,8 @@ fn an_exact_session_carries_nothing_that_says_nothing() {
         concat!(
             r#"{"kind":"session","session":"box-t-1","revision":1,"zone":"Z","space":"A1","class":"car","basis":"bay","#,
             r#""status":"parked","start":"2026-01-05T00:00:00Z","end":"2026-01-05T00:30:00Z","day":"2026-01-05","#,
-            r#""tariff":"T1","fee":{"low":2000,"point":2000,"high":2000},"cause":"s-A1/3","#,
-            r#""at":"2026-01-05T00:31:30Z","boot":1,"mono_ms":5490000,"clock":"synced"}"#
+            r#""tariff":"T1","fee":{"low":2000,"point":2000,"high":2000},"cause":"3","#,
+            r#""at":"2026-01-05T00:31:30Z","boot":1,"mono_s":5490,"clock":"synced"}"#
         )
     );
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use ledger::batch::{Batch, encode};
 use ledger::{Checkpoint, CosignerVerifier, Frontier, LogSigner, Receipt, leaf_hash};
-use parking::{BootId, ClockQuality, GatewayId, Record, RecordBody, Stamp, Timestamp};
+use parking::{BootId, ClockQuality, GatewayId, Record, RecordBody, Timestamp, Written};
 
 use crate::process::{Daemon, Ready, Spec, output, run, system_program};
 use crate::world::{City, LOG_DOMAIN, enrol};
@@ -48,10 +48,10 @@ impl History {
                 body: RecordBody::Started {
                     version: format!("{word}-{number}"),
                 },
-                written: Stamp {
+                written: Written {
                     at,
                     boot: BootId(1),
-                    mono_ms: 1_000,
+                    mono_s: 1,
                     clock: ClockQuality::Simulated,
                 },
             };

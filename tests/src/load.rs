@@ -53,7 +53,7 @@ impl Iterator for Sessions {
         self.number += 1;
         let later = |time: Timestamp| time.plus_millis(self.days * DAY_MS);
         record.written.at = later(record.written.at);
-        record.written.mono_ms += u64::try_from(self.days * DAY_MS).ok()?;
+        record.written.mono_s += u64::try_from(self.days * DAY_MS / 1_000).ok()?;
         if let RecordBody::Session(session) = &mut record.body {
             session.session = SessionId::new(format!("{}-{}", self.prefix, self.number)).ok()?;
             session.start = later(session.start);

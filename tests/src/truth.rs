@@ -401,7 +401,7 @@ mod tests {
             day: "2026-01-05".parse().unwrap(),
             tariff: None,
             fee: FeeRange::exact(truth.fee),
-            cause: "x/1".to_owned(),
+            cause: "1".to_owned(),
         }
     }
 }

@@ -85,7 +85,8 @@ impl Kernel {
 }
 
 impl Clock {
-    /// Starts the clock, counts the boot, and takes `floor` (the newest time in the journal) as certainly passed.
+    /// Starts the clock, counts the boot, and takes the time that was last saved in `data_dir` as certainly passed. Writes
+    /// to `data_dir`: whoever calls holds the journal's lock.
     pub fn start(data_dir: &Path, simulated: Option<SimulatedClock>) -> Result<Self, ClockError> {
         let file = data_dir.join("clock");
         let kernel_boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")

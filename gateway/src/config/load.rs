@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use parking::{GatewayId, SessionRules, Timezone};
+use parking::{GatewayId, SessionRules, Site, Timezone};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
@@ -11,12 +11,14 @@ use super::checks;
 use super::model::Config;
 use super::problem::{ConfigErrors, Position, Problem};
 use super::reader::Table;
-use super::report::Report;
+use super::report::{Place, Report};
 use super::street::Street;
 use super::{sections, site, tariffs};
 
-/// Longest configuration file. A box of 2,000 spaces needs about 400 KiB.
+/// Longest configuration file. A box of 250 spaces needs about 50 KiB.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Most bytes of the site as JSON; an append to the journal takes 256 KiB.
+const SITE_BYTES_MAX: usize = 192 * 1024;
 
 impl Config {
     /// Reads and checks the configuration file at `path`. Files that it names are not looked at; see
@@ -120,6 +122,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
         own.day_cutoff_minutes,
     );
     street.check(report, document, &site);
+    check_size(report, &site);
     if report.is_clean() {
         checks::warn(report, &site, &street, &zone_names);
     }
@@ -138,6 +141,16 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
         warnings: Vec::new(),
         files: report.take_files(),
     })
+}
+
+/// The daemon writes a new site into its journal in one piece.
+fn check_size(report: &mut Report, site: &Site) {
+    let bytes = serde_json::to_vec(site).map_or(0, |json| json.len());
+    if bytes > SITE_BYTES_MAX {
+        let message = format!("zones, spaces, bindings and tariffs take {bytes} bytes; at most {SITE_BYTES_MAX}");
+        let hint = "remove closings, bindings and tariffs that ended long ago, or divide the street between two boxes";
+        report.error(&Place::root(), message, hint.to_owned());
+    }
 }
 
 fn whole_file(path: &Path, message: String, hint: &str) -> ConfigErrors {

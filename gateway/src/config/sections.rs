@@ -164,14 +164,14 @@ pub(super) fn journal(report: &mut Report, root: &mut Table) -> Journal {
     const KIB: u64 = 1_024;
     const SEGMENTS_MIN: u64 = 2;
     let mut table = root.section_or_empty(report, "journal");
-    let segment_kib = table.integer(report, "segment_kib", &(64..=65_536), 4_096);
+    let segment_kib = table.integer(report, "segment_kib", &(256..=65_536), 4_096);
     let reserve = table.optional("reserve_mib");
     let reserve_mib = reserve
         .as_ref()
         .and_then(|field| field.integer(report, &(1..=65_536)))
         .unwrap_or(64);
     let commit_window_ms = table.integer(report, "commit_window_ms", &(0..=1_000), 20);
-    let commit_records = table.integer(report, "commit_records", &(1..=4_096), 64);
+    let commit_records = table.integer(report, "commit_records", &(1..=1_024), 64);
     let least_kib = segment_kib * SEGMENTS_MIN;
     if reserve_mib * KIB < least_kib {
         let place = reserve.map_or_else(|| table.place.clone(), |field| field.place);

@@ -16,11 +16,11 @@ use crate::sensors::{Profile, Transport};
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
 /// Most spaces of one box, and most sensors.
-const SPACES_MAX: usize = 2_000;
+const SPACES_MAX: usize = 250;
 /// Most closings of a space.
 const CLOSINGS_MAX: usize = 100;
 /// Most entries of `[[bindings]]`.
-const BINDINGS_MAX: usize = 10_000;
+const BINDINGS_MAX: usize = 1_000;
 
 pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRules) -> SessionRules {
     const DAY_S: u32 = 24 * 3_600;

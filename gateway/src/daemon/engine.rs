@@ -1,11 +1,13 @@
 //! The one task that changes what the box knows: inputs in, tracker stepped, journal written, sources told.
 //!
-//! Order is everything here. Every input is stepped through the tracker and queued in the journal in one go, together
-//! with the records that it made, as one atomic append; its source is told only when that append is on disk. Appends
-//! complete in order, so an input without effect (a duplicate) is told when everything before it is on disk.
+//! Order is everything here. Every input is stepped through the tracker and queued in the journal in one go, followed by
+//! the records that it made: as one atomic append, or as several when there are very many. Its source is told only when
+//! all of it is on disk. Appends complete in order, so an input without effect (a duplicate) is told when everything
+//! before it is on disk.
 //!
 //! After a restart the tracker is the last snapshot plus the inputs after it. Inputs make the same records again, byte
-//! for byte; they are compared with the journal's and then dropped, so nothing is doubled.
+//! for byte; they are compared with the journal's and then dropped, so nothing is doubled. Records of the last input that
+//! a power cut kept from the disk are written then.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -203,7 +205,16 @@ impl Engine {
         self.step_for(input, Duty::Nothing).await
     }
 
-    /// Steps the tracker, queues input and records as one append, and does `duty` when they are on disk.
+    /// Writes records that the last input before the restart made and that did not reach the disk.
+    pub async fn complete(&mut self, unwritten: &[Entry]) -> Result<(), EngineError> {
+        if !unwritten.is_empty() {
+            let append = self.journal.append_in_parts(unwritten).await?;
+            self.settle(Some(append), Duty::Nothing);
+        }
+        Ok(())
+    }
+
+    /// Steps the tracker, queues input and records, and does `duty` when they are on disk.
     async fn step_for(&mut self, input: Input, duty: Duty) -> Result<(), EngineError> {
         let stepped = Stepped {
             now: self.clock.now(),
@@ -225,7 +236,7 @@ impl Engine {
                 bytes: serde_json::to_vec(record)?,
             });
         }
-        let append = self.journal.append(&entries).await?;
+        let append = self.journal.append_in_parts(&entries).await?;
         self.settle(Some(append), duty);
         self.show(stepped.now.at);
         if self.journal.snapshot_due() {

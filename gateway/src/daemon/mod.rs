@@ -1,6 +1,6 @@
 //! The running daemon: which parts there are, how they are started, and in which order they stop.
 //!
-//! Start: configuration and its files, clock, journal, state brought back from it; then engine, drivers, uplink and local
+//! Start: configuration and its files, journal (its lock keeps a second daemon out), clock, state brought back from it; then engine, drivers, uplink and local
 //! API, each a named task. None of it waits for a network or a clock.
 //!
 //! Stop, on the first signal: drivers first (their sources keep what is not acknowledged), then the uplink, then the engine, which
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::engine::{Engine, Sources};
 use self::local::{LocalApi, Parts};
+use self::recovery::Restored;
 use crate::clock::{Clock, SimulatedClock};
 use crate::config::Config;
 use crate::journal::{self, Directory, Journal};
@@ -45,14 +46,49 @@ const UNACKNOWLEDGED_MAX: u16 = 128;
 /// A task of the daemon, by name.
 type Task = (&'static str, anyhow::Result<()>);
 
+/// Tasks that stop together.
+#[derive(Default)]
+struct Group {
+    stop: CancellationToken,
+    tasks: JoinSet<Task>,
+}
+
+impl Group {
+    fn spawn<F, T>(&mut self, name: &'static str, task: F)
+    where
+        F: FnOnce(CancellationToken) -> T,
+        T: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let running = task(self.stop.clone());
+        self.tasks.spawn(async move { (name, running.await) });
+    }
+
+    /// Stops the tasks and waits for them. Returns the last failure.
+    async fn drain(&mut self) -> Option<anyhow::Error> {
+        self.stop.cancel();
+        let mut failure = None;
+        while let Some(ended) = self.tasks.join_next().await {
+            match ended {
+                Ok((name, Ok(()))) => tracing::debug!(task = name, "stopped"),
+                ended => failure = Some(why(ended)),
+            }
+        }
+        failure
+    }
+}
+
 /// Runs the daemon until a signal or a failure.
 pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::Result<()> {
     let config = Arc::new(config);
     let data_dir = &config.gateway.data_dir;
     std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
-    let clock = Arc::new(Clock::start(data_dir, simulated)?);
     let (journal, recovered) = open_journal(&config)?;
-    let (state, first) = recovery::recover(&config, recovered)?;
+    let clock = Arc::new(Clock::start(data_dir, simulated)?);
+    let Restored {
+        state,
+        unwritten,
+        first,
+    } = recovery::recover(&config.site, &config.sha256, recovered)?;
     let board = Arc::new(Board::open(&config.gateway.state_dir())?);
     let known: Vec<String> = config
         .site
@@ -84,33 +120,27 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         state,
         spaces,
     );
+    engine.complete(&unwritten).await?;
     for input in first {
         engine.step(input).await?;
     }
 
-    let (drivers_stop, uplink_stop, engine_stop) = (
-        CancellationToken::new(),
-        CancellationToken::new(),
-        CancellationToken::new(),
-    );
-    let mut tasks: JoinSet<Task> = JoinSet::new();
+    let mut groups: [Group; 3] = Default::default();
+    let [inward, outward, centre] = &mut groups;
     let sources = Sources {
         deliveries: deliveries_in,
         uplink: from_uplink,
     };
-    let stop = engine_stop.clone();
-    tasks.spawn(async move { ("engine", engine.run(sources, stop).await.map_err(Into::into)) });
-    let drivers = start_drivers(&config, &clock, &deliveries, &drivers_stop, &mut tasks);
-    drop(deliveries);
-    let stop = uplink_stop.clone();
-    tasks.spawn(async move {
-        ("dialer", {
-            dialer.run(stop).await;
-            Ok(())
-        })
+    centre.spawn("engine", |stop| async move {
+        engine.run(sources, stop).await.map_err(Into::into)
     });
-    let stop = uplink_stop.clone();
-    tasks.spawn(async move { ("uplink", uplink.run(stop).await.map_err(Into::into)) });
+    let drivers = start_drivers(&config, &clock, &deliveries, inward);
+    drop(deliveries);
+    outward.spawn("dialer", |stop| async move {
+        dialer.run(stop).await;
+        Ok(())
+    });
+    outward.spawn("uplink", |stop| async move { uplink.run(stop).await.map_err(Into::into) });
     let parts = Parts {
         config: Arc::clone(&config),
         journal,
@@ -122,11 +152,10 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         traffic,
     };
     let local = LocalApi::bind(parts)?;
-    let stop = uplink_stop.clone();
-    tasks.spawn(async move { ("local API", local.run(stop).await) });
+    outward.spawn("local API", |stop| local.run(stop));
 
     tracing::info!("ready");
-    supervise(tasks, [drivers_stop, uplink_stop, engine_stop]).await
+    supervise(groups).await
 }
 
 /// Opens the journal that the configuration names; nobody else may have it open.
@@ -167,7 +196,7 @@ fn uplink(
     let origin = config.gateway.log_origin();
     anyhow::ensure!(
         signer.name() == origin,
-        "{}: the key is of log {}, but this box's log is {origin}\n  hint: make the key with `gateway keygen --id {} --log-domain {}`",
+        "{}: the key is of log {}, but this box's log is {origin}\n  hint: make the key with `gateway keygen --id {} --log-domain {} --out DIR`",
         keys.ledger_key.display(),
         signer.name(),
         config.gateway.id,
@@ -223,8 +252,7 @@ fn start_drivers(
     config: &Config,
     clock: &Arc<Clock>,
     sink: &mpsc::Sender<Delivery>,
-    stop: &CancellationToken,
-    tasks: &mut JoinSet<Task>,
+    group: &mut Group,
 ) -> Vec<DriverStatus> {
     let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
     if let Some(source) = &config.chirpstack {
@@ -263,19 +291,16 @@ fn start_drivers(
             sensors: Arc::clone(&sensors),
             status,
         };
-        let (name, running) = (driver.name(), driver.run(context, stop.clone()));
-        tasks.spawn(async move {
-            (name, {
-                running.await;
-                Ok(())
-            })
+        group.spawn(driver.name(), |stop| async move {
+            driver.run(context, stop).await;
+            Ok(())
         });
     }
     statuses
 }
 
 /// Waits for a signal or the end of a task, then stops the groups in order.
-async fn supervise(mut tasks: JoinSet<Task>, groups: [CancellationToken; 3]) -> anyhow::Result<()> {
+async fn supervise(mut groups: [Group; 3]) -> anyhow::Result<()> {
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut failure = None;
@@ -288,20 +313,17 @@ async fn supervise(mut tasks: JoinSet<Task>, groups: [CancellationToken; 3]) -> 
             }
         }
     });
+    let [first, second, third] = &mut groups;
     tokio::select! {
         _ = signals.recv() => tracing::info!("stopping; a second signal stops at once"),
-        Some(ended) = tasks.join_next() => failure = Some(why(ended)),
+        Some(ended) = first.tasks.join_next() => failure = Some(why(ended)),
+        Some(ended) = second.tasks.join_next() => failure = Some(why(ended)),
+        Some(ended) = third.tasks.join_next() => failure = Some(why(ended)),
     }
     let drain = async {
-        for group in &groups {
-            group.cancel();
-            tokio::task::yield_now().await;
-        }
-        while let Some(ended) = tasks.join_next().await {
-            match ended {
-                Ok((name, Ok(()))) => tracing::debug!(task = name, "stopped"),
-                ended => failure = Some(why(ended)),
-            }
+        for group in &mut groups {
+            let failed = group.drain().await;
+            failure = failure.take().or(failed);
         }
     };
     tokio::select! {

@@ -257,6 +257,20 @@ impl Journal {
         self.writer.append(entries).await.map(Append)
     }
 
+    /// Queues `entries` as one append if they fit, else as several in order. Resolves once the last of them is durable;
+    /// after a power cut before that, the first appends of them may be there and the others not.
+    pub async fn append_in_parts(&self, entries: &[Entry]) -> Result<Append, JournalError> {
+        let mut rest = entries;
+        loop {
+            let (part, after) = rest.split_at(self.writer.fitting(rest));
+            let append = self.append(part).await?;
+            if after.is_empty() {
+                return Ok(append);
+            }
+            rest = after;
+        }
+    }
+
     /// Queues `state` behind every append before it; it stands for exactly those and replaces their replay.
     ///
     /// An error of the returned future leaves the former snapshots in force; the journal goes on.

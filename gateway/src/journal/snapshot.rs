@@ -8,7 +8,7 @@ use super::segment::Place;
 use super::storage::{Storage, StorageFile, write_again};
 
 /// Most bytes of a snapshot, before compression.
-pub(super) const SNAPSHOT_BYTES_MAX: usize = 16 << 20;
+pub(super) const SNAPSHOT_BYTES_MAX: usize = 64 << 20;
 /// The files.
 pub(super) const SLOTS: [&str; 2] = ["snapshot-0", "snapshot-1"];
 const MAGIC: &[u8; 8] = b"PKRSNAP\n";

@@ -125,6 +125,17 @@ impl Writer {
         &self.catalog
     }
 
+    /// How many of `entries`, from the first on, fit one append; at least one, which may then be refused.
+    pub(super) fn fitting(&self, entries: &[Entry]) -> usize {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.bytes.len() + ENTRY_OVERHEAD_BYTES;
+            bytes <= self.append_bytes_max
+        };
+        let fitting = entries.iter().take(APPEND_ENTRIES_MAX).take_while(fits).count();
+        fitting.max(1).min(entries.len())
+    }
+
     pub(super) async fn append(&self, entries: &[Entry]) -> Outcome<oneshot::Receiver<Outcome<Range<Sequence>>>> {
         let bytes: usize = entries.iter().map(|e| e.bytes.len() + ENTRY_OVERHEAD_BYTES).sum();
         if entries.is_empty() || entries.len() > APPEND_ENTRIES_MAX || bytes > self.append_bytes_max {

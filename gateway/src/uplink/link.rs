@@ -25,6 +25,8 @@ use crate::state::Board;
 
 /// Most bytes of one state message before compression; more keys go out in further messages.
 pub const STATE_BYTES_MAX: usize = 32 * 1024;
+/// Everything is sent again this often: a city that was being restarted when something changed has missed it.
+const STATE_WHOLE_EVERY: Duration = Duration::from_mins(15);
 /// How long a new session waits for the retained receipt before it sends again what may be receipted already.
 const RECEIPT_WAIT: Duration = Duration::from_secs(1);
 /// zstd level of state messages.
@@ -221,6 +223,7 @@ impl Uplink {
             linger: None,
             state_version: 0,
             state_at: Instant::now(),
+            state_whole_at: Instant::now(),
             invalid: 0,
         };
         let mut durable = self.journal.durable();
@@ -339,11 +342,13 @@ impl Uplink {
     /// Sends what changed, if the ledger leaves room; else it tries again after the interval.
     fn send_state(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
         session.state_at = Instant::now() + self.pace.state_interval;
-        let (version, mut changed) = self.board.changes(session.state_version);
+        let whole = session.state_whole_at <= Instant::now();
+        let since = if whole { 0 } else { session.state_version };
+        let (version, mut changed) = self.board.changes(since);
         if changed.is_empty() {
             return Ok(());
         }
-        if session.state_version == 0 {
+        if whole {
             changed.insert("full".to_owned(), json!(true));
         }
         for part in parts(changed) {
@@ -360,6 +365,9 @@ impl Uplink {
             room.publish(publication)?;
         }
         session.state_version = version;
+        if whole {
+            session.state_whole_at = Instant::now() + STATE_WHOLE_EVERY;
+        }
         Ok(())
     }
 
@@ -441,6 +449,8 @@ struct Session {
     linger: Option<Instant>,
     state_version: u64,
     state_at: Instant,
+    /// When everything is sent again, changed or not.
+    state_whole_at: Instant,
     invalid: u32,
 }
 

@@ -181,7 +181,7 @@ impl Street {
     }
 }
 
-const STAMP: &str = r#""at":"2026-01-05T01:00:00Z","boot":1,"mono_ms":5,"clock":"synced""#;
+const STAMP: &str = r#""at":"2026-01-05T01:00:00Z","boot":1,"mono_s":5,"clock":"synced""#;
 
 /// A session record; every fifth is a revision of the one before it, every seventh an occupancy, every eleventh an event.
 pub fn session(id: &str, n: usize) -> Vec<u8> {
@@ -201,7 +201,7 @@ pub fn session(id: &str, n: usize) -> Vec<u8> {
     }
     let (name, revision) = if n % 5 == 4 { (n - 1, 2) } else { (n, 1) };
     format!(
-        r#"{{"kind":"session","session":"{id}-a-{name}","revision":{revision},"zone":"z{}","space":"s{}","class":"car","basis":"bay","status":"parked","start":"2026-01-05T{hour:02}:{minute:02}:00Z","end":"2026-01-06T00:00:00Z","day":"2026-01-05","tariff":"t","fee":{{"low":1000,"point":2000,"high":{}}},"cause":"x/{n}",{STAMP}}}"#,
+        r#"{{"kind":"session","session":"{id}-a-{name}","revision":{revision},"zone":"z{}","space":"s{}","class":"car","basis":"bay","status":"parked","start":"2026-01-05T{hour:02}:{minute:02}:00Z","end":"2026-01-06T00:00:00Z","day":"2026-01-05","tariff":"t","fee":{{"low":1000,"point":2000,"high":{}}},"cause":"{n}",{STAMP}}}"#,
         n % 2,
         n % 40,
         2000 + n,

@@ -7,7 +7,8 @@ use std::error::Error;
 
 use parking::{
     BootId, ClassBasis, ClockQuality, Coverage, FeeRange, Flag, Occupancy, Record, RecordBody, Rupiah, SensorId,
-    Session, SessionId, SessionStatus, SpaceId, Stamp, TariffId, TimeBounds, Timestamp, Timezone, VehicleClass, ZoneId,
+    Session, SessionId, SessionStatus, SpaceId, TariffId, TimeBounds, Timestamp, Timezone, VehicleClass, Written,
+    ZoneId,
 };
 
 /// What making records can come to: a name that is none, or JSON that cannot be written.
@@ -157,10 +158,10 @@ impl Street {
     fn write(&mut self, body: RecordBody, delay: i64) {
         let at = self.now + delay;
         let synced = !self.random.one_in(60);
-        let written = Stamp {
-            at: Timestamp::from_millis(at),
+        let written = Written {
+            at: Timestamp::from_millis(at).floor_to_second(),
             boot: BootId(self.boot),
-            mono_ms: (at - self.booted).unsigned_abs(),
+            mono_s: (at - self.booted).unsigned_abs() / 1_000,
             clock: if synced {
                 ClockQuality::Synced
             } else {
@@ -235,7 +236,7 @@ impl Street {
             } else {
                 FeeRange::exact(zone.fee)
             },
-            cause: format!("{}/{}", bay.sensor, bay.frame),
+            cause: bay.frame.to_string(),
         };
         if self.random.one_in(20) {
             self.make_doubtful(&mut session);

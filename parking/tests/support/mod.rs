@@ -505,7 +505,7 @@ fn tell(body: &RecordBody) -> String {
         }
         RecordBody::Started { version } => format!("started {version}"),
         RecordBody::TimeCorrection { of_boot, offset_ms } => format!("correction boot {} {offset_ms} ms", of_boot.0),
-        RecordBody::ConfigChanged { sha256 } => format!("config {sha256}"),
+        RecordBody::ConfigChanged { sha256, .. } => format!("config {sha256}"),
         RecordBody::ReadingSetAside {
             sensor,
             observed,

@@ -35,6 +35,20 @@ async fn until(journal: &Journal, wanted: impl Fn(&crate::journal::Status) -> bo
 }
 
 #[tokio::test]
+async fn what_is_too_much_for_one_append_goes_into_several_in_order() {
+    let disk = Disk::new(CAPACITY);
+    let journal = start(&disk);
+    let texts: Vec<_> = (0..3_000_u64).map(|n| n.to_string().into_bytes()).collect();
+    let entries: Vec<_> = texts.iter().cloned().map(record).collect();
+    assert!(append(&journal, &entries).await.is_err(), "it is not too much");
+    journal.append_in_parts(&entries).await.unwrap().await.unwrap();
+    let expected: Vec<_> = (0..).zip(texts).collect();
+    assert_eq!(drain(&mut journal.reader(Sequence(0))), expected);
+    let refused = journal.append_in_parts(&[record(noise(1, 1 << 20))]).await;
+    assert!(matches!(refused, Err(JournalError::AppendSize { .. })), "{refused:?}");
+}
+
+#[tokio::test]
 async fn appends_are_numbered_in_the_order_of_the_calls_and_many_share_a_commit() {
     let disk = Disk::new(CAPACITY);
     let journal = start(&disk);
