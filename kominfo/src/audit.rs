@@ -220,6 +220,11 @@ async fn compare_derived(snapshot: &mut Snapshot, gateway: &GatewayId, derived: 
         gateway: gateway.clone(),
         what,
     };
+    if snapshot.calendar(gateway).await? != Some(derived.calendar.unwrap_or_default()) {
+        return Err(mismatch(
+            "zone of time or begin of the business day is not what the leaves give".to_owned(),
+        ));
+    }
     let mut expected = derived.sessions.iter();
     let mut after = String::new();
     loop {

@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 use parking::{ClockQuality, FeeRange, GatewayId, Occupancy, Record, RecordBody, Session, TimeBounds};
 use serde::Serialize;
 
-use crate::store::{Derived, EventRow, OccupancyRow, SessionRow, signed};
+use crate::store::{Calendar, Derived, EventRow, OccupancyRow, SessionRow, signed};
 
 /// The kind under which a record that cannot be used is counted.
 pub const UNDECODABLE: &str = "undecodable";
@@ -23,6 +23,9 @@ const FEE_MAX: i64 = 1_000_000_000_000;
 const SPACES_MAX: u32 = 1_000_000;
 /// No interval is longer than a day.
 const INTERVAL_S_MAX: u32 = 86_400;
+
+/// A business day begins before so many minutes after midnight.
+const DAY_MINUTES: u32 = 24 * 60;
 
 /// A record that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,7 @@ pub struct Undecodable {
 enum Told {
     Session(SessionRow),
     Occupancy(OccupancyRow),
+    Calendar(EventRow, Calendar),
     Event(EventRow),
 }
 
@@ -47,6 +51,7 @@ pub struct Deriver {
     sessions: BTreeMap<String, SessionRow>,
     occupancy: BTreeMap<(String, i64), OccupancyRow>,
     events: Vec<EventRow>,
+    calendar: Option<Calendar>,
     undecodable: Vec<Undecodable>,
 }
 
@@ -68,6 +73,10 @@ impl Deriver {
                 Entry::Occupied(mut known) if row.revision > known.get().revision => _ = known.insert(row),
                 Entry::Occupied(_) => {}
             },
+            Told::Calendar(row, calendar) => {
+                self.events.push(row);
+                self.calendar = Some(calendar);
+            }
             Told::Event(row) => self.events.push(row),
         }
     }
@@ -78,6 +87,7 @@ impl Deriver {
             sessions: self.sessions.into_values().collect(),
             occupancy: self.occupancy.into_values().collect(),
             events: self.events,
+            calendar: self.calendar,
         };
         (derived, self.undecodable)
     }
@@ -103,6 +113,22 @@ fn tell(gateway: &GatewayId, index: u64, bytes: &[u8]) -> Result<Told, String> {
     Ok(match &record.body {
         RecordBody::Session(session) => Told::Session(session_row(gateway, index, session)?),
         RecordBody::Occupancy(occupancy) => Told::Occupancy(occupancy_row(gateway, index, occupancy)?),
+        body @ RecordBody::ConfigChanged {
+            timezone,
+            day_cutoff_minutes,
+            ..
+        } => {
+            if *day_cutoff_minutes >= DAY_MINUTES {
+                return Err(format!(
+                    "a business day that begins {day_cutoff_minutes} minutes after midnight"
+                ));
+            }
+            let calendar = Calendar {
+                timezone: *timezone,
+                day_cutoff_minutes: *day_cutoff_minutes,
+            };
+            Told::Calendar(event(gateway, index, kind_of(body)), calendar)
+        }
         body => Told::Event(event(gateway, index, kind_of(body))),
     })
 }
@@ -321,6 +347,23 @@ mod tests {
             ),
             (2, 1, 2)
         );
+    }
+
+    #[test]
+    fn the_last_calendar_that_can_be_true_counts() {
+        let changed = |timezone: &str, minutes: u32| {
+            format!(
+                r#"{{"kind":"config_changed","sha256":"00","timezone":"{timezone}","day_cutoff_minutes":{minutes},{STAMP}}}"#
+            )
+        };
+        assert_eq!(derive(&[&session(&[])]).0.calendar, None);
+        let (derived, undecodable) = derive(&[&changed("WIB", 0), &changed("WIT", 180), &changed("WITA", 1_440)]);
+        let calendar = derived.calendar.unwrap();
+        assert_eq!(
+            (calendar.timezone, calendar.day_cutoff_minutes),
+            (parking::Timezone::Wit, 180)
+        );
+        assert_eq!(undecodable.len(), 1);
     }
 
     #[test]

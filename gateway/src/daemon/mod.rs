@@ -140,7 +140,10 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         dialer.run(stop).await;
         Ok(())
     });
-    outward.spawn("uplink", |stop| async move { uplink.run(stop).await.map_err(Into::into) });
+    outward.spawn(
+        "uplink",
+        |stop| async move { uplink.run(stop).await.map_err(Into::into) },
+    );
     let parts = Parts {
         config: Arc::clone(&config),
         journal,

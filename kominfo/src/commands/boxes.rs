@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
 use ledger::LogVerifier;
-use parking::{GatewayId, Timezone};
+use parking::GatewayId;
 
 use super::{Place, shown};
-use crate::store::{AlarmCode, timezone_named};
+use crate::store::AlarmCode;
 use crate::{clock, files, pki};
 
 #[derive(Debug, Subcommand)]
@@ -45,12 +45,6 @@ pub(super) struct Add {
     /// Folder of the authority, as `kominfo pki init` made it
     #[arg(long, value_name = "DIR", requires = "csr")]
     pki: Option<PathBuf>,
-    /// Its zone of time: WIB, WITA or WIT
-    #[arg(long, default_value = "WIB", value_parser = timezone)]
-    timezone: Timezone,
-    /// Time of day at which its business day ends
-    #[arg(long, default_value = "00:00", value_parser = cutoff, value_name = "HH:MM")]
-    day_cutoff: u32,
 }
 
 impl Boxes {
@@ -88,9 +82,7 @@ impl Add {
             _ => None,
         };
         let store = place.open().await?;
-        let added = store
-            .enrol(&self.id, &verifier, self.timezone, self.day_cutoff, clock::now())
-            .await?;
+        let added = store.enrol(&self.id, &verifier, clock::now()).await?;
         store.close().await;
         if !added {
             bail!(
@@ -148,16 +140,4 @@ fn code(name: &str) -> Result<AlarmCode, String> {
         let known: Vec<_> = AlarmCode::ALL.into_iter().map(AlarmCode::as_str).collect();
         format!("no such alarm: use one of {}", known.join(", "))
     })
-}
-
-fn timezone(name: &str) -> Result<Timezone, String> {
-    timezone_named(name).ok_or_else(|| "use WIB, WITA or WIT".to_owned())
-}
-
-fn cutoff(text: &str) -> Result<u32, String> {
-    let parsed = text.split_once(':').and_then(|(hours, minutes)| {
-        let (hours, minutes) = (hours.parse::<u32>().ok()?, minutes.parse::<u32>().ok()?);
-        (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-    });
-    parsed.ok_or_else(|| "use a time of day such as 03:00".to_owned())
 }

@@ -6,10 +6,10 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _};
 
 use super::logs::read_tiles;
-use super::read::read_logs;
+use super::read::{read_calendar, read_logs};
 use super::{
-    Backend, During as _, EventRow, LeafRow, LogRow, OccupancyRow, SessionRow, Store, StoreError, Tiles, signed,
-    unsigned,
+    Backend, Calendar, During as _, EventRow, LeafRow, LogRow, OccupancyRow, SessionRow, Store, StoreError, Tiles,
+    signed, unsigned,
 };
 
 /// A view of the database in which nothing changes.
@@ -38,6 +38,17 @@ impl Snapshot {
     /// All logs, or one box's.
     pub async fn logs(&mut self, gateway: Option<&GatewayId>) -> Result<Vec<LogRow>, StoreError> {
         read_logs(&mut self.transaction, gateway).await
+    }
+
+    /// A box's calendar; `None` when the box is not registered.
+    pub async fn calendar(&mut self, gateway: &GatewayId) -> Result<Option<Calendar>, StoreError> {
+        let action = "read a box's calendar";
+        let row = sqlx::query("SELECT timezone, day_cutoff_minutes FROM boxes WHERE box = $1")
+            .bind(gateway.as_str())
+            .fetch_optional(&mut *self.transaction)
+            .await
+            .during(action)?;
+        row.as_ref().map(read_calendar).transpose().during(action)
     }
 
     /// Up to `limit` leaves of a box from index `from`.

@@ -41,6 +41,27 @@ pub struct Derived {
     pub occupancy: Vec<OccupancyRow>,
     /// All other records.
     pub events: Vec<EventRow>,
+    /// The last calendar, if there was one.
+    pub calendar: Option<Calendar>,
+}
+
+/// How a box tells days apart, as its last `config_changed` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calendar {
+    /// Its zone of time.
+    pub timezone: Timezone,
+    /// When its business day begins, minutes after midnight.
+    pub day_cutoff_minutes: u32,
+}
+
+/// Holds until the box's log says otherwise, which its first records do.
+impl Default for Calendar {
+    fn default() -> Self {
+        Self {
+            timezone: Timezone::Wib,
+            day_cutoff_minutes: 0,
+        }
+    }
 }
 
 /// A log that nobody else can change until this value is committed or dropped.
@@ -52,26 +73,19 @@ pub struct LockedLog {
 }
 
 impl Store {
-    /// Registers a box and its log. Registering it again with the same key changes its time settings only; `false` when
-    /// it is there with another key (nothing is changed then).
-    pub async fn enrol(
-        &self,
-        gateway: &GatewayId,
-        verifier: &LogVerifier,
-        timezone: Timezone,
-        day_cutoff_minutes: u32,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    /// Registers a box and its log. Registering it again with the same key changes nothing; `false` when it is there with
+    /// another key (nothing is changed then either).
+    pub async fn enrol(&self, gateway: &GatewayId, verifier: &LogVerifier, now: Timestamp) -> Result<bool, StoreError> {
         let action = "register a box";
+        let calendar = Calendar::default();
         let mut transaction = self.pool.begin().await.during(action)?;
         sqlx::query(
             "INSERT INTO boxes (box, timezone, day_cutoff_minutes, enrolled_ms) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (box) DO UPDATE SET timezone = excluded.timezone,
-             day_cutoff_minutes = excluded.day_cutoff_minutes",
+             ON CONFLICT (box) DO NOTHING",
         )
         .bind(gateway.as_str())
-        .bind(timezone.name())
-        .bind(i64::from(day_cutoff_minutes))
+        .bind(calendar.timezone.name())
+        .bind(i64::from(calendar.day_cutoff_minutes))
         .bind(now.as_millis())
         .execute(&mut *transaction)
         .await
@@ -216,7 +230,22 @@ impl LockedLog {
     pub async fn write_derived(&mut self, derived: &Derived) -> Result<(), StoreError> {
         insert(&mut self.transaction, &derived.sessions, "write sessions").await?;
         insert(&mut self.transaction, &derived.occupancy, "write occupancy").await?;
-        insert(&mut self.transaction, &derived.events, "write events").await
+        insert(&mut self.transaction, &derived.events, "write events").await?;
+        match derived.calendar {
+            Some(calendar) => self.set_calendar(calendar).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn set_calendar(&mut self, calendar: Calendar) -> Result<(), StoreError> {
+        sqlx::query("UPDATE boxes SET timezone = $2, day_cutoff_minutes = $3 WHERE box = $1")
+            .bind(self.gateway.as_str())
+            .bind(calendar.timezone.name())
+            .bind(i64::from(calendar.day_cutoff_minutes))
+            .execute(&mut *self.transaction)
+            .await
+            .during("write a box's calendar")?;
+        Ok(())
     }
 
     /// Removes all that was derived from this log's leaves.
@@ -232,7 +261,7 @@ impl LockedLog {
                 .await
                 .during("remove derived rows")?;
         }
-        Ok(())
+        self.set_calendar(Calendar::default()).await
     }
 
     /// Sets the log's new head.

@@ -26,9 +26,9 @@ use sqlx::error::BoxDynError;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions as _};
 
 pub use audit::Snapshot;
-pub use logs::{Derived, LockedLog, LogHead, Tiles};
+pub use logs::{Calendar, Derived, LockedLog, LogHead, Tiles};
 pub use quarantine::{Alarm, AlarmCode, NewRefusal, REFUSALS_KEPT_A_BOX, REFUSED_PAYLOAD_BYTES_MAX, Refusal};
-pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession, timezone_named};
+pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession};
 pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TileRow};
 pub use states::{Link, State, StatePut};
 

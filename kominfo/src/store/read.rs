@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
-use super::{During as _, Store, StoreError, unsigned};
+use super::{Calendar, During as _, Store, StoreError, unsigned};
 
 /// A registered box.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,17 +301,29 @@ fn read_gateway(row: &AnyRow) -> Result<GatewayId, sqlx::Error> {
     read_id(row, "box", GatewayId::new)
 }
 
-fn read_box(row: &AnyRow) -> Result<BoxRow, sqlx::Error> {
-    Ok(BoxRow {
-        gateway: read_gateway(row)?,
+/// A row's zone of time and begin of the business day.
+pub(super) fn read_calendar(row: &AnyRow) -> Result<Calendar, sqlx::Error> {
+    Ok(Calendar {
         timezone: timezone_named(&row.try_get::<String, _>("timezone")?).unwrap_or(Timezone::Wib),
         day_cutoff_minutes: u32::try_from(row.try_get::<i64, _>("day_cutoff_minutes")?).unwrap_or(0),
+    })
+}
+
+fn read_box(row: &AnyRow) -> Result<BoxRow, sqlx::Error> {
+    let Calendar {
+        timezone,
+        day_cutoff_minutes,
+    } = read_calendar(row)?;
+    Ok(BoxRow {
+        gateway: read_gateway(row)?,
+        timezone,
+        day_cutoff_minutes,
         enrolled: Timestamp::from_millis(row.try_get("enrolled_ms")?),
     })
 }
 
 /// The zone of time that prints as `name`.
-pub fn timezone_named(name: &str) -> Option<Timezone> {
+fn timezone_named(name: &str) -> Option<Timezone> {
     [Timezone::Wib, Timezone::Wita, Timezone::Wit]
         .into_iter()
         .find(|timezone| timezone.name() == name)

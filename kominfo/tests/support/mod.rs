@@ -10,7 +10,7 @@ use kominfo::ingest::{Ingest, Outcome};
 use kominfo::store::Store;
 use ledger::batch::{self, Batch};
 use ledger::{Cosigner, CosignerVerifier, Frontier, LogSigner, Receipt, leaf_hash};
-use parking::{GatewayId, Timestamp, Timezone};
+use parking::{GatewayId, Timestamp};
 use rand_core::OsRng;
 
 /// A database for one test; gone with this value.
@@ -89,7 +89,7 @@ impl City {
     pub async fn enrol(&self, street: &Street) {
         let added = self
             .store
-            .enrol(&street.gateway, &street.signer.verifier(), Timezone::Wib, 0, now())
+            .enrol(&street.gateway, &street.signer.verifier(), now())
             .await
             .unwrap();
         assert!(added);
