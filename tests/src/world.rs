@@ -19,7 +19,7 @@ use crate::clock::SimulatedClock;
 use crate::process::{Daemon, Ready, Spec, free_address, run, workspace_program};
 use crate::servers::mosquitto::{self, Broker};
 use crate::servers::postgres::{self, Postgres};
-use crate::street::{BoxFiles, Street};
+use crate::street::{BoxFiles, Street, hour_and_minute};
 
 /// First part of every box's log name.
 pub const LOG_DOMAIN: &str = "parkir.example.id";
@@ -244,7 +244,7 @@ impl RoadsideBox {
         let folder = world.join(id.as_str());
         let (keys, data) = (folder.join("keys"), folder.join("data"));
         fs::create_dir_all(&keys)?;
-        enrol(city, &id, &keys)?;
+        enrol(city, &id, &keys, street.site.day_cutoff_minutes)?;
         let sensor_broker = mosquitto::sensors(&folder).await?;
         let files = BoxFiles {
             log_domain: LOG_DOMAIN.to_owned(),
@@ -288,8 +288,9 @@ impl RoadsideBox {
     }
 }
 
-/// What an operator does once for a new box: its keys are made on the box, the city signs its certificate.
-pub fn enrol(city: &City, id: &GatewayId, keys: &Path) -> anyhow::Result<()> {
+/// What an operator does once for a new box: its keys are made on the box, the city signs its certificate. Its business
+/// day ends so many minutes after midnight.
+pub fn enrol(city: &City, id: &GatewayId, keys: &Path, day_cutoff_minutes: u32) -> anyhow::Result<()> {
     let out = path_text(keys)?;
     run(
         workspace_program("gateway")?,
@@ -313,6 +314,8 @@ pub fn enrol(city: &City, id: &GatewayId, keys: &Path) -> anyhow::Result<()> {
             path_text(&city.pki)?,
             "--database",
             &city.database,
+            "--day-cutoff",
+            &hour_and_minute(day_cutoff_minutes),
         ],
     )?;
     fs::copy(city.pki.join("ca.crt"), keys.join("ca.pem"))?;
