@@ -5,16 +5,19 @@ mod support;
 
 use std::net::SocketAddr;
 
+use kominfo::ingest::Ingest;
 use kominfo::web::Web;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
-use support::{City, Database, Street, now};
+use support::{City, Database, Street, cosigner, now, quarters};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 on_both_databases! {
     sessions_are_told_one_by_one_in_pages_and_by_filter;
     a_zones_day_adds_up_what_its_sessions_say;
+    a_box_that_stops_at_noon_bears_no_finding_until_the_rest_arrives;
+    a_box_with_a_made_up_clock_is_judged_by_its_own_time;
     the_page_shows_spaces_fees_boxes_and_alarms_in_both_languages;
     what_is_asked_wrongly_is_answered_with_what_would_be_right;
     a_viewer_is_told_when_something_has_come_in;
@@ -132,8 +135,62 @@ async fn a_zones_day_adds_up_what_its_sessions_say(database: Database) {
         .sum();
     assert_eq!(day["fee"]["high"], high);
     assert_eq!(day["sessions"]["car"]["parked"], sessions.len());
-    assert_eq!(day["coverage"], 8_333);
+    // 27 quarters of four spaces, each five sixths known; the other 69 have not arrived.
+    assert_eq!(day["missing_s"], 69 * 3_600);
+    assert_eq!(day["unknown_s"], 69 * 3_600 + 27 * 600);
+    assert_eq!(day["coverage"], 2_343);
     assert_eq!(day["finding_allowed"], false);
+}
+
+async fn a_box_that_stops_at_noon_bears_no_finding_until_the_rest_arrives(database: Database) {
+    let mut site = Site::open(&database).await;
+    site.street.records = quarters("2026-01-04T17:00:00Z", 96, "synced");
+    // Its own time, as it last told it, does not hide what is missing.
+    site.state(r#"{"full":true,"box":{"at":"2026-01-05T05:00:00Z","clock":"simulated"}}"#)
+        .await;
+    let path = "/api/v1/zones/sudirman-01/z0/days/2026-01-05";
+    let nothing = site.json(path).await;
+    assert!(nothing["missing_s"].is_null() && nothing["coverage"].is_null());
+    assert_eq!(nothing["finding_allowed"], false);
+
+    site.city.commit(&site.street, &site.street.batch(0..48)).await;
+    let half = site.json(path).await;
+    assert_eq!(
+        (&half["coverage"], &half["missing_s"]),
+        (&5_000.into(), &172_800.into())
+    );
+    assert_eq!(half["finding_allowed"], false);
+    let shown = site.text("/").await;
+    for words in ["50,00 %", "sebagian data belum sampai", "belum cukup data"] {
+        assert!(shown.contains(words), "{words}");
+    }
+    assert!(site.text("/?lang=en").await.contains("some data has not arrived"));
+
+    site.city.commit(&site.street, &site.street.batch(48..96)).await;
+    let whole = site.json(path).await;
+    assert_eq!((&whole["coverage"], &whole["missing_s"]), (&10_000.into(), &0.into()));
+    assert_eq!(whole["finding_allowed"], true);
+    let shown = site.text("/").await;
+    assert!(shown.contains("100,00 %") && !shown.contains("belum sampai"));
+}
+
+async fn a_box_with_a_made_up_clock_is_judged_by_its_own_time(database: Database) {
+    let mut site = Site::open(&database).await;
+    site.city.ingest = Ingest::new(site.city.store.clone(), cosigner(), true);
+    site.street.records = quarters("2026-01-04T17:00:00Z", 48, "simulated");
+    site.city.commit(&site.street, &site.street.batch(0..48)).await;
+    let path = "/api/v1/zones/sudirman-01/z0/days/2026-01-05";
+    // By the end of its newest quarter, as long as it has not told its time.
+    let day = site.json(path).await;
+    assert_eq!((&day["coverage"], &day["missing_s"]), (&10_000.into(), &0.into()));
+    for (at, missing, coverage) in [("T05:29:59Z", 0, "100.00 %"), ("T11:00:00Z", 23, "67.60 %")] {
+        site.state(&format!(
+            r#"{{"full":true,"box":{{"at":"2026-01-05{at}","clock":"simulated"}}}}"#
+        ))
+        .await;
+        assert_eq!(site.json(path).await["missing_s"], missing * 3_600, "{at}");
+        assert!(site.text("/?lang=en").await.contains(coverage), "{at}");
+    }
 }
 
 async fn the_page_shows_spaces_fees_boxes_and_alarms_in_both_languages(database: Database) {
@@ -161,7 +218,8 @@ async fn the_page_shows_spaces_fees_boxes_and_alarms_in_both_languages(database:
         "1.234 catatan",
         "simulasi",
         "belum cukup data",
-        "83,33 %",
+        "23,43 %",
+        "sebagian data belum sampai",
         "tersambung",
         "Hari usaha 5 Januari 2026",
         "Data ditolak",
@@ -174,7 +232,7 @@ async fn the_page_shows_spaces_fees_boxes_and_alarms_in_both_languages(database:
         "occupied",
         "1,234 records",
         "not enough data",
-        "83.33 %",
+        "23.43 %",
         "Data was refused",
     ] {
         assert!(english.contains(shown), "{shown}");

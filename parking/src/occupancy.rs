@@ -15,10 +15,10 @@ use crate::{Coverage, Occupancy, RecordBody, SessionRules, Space, Timestamp, Zon
 
 /// Length of an interval, seconds. Intervals are aligned to the UTC hour, and so to every Indonesian hour.
 const INTERVAL_S: u32 = 900;
-const INTERVAL_MS: i64 = INTERVAL_S as i64 * 1_000;
+pub(crate) const INTERVAL_MS: i64 = INTERVAL_S as i64 * 1_000;
 
 /// Begin of the interval that holds `time`.
-fn interval_of(time: Timestamp) -> Timestamp {
+pub(crate) fn interval_of(time: Timestamp) -> Timestamp {
     Timestamp::from_millis(time.as_millis().div_euclid(INTERVAL_MS) * INTERVAL_MS)
 }
 

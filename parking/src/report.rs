@@ -1,12 +1,17 @@
 //! One zone's business day in figures, each with how sure it is.
 //!
-//! Built from what the tracker wrote down, so a box and a city that hold the same records get the same figures.
+//! Built from what the tracker wrote down, so a box and a city that hold the same records get the same figures. What
+//! should be there by now and is not counts as unknown: a box that fell silent at noon has seen half of the day.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CivilDate, Coverage, FeeRange, Flag, Occupancy, Rupiah, Session, SessionStatus, VehicleClass, ZoneId};
+use crate::occupancy::{INTERVAL_MS, interval_of};
+use crate::{
+    CivilDate, Coverage, FeeRange, Flag, Occupancy, Rupiah, Session, SessionStatus, Timestamp, VehicleClass, ZoneId,
+};
 
 /// Below this coverage a day says "not enough data", never that somebody owes something.
 const FINDING_COVERAGE_MIN: Coverage = Coverage(9_000);
@@ -29,8 +34,11 @@ pub struct ZoneDay {
     pub quarantined: u32,
     /// Space-seconds known to be occupied or free.
     pub known_s: u64,
-    /// Space-seconds not known.
+    /// Space-seconds not known, those of `missing_s` among them.
     pub unknown_s: u64,
+    /// Space-seconds of intervals that should be there and are not; `None` when all are missing, as only intervals tell
+    /// how many spaces there are.
+    pub missing_s: Option<u64>,
     /// Space-seconds closed to parking.
     pub closed_s: u64,
     /// Known share of the time that was not closed; `None` when there was none.
@@ -51,15 +59,31 @@ pub struct SessionCounts {
     pub quarantined: u32,
 }
 
+/// The part of the business day `span` whose intervals should have arrived by `now`; empty when there is none yet.
+///
+/// An interval is due when another one's length has passed since its end: the box writes it down a little after its end,
+/// and its way takes some minutes, so that without this grace the newest one would be missing on every working day. What
+/// comes earlier counts all the same ([`zone_day`]). The result begins and ends where intervals do, the day's intervals
+/// being those that begin in `span`.
+pub fn due_span(span: &Range<Timestamp>, now: Timestamp) -> Range<Timestamp> {
+    let aligned = |time: Timestamp| interval_of(time.plus_millis(INTERVAL_MS - 1));
+    let start = aligned(span.start);
+    let due = interval_of(now.plus_millis(-INTERVAL_MS));
+    start..aligned(span.end).min(due).max(start)
+}
+
 /// Adds up `zone`'s business day `day`.
 ///
 /// Both iterators give the latest revision of each session and interval, in any order. Void sessions and those of
 /// another zone or day are left out, and so is another zone's occupancy; choosing the intervals of the day is the
-/// caller's part, as only it knows the site's zone of time. Coverage speaks about the intervals given: one that was never
-/// written, or has not arrived yet, is not in it. Sums saturate, as records come from outside.
+/// caller's part, as only it knows the site's zone of time. So is `due`, the part of the day of which all intervals should
+/// be there ([`due_span`]): what none of them covers is unknown for as many spaces as the interval before it has, or
+/// else the one after it, whether the box was off, is not connected, or was not there yet. Intervals outside `due` count
+/// as they are. Sums saturate, as records come from outside.
 pub fn zone_day<'a>(
     zone: &ZoneId,
     day: CivilDate,
+    due: &Range<Timestamp>,
     sessions: impl IntoIterator<Item = &'a Session>,
     occupancy: impl IntoIterator<Item = &'a Occupancy>,
 ) -> ZoneDay {
@@ -79,14 +103,17 @@ pub fn zone_day<'a>(
         fee = saturating_sum(fee, session.fee);
     }
 
+    let intervals: Vec<&Occupancy> = occupancy.into_iter().filter(|o| o.zone == *zone).collect();
     let (mut known_s, mut unknown_s, mut closed_s) = (0_u64, 0_u64, 0_u64);
-    for interval in occupancy.into_iter().filter(|o| o.zone == *zone) {
+    for interval in &intervals {
         known_s = known_s
             .saturating_add(interval.occupied_s)
             .saturating_add(interval.free_s);
         unknown_s = unknown_s.saturating_add(interval.unknown_s);
         closed_s = closed_s.saturating_add(interval.closed_s);
     }
+    let missing_s = missing_s(due, intervals);
+    unknown_s = unknown_s.saturating_add(missing_s.unwrap_or(0));
     let coverage = Coverage::of(known_s, known_s.saturating_add(unknown_s));
     ZoneDay {
         zone: zone.clone(),
@@ -97,10 +124,32 @@ pub fn zone_day<'a>(
         quarantined,
         known_s,
         unknown_s,
+        missing_s,
         closed_s,
         coverage,
         finding_allowed: coverage.is_some_and(|c| c >= FINDING_COVERAGE_MIN),
     }
+}
+
+/// Space-seconds of `due` that none of `intervals` covers, begun seconds counted as whole ones; `None` when something is
+/// due and there are no intervals.
+fn missing_s(due: &Range<Timestamp>, mut intervals: Vec<&Occupancy>) -> Option<u64> {
+    intervals.sort_unstable_by_key(|interval| (interval.from, interval.interval_s, interval.spaces));
+    let Some(first) = intervals.first() else {
+        return due.is_empty().then_some(0);
+    };
+    let gap_ms = |from: Timestamp, until: Timestamp, spaces: u32| {
+        let gap_ms = u64::try_from(until.min(due.end).millis_since(from)).unwrap_or(0);
+        gap_ms.saturating_mul(spaces.into())
+    };
+    let (mut reached, mut spaces, mut missing_ms) = (due.start, first.spaces, 0_u64);
+    for interval in intervals {
+        missing_ms = missing_ms.saturating_add(gap_ms(reached, interval.from, spaces));
+        reached = reached.max(interval.from.plus_seconds(interval.interval_s.into()));
+        spaces = interval.spaces;
+    }
+    missing_ms = missing_ms.saturating_add(gap_ms(reached, due.end, spaces));
+    Some(missing_ms.div_ceil(1_000))
 }
 
 fn saturating_sum(a: FeeRange, b: FeeRange) -> FeeRange {
@@ -171,9 +220,42 @@ mod tests {
         }
     }
 
+    /// The begin of the day on which nothing is due.
     fn sum(sessions: &[Session], occupancies: &[Occupancy]) -> ZoneDay {
-        zone_day(&zone("a"), day("2026-01-05"), sessions, occupancies)
+        let midnight = at("2026-01-05T00:00:00+07:00");
+        zone_day(
+            &zone("a"),
+            day("2026-01-05"),
+            &(midnight..midnight),
+            sessions,
+            occupancies,
+        )
     }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Quarters `numbers` of the day, of so many spaces, all of them free.
+    fn quarters(numbers: Range<i64>, spaces: u32) -> Vec<Occupancy> {
+        let midnight = at("2026-01-05T00:00:00+07:00");
+        let quarter = |number: i64| Occupancy {
+            from: midnight.plus_seconds(number * 900),
+            spaces,
+            ..occupancy(0, u64::from(spaces) * 900, 0, 0)
+        };
+        numbers.map(quarter).collect()
+    }
+
+    /// The day of what has arrived by `now`, the day being 2026-01-05 in Jakarta.
+    fn sum_by(now: &str, occupancies: &[Occupancy]) -> ZoneDay {
+        let span = at("2026-01-05T00:00:00+07:00")..at("2026-01-06T00:00:00+07:00");
+        let due = due_span(&span, at(now));
+        zone_day(&zone("a"), day("2026-01-05"), &due, &[], occupancies)
+    }
+
+    /// Any time at which the whole day is due.
+    const LATER: &str = "2026-02-01T00:00:00Z";
 
     #[test]
     fn sessions_are_counted_by_class_and_status_and_their_fee_ranges_add_up() {
@@ -242,6 +324,148 @@ mod tests {
     }
 
     #[test]
+    fn a_box_that_is_silent_since_noon_has_seen_half_of_the_day() {
+        let report = sum_by(LATER, &quarters(0..48, 4));
+        assert_eq!((report.missing_s, report.unknown_s), (Some(172_800), 172_800));
+        assert_eq!(report.coverage, Some(Coverage(5_000)));
+        assert!(!report.finding_allowed);
+        // What arrives late makes it whole.
+        let whole = sum_by(LATER, &quarters(0..96, 4));
+        assert_eq!((whole.missing_s, whole.coverage), (Some(0), Some(Coverage::FULL)));
+        assert!(whole.finding_allowed);
+    }
+
+    #[test]
+    fn an_interval_counts_as_missing_a_quarter_of_an_hour_after_its_end() {
+        let noon = quarters(0..48, 2);
+        for (now, missing_s) in [
+            ("2026-01-05T12:00:00+07:00", 0),
+            ("2026-01-05T12:29:59.999+07:00", 0),
+            ("2026-01-05T12:30:00+07:00", 1_800),
+            ("2026-01-05T12:44:59+07:00", 1_800),
+            ("2026-01-05T18:00:00+07:00", 23 * 1_800),
+            ("2026-01-06T00:14:59+07:00", 47 * 1_800),
+            ("2026-01-06T00:15:00+07:00", 48 * 1_800),
+            (LATER, 48 * 1_800),
+        ] {
+            assert_eq!(sum_by(now, &noon).missing_s, Some(missing_s), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_hole_counts_for_the_spaces_before_it_and_the_begin_for_those_after_it() {
+        let mut intervals = quarters(8..10, 3);
+        intervals.extend(quarters(12..96, 5));
+        intervals.reverse();
+        let report = sum_by(LATER, &intervals);
+        assert_eq!(report.missing_s, Some((8 * 3 + 2 * 3) * 900));
+        assert_eq!(report.known_s, (2 * 3 + 84 * 5) * 900);
+        assert_eq!(report.unknown_s, 30 * 900);
+        let end = sum_by(LATER, &quarters(8..9, 3));
+        assert_eq!(end.missing_s, Some(95 * 3 * 900));
+    }
+
+    #[test]
+    fn a_day_of_which_nothing_has_arrived_says_so_once_something_is_due() {
+        let early = sum_by("2026-01-05T00:29:59+07:00", &[]);
+        assert_eq!((early.missing_s, early.coverage), (Some(0), None));
+        for now in ["2026-01-05T00:30:00+07:00", LATER] {
+            let report = sum_by(now, &[]);
+            assert_eq!((report.missing_s, report.unknown_s), (None, 0));
+            assert_eq!(report.coverage, None);
+            assert!(!report.finding_allowed);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_unknown_though_the_spaces_were_closed_before() {
+        let closed = |numbers| -> Vec<Occupancy> {
+            let shut = |open: Occupancy| Occupancy {
+                closed_s: open.free_s,
+                free_s: 0,
+                ..open
+            };
+            quarters(numbers, 2).into_iter().map(shut).collect()
+        };
+        assert_eq!(sum_by(LATER, &closed(0..96)).coverage, None);
+        let report = sum_by(LATER, &closed(0..95));
+        assert_eq!((report.missing_s, report.closed_s), (Some(1_800), 95 * 1_800));
+        assert_eq!(report.coverage, Some(Coverage(0)));
+        assert!(!report.finding_allowed);
+    }
+
+    #[test]
+    fn intervals_that_are_not_due_yet_count_and_hide_no_hole() {
+        // The newest has arrived at once; those after it come from a clock that is ahead.
+        let now = "2026-01-05T12:07:00+07:00";
+        let mut intervals = quarters(0..46, 2);
+        assert_eq!(sum_by(now, &intervals).missing_s, Some(1_800));
+        intervals.extend(quarters(60..62, 2));
+        let report = sum_by(now, &intervals);
+        assert_eq!((report.missing_s, report.known_s), (Some(1_800), 48 * 1_800));
+    }
+
+    #[test]
+    fn intervals_that_overlap_or_have_no_length_or_lie_elsewhere_neither_hide_nor_make_a_hole() {
+        let mut intervals = quarters(0..96, 2);
+        for (number, length_s) in [
+            (0, 86_400),
+            (10, 0),
+            (10, 1_800),
+            (11, 100),
+            (-500, 900),
+            (500, u32::MAX),
+        ] {
+            let odd = quarters(number..number + 1, 2).remove(0);
+            intervals.push(Occupancy {
+                interval_s: length_s,
+                ..odd
+            });
+        }
+        assert_eq!(sum_by(LATER, &intervals).missing_s, Some(0));
+        let far = |millis| Occupancy {
+            from: Timestamp::from_millis(millis),
+            spaces: u32::MAX,
+            interval_s: u32::MAX,
+            ..occupancy(0, 0, 0, 0)
+        };
+        // The one before the day reaches into none of it, the one after it begins later: all of it is missing.
+        let report = sum_by(LATER, &[far(i64::MIN), far(i64::MAX)]);
+        assert_eq!(report.missing_s, Some(86_400 * u64::from(u32::MAX)));
+        let absurd = Timestamp::from_millis(i64::MIN)..Timestamp::from_millis(i64::MAX);
+        let due = due_span(&absurd, Timestamp::from_millis(i64::MAX));
+        let report = zone_day(&zone("a"), day("2026-01-05"), &due, &[], &[far(0)]);
+        assert_eq!(report.missing_s, Some(u64::MAX.div_ceil(1_000)));
+        let turned = Range {
+            start: absurd.end,
+            end: absurd.start,
+        };
+        assert!(due_span(&turned, at(LATER)).is_empty());
+        assert_eq!(
+            zone_day(&zone("a"), day("2026-01-05"), &turned, &[], &[far(0)]).missing_s,
+            Some(0)
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_second_that_nobody_saw_is_unknown_as_a_whole_one() {
+        let mut intervals = quarters(0..96, 1);
+        if let Some(interval) = intervals.get_mut(40) {
+            interval.from = interval.from.plus_millis(1);
+        }
+        assert_eq!(sum_by(LATER, &intervals).missing_s, Some(1));
+    }
+
+    #[test]
+    fn a_day_that_ends_within_an_interval_begins_with_the_first_that_begins_in_it() {
+        let span = at("2026-01-05T03:10:00+07:00")..at("2026-01-06T03:10:00+07:00");
+        assert_eq!(
+            due_span(&span, at(LATER)),
+            at("2026-01-05T03:15:00+07:00")..at("2026-01-06T03:15:00+07:00")
+        );
+    }
+
+    #[test]
     fn a_day_without_observation_or_all_closed_has_no_coverage_and_bears_no_finding() {
         for report in [sum(&[], &[]), sum(&[], &[occupancy(0, 0, 0, 900)])] {
             assert_eq!(report.coverage, None);
@@ -279,7 +503,7 @@ mod tests {
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(
             json,
-            r#"{"zone":"a","day":"2026-01-05","sessions":{"car":{"parked":1,"drop_off":0,"quarantined":0}},"fee":{"low":2000,"point":2000,"high":2000},"suspect":0,"quarantined":0,"known_s":900,"unknown_s":0,"closed_s":0,"coverage":10000,"finding_allowed":true}"#
+            r#"{"zone":"a","day":"2026-01-05","sessions":{"car":{"parked":1,"drop_off":0,"quarantined":0}},"fee":{"low":2000,"point":2000,"high":2000},"suspect":0,"quarantined":0,"known_s":900,"unknown_s":0,"missing_s":0,"closed_s":0,"coverage":10000,"finding_allowed":true}"#
         );
         assert_eq!(serde_json::from_str::<ZoneDay>(&json).unwrap(), report);
     }

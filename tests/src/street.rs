@@ -43,6 +43,11 @@ pub struct Street {
     pub makes: Vec<Make>,
 }
 
+/// Minutes after midnight as a time of day.
+fn hour_and_minute(minutes: u32) -> String {
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// Where the gateway finds its peers.
 #[derive(Debug, Clone)]
 pub struct BoxFiles {
@@ -125,8 +130,9 @@ impl Street {
         )?;
         writeln!(
             text,
-            "timezone = \"{}\"\ndata_dir = \"{}\"\n",
+            "timezone = \"{}\"\nday_cutoff = \"{}\"\ndata_dir = \"{}\"\n",
             site.timezone.name(),
+            hour_and_minute(site.day_cutoff_minutes),
             files.data_dir
         )?;
         writeln!(

@@ -205,6 +205,17 @@ impl Store {
         Ok(until.map(Timestamp::from_millis))
     }
 
+    /// The newest record of a box's log; `None` when it is empty.
+    pub async fn newest_record(&self, gateway: &GatewayId) -> Result<Option<Vec<u8>>, StoreError> {
+        let action = "read the newest record";
+        let row = sqlx::query("SELECT record FROM leaves WHERE box = $1 ORDER BY idx DESC LIMIT 1")
+            .bind(gateway.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .during(action)?;
+        row.map(|row| row.try_get("record")).transpose().during(action)
+    }
+
     /// The zones of which a box has told something on a business day or within its `span`.
     pub async fn zones_of_day(
         &self,

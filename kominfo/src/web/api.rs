@@ -201,7 +201,7 @@ async fn zone_day(
     let gateway: GatewayId = parsed("box", &id, "sudirman-01")?;
     let zone: ZoneId = parsed("zone", &zone, "sudirman-north")?;
     let day: CivilDate = parsed("day", &day, "2026-01-05")?;
-    let zone_day = day_of_zone(&web.store, &gateway, &zone, day).await?;
+    let zone_day = day_of_zone(&web.store, &gateway, &zone, day, clock::now()).await?;
     zone_day.map(Json).ok_or_else(|| no_box(&gateway))
 }
 

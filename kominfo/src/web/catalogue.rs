@@ -97,6 +97,8 @@ texts! {
     COVERAGE: "Cakupan", "Coverage";
     NOT_ENOUGH_DATA: "belum cukup data", "not enough data";
     NO_COVERAGE: "belum ada", "none yet";
+    PART_MISSING: "sebagian data belum sampai", "some data has not arrived";
+    ALL_MISSING: "data okupansi belum sampai", "no occupancy data has arrived";
     MOTORCYCLES: "motor", "motorcycles";
     CARS: "mobil", "cars";
     TRUCKS: "truk", "trucks";

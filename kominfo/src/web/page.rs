@@ -269,8 +269,13 @@ fn zone_row(day: &ZoneDay, language: Language) -> String {
             Language::English => coverage.to_string().replace(',', "."),
         },
     );
+    let missing = match day.missing_s {
+        Some(0) => String::new(),
+        Some(_) => format!(r#"<span class="small">{}</span>"#, t(text::PART_MISSING)),
+        None => format!(r#"<span class="small">{}</span>"#, t(text::ALL_MISSING)),
+    };
     format!(
-        r#"<tr><th scope="row">{}</th><td data-label="{}">{}</td><td class="number" data-label="{}">{fee}</td><td class="number" data-label="{}">{coverage}</td></tr>"#,
+        r#"<tr><th scope="row">{}</th><td data-label="{}">{}</td><td class="number" data-label="{}">{fee}</td><td class="number" data-label="{}">{coverage}{missing}</td></tr>"#,
         escape(day.zone.as_str()),
         t(text::SESSIONS),
         sessions(day, language),

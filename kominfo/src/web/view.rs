@@ -2,15 +2,19 @@
 //!
 //! States come from boxes of any version and are not signed: whatever is missing or odd in them is shown as not told, and
 //! never stops the rest.
+//!
+//! What of a day should have arrived by now is judged by the city's clock: a box that is away would hide by its own that
+//! it is. Only a box whose signed records are of a made-up clock, which this city then accepts, is judged by its own time.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use parking::{CivilDate, ClockQuality, GatewayId, Timestamp, ZoneDay, ZoneId, zone_day};
+use parking::{CivilDate, ClockQuality, GatewayId, Timestamp, ZoneDay, ZoneId, due_span, zone_day};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::derive::is_simulated;
 use crate::store::{Alarm, BoxRow, LogRow, SessionFilter, State, Store, StoreError};
 
 /// Sessions of a day and box that are added up; more than any street can have.
@@ -111,7 +115,7 @@ struct SpaceValue {
     heard: Option<Timestamp>,
 }
 
-/// Gathers views; remembers each box's day as long as its log does not grow.
+/// Gathers views; remembers each box's day as long as its log does not grow and nothing more is due.
 #[derive(Debug, Default)]
 pub struct Gatherer {
     days: Mutex<BTreeMap<GatewayId, Remembered>>,
@@ -119,9 +123,20 @@ pub struct Gatherer {
 
 #[derive(Debug, Clone)]
 struct Remembered {
-    day: CivilDate,
-    size: u64,
+    basis: Basis,
     zones: Vec<ZoneDay>,
+}
+
+/// What the figures of a box's day depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Basis {
+    /// Records in its log.
+    size: u64,
+    /// The newest of them is of a made-up clock.
+    simulated: bool,
+    day: CivilDate,
+    /// The part of the day that should be known.
+    due: Range<Timestamp>,
 }
 
 impl Gatherer {
@@ -157,22 +172,19 @@ impl Gatherer {
         states: &[State],
         now: Timestamp,
     ) -> Result<BoxView, StoreError> {
-        let of_box = states.iter().find(|state| state.name == "box");
-        let told: Value = of_box
-            .and_then(|state| serde_json::from_str(&state.value).ok())
-            .unwrap_or_default();
-        let (timezone, cutoff) = (row.timezone, row.day_cutoff_minutes);
+        let told = told_by_box(states);
         let mut zones = spaces_by_zone(states);
-        let box_time = told.get("at").and_then(|at| Timestamp::deserialize(at).ok());
-        let heard = zones.values().flatten().filter_map(|space| space.heard).max();
-        // The box's own time, so that a box with a simulated clock, or one that is away, shows the day that it is in.
-        let box_time = match box_time.or(heard) {
-            Some(time) => Some(time),
-            None => store.occupancy_until(&row.gateway).await?,
+        // So that a box with a simulated clock, or one that is away, shows the day that it is in.
+        let box_time = box_time(store, &row.gateway, &told, &zones).await?.unwrap_or(now);
+        let day = row.timezone.business_day(box_time, row.day_cutoff_minutes);
+        let simulated = self.is_simulated(store, &row.gateway, log.size).await?;
+        let basis = Basis {
+            size: log.size,
+            simulated,
+            day,
+            due: due_span(&span_of(row, day), if simulated { box_time } else { now }),
         };
-        let day = timezone.business_day(box_time.unwrap_or(now), cutoff);
-        let span = timezone.start_of(day, cutoff)..timezone.start_of(next(day), cutoff);
-        let days = self.days_of(store, &row.gateway, log.size, day, span).await?;
+        let days = self.days_of(store, row, basis).await?;
         for day in &days {
             zones.entry(day.zone.clone()).or_default();
         }
@@ -183,7 +195,7 @@ impl Gatherer {
         });
         Ok(BoxView {
             gateway: row.gateway.clone(),
-            timezone,
+            timezone: row.timezone,
             online: None,
             online_since: None,
             size: log.size,
@@ -203,18 +215,25 @@ impl Gatherer {
         })
     }
 
-    async fn days_of(
-        &self,
-        store: &Store,
-        gateway: &GatewayId,
-        size: u64,
-        day: CivilDate,
-        span: Range<Timestamp>,
-    ) -> Result<Vec<ZoneDay>, StoreError> {
-        let known = self.days.lock().ok().and_then(|days| days.get(gateway).cloned());
-        if let Some(known) = known.filter(|known| known.day == day && known.size == size) {
+    fn remembered(&self, gateway: &GatewayId) -> Option<Remembered> {
+        self.days.lock().ok().and_then(|days| days.get(gateway).cloned())
+    }
+
+    /// Whether a box's log of `size` records ends with one of a made-up clock.
+    async fn is_simulated(&self, store: &Store, gateway: &GatewayId, size: u64) -> Result<bool, StoreError> {
+        match self.remembered(gateway).filter(|known| known.basis.size == size) {
+            Some(known) => Ok(known.basis.simulated),
+            None => ends_simulated(store, gateway).await,
+        }
+    }
+
+    async fn days_of(&self, store: &Store, row: &BoxRow, basis: Basis) -> Result<Vec<ZoneDay>, StoreError> {
+        let (gateway, day) = (&row.gateway, basis.day);
+        let known = self.remembered(gateway);
+        if let Some(known) = known.filter(|known| known.basis == basis) {
             return Ok(known.zones);
         }
+        let span = span_of(row, day);
         let filter = SessionFilter {
             day: Some(day),
             limit: SESSIONS_A_DAY_MAX,
@@ -229,27 +248,38 @@ impl Gatherer {
         let mut zones = Vec::new();
         for zone in store.zones_of_day(gateway, day, span.clone()).await? {
             let occupancy = store.occupancy(gateway, &zone, span.clone()).await?;
-            zones.push(zone_day(&zone, day, &sessions, &occupancy));
+            zones.push(zone_day(&zone, day, &basis.due, &sessions, &occupancy));
         }
         if let Ok(mut days) = self.days.lock() {
             let zones = zones.clone();
-            days.insert(gateway.clone(), Remembered { day, size, zones });
+            days.insert(gateway.clone(), Remembered { basis, zones });
         }
         Ok(zones)
     }
 }
 
-/// One zone's business day; `None` when the box is not registered.
+/// One zone's business day as it is known by `now`, the city's time; `None` when the box is not registered.
 pub async fn day_of_zone(
     store: &Store,
     gateway: &GatewayId,
     zone: &ZoneId,
     day: CivilDate,
+    now: Timestamp,
 ) -> Result<Option<ZoneDay>, StoreError> {
     let Some(row) = store.boxes().await?.into_iter().find(|row| row.gateway == *gateway) else {
         return Ok(None);
     };
-    let start = |day| row.timezone.start_of(day, row.day_cutoff_minutes);
+    let judged = if ends_simulated(store, gateway).await? {
+        let mut states = store.states().await?;
+        states.retain(|state| state.gateway == gateway.as_str());
+        let told = told_by_box(&states);
+        let own = box_time(store, gateway, &told, &spaces_by_zone(&states)).await?;
+        own.unwrap_or(now)
+    } else {
+        now
+    };
+    let span = span_of(&row, day);
+    let due = due_span(&span, judged);
     let filter = SessionFilter {
         day: Some(day),
         zone: Some(zone.clone()),
@@ -262,12 +292,44 @@ pub async fn day_of_zone(
         .into_iter()
         .map(|stored| stored.session)
         .collect();
-    let occupancy = store.occupancy(gateway, zone, start(day)..start(next(day))).await?;
-    Ok(Some(zone_day(zone, day, &sessions, &occupancy)))
+    let occupancy = store.occupancy(gateway, zone, span).await?;
+    Ok(Some(zone_day(zone, day, &due, &sessions, &occupancy)))
 }
 
-fn next(day: CivilDate) -> CivilDate {
-    CivilDate(day.0.tomorrow().unwrap_or(day.0))
+/// Whether the newest record of a box's log is of a made-up clock. By what it signed: its state anybody at the box could
+/// make up, and a city that takes no such records has none.
+async fn ends_simulated(store: &Store, gateway: &GatewayId) -> Result<bool, StoreError> {
+    let newest = store.newest_record(gateway).await?;
+    Ok(newest.is_some_and(|record| is_simulated(&record)))
+}
+
+/// A box's own time as last told, by its state or else by the newest interval of its occupancy.
+async fn box_time(
+    store: &Store,
+    gateway: &GatewayId,
+    told: &Value,
+    zones: &BTreeMap<ZoneId, Vec<SpaceView>>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let at = told.get("at").and_then(|at| Timestamp::deserialize(at).ok());
+    let heard = zones.values().flatten().filter_map(|space| space.heard).max();
+    match at.or(heard) {
+        Some(time) => Ok(Some(time)),
+        None => store.occupancy_until(gateway).await,
+    }
+}
+
+/// What a box tells about itself; null when it does not.
+fn told_by_box(states: &[State]) -> Value {
+    let of_box = states.iter().find(|state| state.name == "box");
+    of_box
+        .and_then(|state| serde_json::from_str(&state.value).ok())
+        .unwrap_or_default()
+}
+
+/// The time that a box's business day takes.
+fn span_of(row: &BoxRow, day: CivilDate) -> Range<Timestamp> {
+    let start = |day| row.timezone.start_of(day, row.day_cutoff_minutes);
+    start(day)..start(CivilDate(day.0.tomorrow().unwrap_or(day.0)))
 }
 
 fn spaces_by_zone(states: &[State]) -> BTreeMap<ZoneId, Vec<SpaceView>> {

@@ -15,8 +15,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How often the progress line is written.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// The street opens at this hour.
-const OPENING_S: i64 = 6 * 3_600;
+/// The street opens at this time, seconds after midnight.
+const OPENING_S: i64 = OPENING_MINUTES as i64 * 60;
+/// Its business day begins then too: of hours without a box nothing is known, and the first day would have too many.
+const OPENING_MINUTES: u32 = 6 * 60;
 
 /// A street of parking spaces with sensors, the box at its side, and the city's receiving end.
 #[derive(Debug, Parser)]
@@ -46,7 +48,8 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("starting: sensor broker, city broker, kominfo on SQLite, gateway (seed {seed})");
-    let street = Street::new("jalan-simulasi-01", 1, arguments.spaces, arguments.zones)?;
+    let mut street = Street::new("jalan-simulasi-01", 1, arguments.spaces, arguments.zones)?;
+    street.site.day_cutoff_minutes = OPENING_MINUTES;
     let opening = opening_today();
     let clock = SimulatedClock::starting_in(Duration::from_secs(4), opening, arguments.rate);
     let starting = World::start(vec![street.clone()], clock, Database::Sqlite, 1);
