@@ -160,3 +160,16 @@ fn the_command_lists_every_profile() {
             .all(|profile| listed.contains(profile.name) && listed.contains(&profile.model))
     );
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["sensors", "profiles"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

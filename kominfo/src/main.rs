@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use kominfo::commands::Arguments;
+use kominfo::commands::{self, Arguments};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
         .init();
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if commands::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -24,7 +24,7 @@ impl Check {
     /// Prints the summary to stdout, problems and warnings to stderr.
     pub fn run(&self) -> anyhow::Result<()> {
         let config = load(&self.file, !self.no_files)?;
-        print!("{}", Summary(&config));
+        tell!("{}", Summary(&config).to_string().trim_end());
         Ok(())
     }
 }

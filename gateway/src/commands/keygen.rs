@@ -48,7 +48,7 @@ impl Keygen {
         }
         let files = self.make()?;
         write_all(&self.out, &files)?;
-        print!("{}", self.what_next());
+        tell!("{}", self.what_next().trim_end());
         Ok(())
     }
 

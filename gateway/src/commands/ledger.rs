@@ -179,7 +179,7 @@ fn show(config: &Path, sequence: u64) -> anyhow::Result<()> {
             sequence: found,
             record,
         }) if found == sequence => {
-            println!("{record}");
+            tell!("{record}");
             Ok(())
         }
         Some(Kept::Lost { file, .. }) => bail!("record {sequence} cannot be read back; it was in {file}"),
@@ -209,7 +209,7 @@ fn export(config: &Path, to: &Path) -> anyhow::Result<()> {
         Ok(())
     })?;
     out.into_inner()?.sync_all()?;
-    println!("{records} records, {holes} holes, written to {}", to.display());
+    tell!("{records} records, {holes} holes, written to {}", to.display());
     Ok(())
 }
 
@@ -269,21 +269,21 @@ fn verify(paths: &[PathBuf], trust: &[PathBuf]) -> anyhow::Result<()> {
             .into());
         };
         match verify_one(path, record, &keys) {
-            Ok(line) => println!("ok      {line}"),
+            Ok(line) => tell!("ok      {line}"),
             Err(error) => {
                 failed += 1;
-                println!("FAILED  {}: {error:#}", record.display());
+                tell!("FAILED  {}: {error:#}", record.display());
             }
         }
     }
     for key in &keys.logs {
-        println!("log key       {}", key.to_vkey());
+        tell!("log key       {}", key.to_vkey());
     }
     for key in &keys.cosigners {
-        println!("cosigner key  {}", key.to_vkey());
+        tell!("cosigner key  {}", key.to_vkey());
     }
     if trust.is_empty() {
-        println!(
+        tell!(
             "The keys were taken from beside the proof: compare them with those that you know, or give --trust FILE."
         );
     }

@@ -1,5 +1,12 @@
 //! The commands: one file a verb.
 
+/// Prints a line. Ends the command quietly, by [`is_reader_gone`], when whoever reads has seen enough.
+macro_rules! tell {
+    ($($argument:tt)*) => {
+        std::io::Write::write_all(&mut std::io::stdout(), (format!($($argument)*) + "\n").as_bytes())?
+    };
+}
+
 pub mod check;
 mod keygen;
 mod ledger;
@@ -52,6 +59,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) if error.downcast_ref::<UsageError>().is_some() => {
             eprintln!("error: {error:#}");
             ExitCode::from(2)
@@ -66,4 +74,10 @@ pub fn main() -> ExitCode {
 /// Reads a configuration without looking at the files that it names.
 fn load_config(path: &Path) -> Result<Config, UsageError> {
     check::load(path, false)
+}
+
+/// Whether nobody reads standard output any more, as with `| head`.
+fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

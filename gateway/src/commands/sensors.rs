@@ -59,8 +59,8 @@ struct FromEnvelope<T> {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.verb {
-        Verb::Decode(arguments) => println!("{}", decode(arguments)?),
-        Verb::Profiles => Profile::all().iter().for_each(print_profile),
+        Verb::Decode(arguments) => tell!("{}", decode(arguments)?),
+        Verb::Profiles => Profile::all().iter().try_for_each(print_profile)?,
     }
     Ok(())
 }
@@ -150,17 +150,18 @@ fn parse_hex(text: &str) -> Result<Vec<u8>, UsageError> {
         .collect())
 }
 
-fn print_profile(profile: &Profile) {
-    println!("{}\n  {}\n  {}", profile.name, profile.model, profile.vendor_document);
+fn print_profile(profile: &Profile) -> anyhow::Result<()> {
+    tell!("{}\n  {}\n  {}", profile.name, profile.model, profile.vendor_document);
     match profile.heartbeat_s {
-        Some(seconds) => println!("  speaks at least every {seconds} s"),
-        None => println!("  speaks as often as its sender does"),
+        Some(seconds) => tell!("  speaks at least every {seconds} s"),
+        None => tell!("  speaks as often as its sender does"),
     }
     for port in &profile.ports {
-        println!("  port {}: {}", port.port, port.message);
+        tell!("  port {}: {}", port.port, port.message);
     }
     for quirk in &profile.quirks {
-        println!("  note: {quirk}");
+        tell!("  note: {quirk}");
     }
-    println!();
+    tell!("");
+    Ok(())
 }

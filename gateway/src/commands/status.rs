@@ -22,9 +22,9 @@ pub fn run(arguments: &StatusArguments) -> anyhow::Result<()> {
     let config = load_config(&arguments.config)?;
     let status: Status = super::local::Daemon::at(&config.local.socket)?.get("/status")?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        tell!("{}", serde_json::to_string_pretty(&status)?);
     } else {
-        print!("{}", text(&status));
+        tell!("{}", text(&status).trim_end());
     }
     Ok(())
 }

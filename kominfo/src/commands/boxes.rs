@@ -57,7 +57,7 @@ impl Boxes {
                 let cleared = store.clear_alarms(&id, code, clock::now()).await?;
                 store.close().await;
                 ensure!(cleared > 0, "no such alarm stands for box {id}");
-                println!("{cleared}");
+                tell!("{cleared}");
                 Ok(())
             }
         }
@@ -92,7 +92,7 @@ impl Add {
         }
         if let (Some(path), Some(certificate)) = (&self.certificate_out, certificate) {
             files::replace(path, certificate.as_bytes())?;
-            println!("{}", shown(path));
+            tell!("{}", shown(path));
         }
         eprintln!("box {} is registered", self.id);
         Ok(())
@@ -107,9 +107,12 @@ async fn list(place: &Place) -> anyhow::Result<()> {
         store.links().await?,
     );
     store.close().await;
-    println!(
+    tell!(
         "{:<24} {:>10} {:<8} {:<24} alarms",
-        "box", "records", "link", "last receipt"
+        "box",
+        "records",
+        "link",
+        "last receipt"
     );
     for log in logs {
         let link = links.iter().find(|link| link.gateway == log.gateway.as_str());
@@ -123,7 +126,7 @@ async fn list(place: &Place) -> anyhow::Result<()> {
             .filter(|alarm| alarm.gateway == log.gateway.as_str())
             .collect();
         let codes: Vec<_> = codes.iter().map(|alarm| alarm.code.as_str()).collect();
-        println!(
+        tell!(
             "{:<24} {:>10} {:<8} {:<24} {}",
             log.gateway,
             log.size,

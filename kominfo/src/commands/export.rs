@@ -125,7 +125,7 @@ async fn proof(
     for (name, bytes) in written {
         let path = to.join(name.replace('/', "_"));
         files::replace(&path, &bytes)?;
-        println!("{}", shown(&path));
+        tell!("{}", shown(&path));
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ async fn sessions(
         None => store.boxes().await?.into_iter().map(|row| row.gateway).collect(),
     };
     if !json {
-        println!(
+        tell!(
             "box,session,revision,zone,space,class,status,start,end,day,tariff,fee_low,fee_point,fee_high,flags,index"
         );
     }
@@ -157,7 +157,7 @@ async fn sessions(
         loop {
             let page = store.sessions(&gateway, &filter).await?;
             for stored in &page {
-                println!(
+                tell!(
                     "{}",
                     if json {
                         as_json(&gateway, stored)?

@@ -26,8 +26,8 @@ impl Keygen {
         let (key, vkey) = (self.out.join("kominfo.key"), self.out.join("kominfo.vkey"));
         files::create(&key, &format!("{}\n", cosigner.to_text()), Access::Private)?;
         files::create(&vkey, &format!("{}\n", cosigner.verifier().to_vkey()), Access::Public)?;
-        println!("{}", shown(&key));
-        println!("{}", shown(&vkey));
+        tell!("{}", shown(&key));
+        tell!("{}", shown(&vkey));
         eprintln!("Keep the first one secret: whoever has it can give receipts in the city's name.");
         eprintln!("Give the second one to every box (`kominfo_vkey`).");
         Ok(())

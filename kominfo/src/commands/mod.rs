@@ -1,5 +1,12 @@
 //! One file a verb. Data goes to standard output, everything else to standard error.
 
+/// Prints a line. Ends the command quietly, by [`is_reader_gone`], when whoever reads has seen enough.
+macro_rules! tell {
+    ($($argument:tt)*) => {
+        std::io::Write::write_all(&mut std::io::stdout(), (format!($($argument)*) + "\n").as_bytes())?
+    };
+}
+
 mod boxes;
 mod export;
 mod keygen;
@@ -103,4 +110,10 @@ async fn cosigners(store: &Store, files_given: &[PathBuf]) -> anyhow::Result<Vec
 
 fn shown(path: &Path) -> std::path::Display<'_> {
     path.display()
+}
+
+/// Whether nobody reads standard output any more, as with `| head`.
+pub fn is_reader_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

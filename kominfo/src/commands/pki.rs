@@ -32,7 +32,7 @@ impl Pki {
             "say under which name or address the broker is called: --dns broker.example.id or --ip 203.0.113.7"
         );
         pki::init(&out, &dns, &ip)?;
-        println!("{}", shown(&out));
+        tell!("{}", shown(&out));
         eprintln!("ca.crt          for the broker, kominfo and every box: whom to believe");
         eprintln!("ca.key          secret; needed only to add boxes: keep it off the server if you can");
         eprintln!("broker.*        for the broker (see deploy/mosquitto/city.conf)");

@@ -25,7 +25,7 @@ impl Rebuild {
             let derived = audit::rebuild(&store, &gateway).await?;
             ensure!(derived.is_some(), "box {gateway} is not registered");
             if let Some(derived) = derived {
-                println!(
+                tell!(
                     "{gateway} sessions {} occupancy {} events {}",
                     derived.sessions.len(),
                     derived.occupancy.len(),

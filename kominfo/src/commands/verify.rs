@@ -30,9 +30,15 @@ impl Verify {
         }
         for log in &logs {
             let audit = audit::verify(&mut snapshot, log, &cosigners).await?;
-            println!(
+            tell!(
                 "{} size {} root {} sessions {} occupancy {} events {} undecodable {} ok",
-                audit.gateway, audit.size, audit.root, audit.sessions, audit.occupancy, audit.events, audit.undecodable
+                audit.gateway,
+                audit.size,
+                audit.root,
+                audit.sessions,
+                audit.occupancy,
+                audit.events,
+                audit.undecodable
             );
         }
         drop(snapshot);

@@ -215,7 +215,7 @@ pub fn quarters(begin: &str, count: i64, clock: &str) -> Vec<Vec<u8>> {
     let quarter = |number: i64| {
         let (from, at) = (begin.plus_seconds(number * 900), begin.plus_seconds(number * 900 + 930));
         format!(
-            r#"{{"kind":"occupancy","zone":"z0","from":"{from}","interval_s":900,"revision":1,"spaces":4,"occupied_s":0,"free_s":3600,"unknown_s":0,"closed_s":0,"arrivals":0,"departures":0,"coverage":10000,"at":"{at}","boot":1,"mono_ms":5,"clock":"{clock}"}}"#
+            r#"{{"kind":"occupancy","zone":"z0","from":"{from}","interval_s":900,"revision":1,"spaces":4,"occupied_s":0,"free_s":3600,"unknown_s":0,"closed_s":0,"arrivals":0,"departures":0,"coverage":10000,"at":"{at}","boot":1,"mono_s":5,"clock":"{clock}"}}"#
         )
         .into_bytes()
     };

@@ -59,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         _ = terminate.recv() => return Ok(()),
     };
     let api = world.api()?;
+    println!("folder:   {} (boxes, keys, database, logs)", world.folder().display());
     println!("open:     {}/", api.url());
     println!(
         "clock:    {} simulated seconds in a second, from 06:00 WIB; Ctrl-C ends everything",
