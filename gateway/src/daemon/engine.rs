@@ -20,6 +20,7 @@ use parking::{Input, Outcome, RecordBody, SpaceNow, Stamp, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::recovery::DurableState;
@@ -37,6 +38,9 @@ const TICK_MIN: Duration = Duration::from_millis(20);
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How often the time floor is written down.
 const CLOCK_SAVE: Duration = Duration::from_mins(10);
+
+/// How long after a snapshot that failed the next is tried.
+const SNAPSHOT_RETRY: Duration = Duration::from_mins(1);
 
 /// Why the engine stopped.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,8 @@ pub struct Stepped {
 enum Duty {
     Source(Done),
     Release(Sequence),
+    /// The snapshot could not be saved; the former ones stay.
+    SnapshotLater,
     Nothing,
 }
 
@@ -75,6 +81,8 @@ pub struct Engine {
     state: DurableState,
     unsettled: FuturesOrdered<Settled>,
     spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
+    /// After one that failed, no snapshot is tried before this.
+    snapshot_not_before: Option<Instant>,
 }
 
 /// Where inputs come from.
@@ -101,6 +109,7 @@ impl Engine {
             state,
             unsettled: FuturesOrdered::new(),
             spaces,
+            snapshot_not_before: None,
         }
     }
 
@@ -141,7 +150,9 @@ impl Engine {
         }
         self.save_clock();
         let snapshot = self.state.to_bytes()?;
-        self.journal.save_snapshot(&snapshot).await?.await?;
+        if let Err(error) = self.journal.save_snapshot(&snapshot).await?.await {
+            tracing::warn!(%error, "no snapshot at the end; the next start replays more");
+        }
         Ok(())
     }
 
@@ -239,11 +250,19 @@ impl Engine {
         let append = self.journal.append_in_parts(&entries).await?;
         self.settle(Some(append), duty);
         self.show(stepped.now.at);
-        if self.journal.snapshot_due() {
+        let now = Instant::now();
+        if self.journal.snapshot_due() && self.snapshot_not_before.is_none_or(|from| from <= now) {
             let snapshot = self.state.to_bytes()?;
             let saved = self.journal.save_snapshot(&snapshot).await?;
-            self.unsettled
-                .push_back(Box::pin(async move { saved.await.map(|()| Duty::Nothing) }));
+            self.unsettled.push_back(Box::pin(async move {
+                Ok(match saved.await {
+                    Ok(()) => Duty::Nothing,
+                    Err(error) => {
+                        tracing::warn!(%error, "no snapshot; the journal frees nothing until one is taken");
+                        Duty::SnapshotLater
+                    }
+                })
+            }));
         }
         Ok(())
     }
@@ -257,10 +276,11 @@ impl Engine {
         }));
     }
 
-    fn settled(&self, duty: Duty) {
+    fn settled(&mut self, duty: Duty) {
         match duty {
             Duty::Source(done) => done.journalled(),
             Duty::Release(below) => self.journal.release(below),
+            Duty::SnapshotLater => self.snapshot_not_before = Some(Instant::now() + SNAPSHOT_RETRY),
             Duty::Nothing => {}
         }
     }

@@ -306,7 +306,7 @@ fn start_drivers(
 async fn supervise(mut groups: [Group; 3]) -> anyhow::Result<()> {
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let mut failure = None;
+    let mut early = None;
     let (signal, mut signals) = mpsc::channel(2);
     tokio::spawn(async move {
         loop {
@@ -319,14 +319,21 @@ async fn supervise(mut groups: [Group; 3]) -> anyhow::Result<()> {
     let [first, second, third] = &mut groups;
     tokio::select! {
         _ = signals.recv() => tracing::info!("stopping; a second signal stops at once"),
-        Some(ended) = first.tasks.join_next() => failure = Some(why(ended)),
-        Some(ended) = second.tasks.join_next() => failure = Some(why(ended)),
-        Some(ended) = third.tasks.join_next() => failure = Some(why(ended)),
+        Some(ended) = third.tasks.join_next() => early = Some(ended),
+        Some(ended) = second.tasks.join_next() => early = Some(ended),
+        Some(ended) = first.tasks.join_next() => early = Some(ended),
     }
+    // A task that merely ended may have ended because another failed; then that failure is the reason.
+    let merely_ended = matches!(&early, Some(Ok((_, Ok(())))));
+    let mut failure = early.map(why);
     let drain = async {
         for group in &mut groups {
-            let failed = group.drain().await;
-            failure = failure.take().or(failed);
+            if let Some(failed) = group.drain().await {
+                tracing::error!(error = format!("{failed:#}"), "a task failed");
+                if failure.is_none() || merely_ended {
+                    failure = Some(failed);
+                }
+            }
         }
     };
     tokio::select! {

@@ -289,7 +289,7 @@ impl Store {
         Ok(self.found.spares.held.len() >= self.found.spares.reserve)
     }
 
-    /// Saves `state` for everything committed so far. An error leaves the newer of the two former snapshots in force.
+    /// Saves `state` for everything committed so far, on a full disk in space of the reserve. An error leaves the newer of the two former snapshots in force.
     pub(super) fn save_snapshot(&mut self, state: &[u8]) -> Result<(), JournalError> {
         if state.len() > SNAPSHOT_BYTES_MAX {
             return Err(JournalError::SnapshotSize {
@@ -310,9 +310,26 @@ impl Store {
                 place: Place::begin(self.found.next),
             },
         };
-        self.found.slots.save(position, state)?;
+        match self.found.slots.save(position, state) {
+            Err(error) if error.is_disk_full() => {
+                self.give_up_spare()?;
+                self.found.slots.save(position, state)?;
+            }
+            other => other?,
+        }
         self.catalog().lock().snapshot_segment = position.segment;
         Ok(())
+    }
+
+    /// Gives the space of a spare, the reserve's if there is no other, back to the file system.
+    fn give_up_spare(&mut self) -> Result<(), JournalError> {
+        let Some(spare) = self.found.spares.take() else {
+            return Ok(());
+        };
+        let name = spare.name();
+        self.storage
+            .remove(&name)
+            .map_err(|e| JournalError::storage("delete", self.storage.path().join(name), e))
     }
 
     /// Frees whole segments below `below` and before the older snapshot.

@@ -261,6 +261,7 @@ impl Worker {
                 Work::Snapshot(state, done) => {
                     self.shared.room.add_permits(1);
                     tell(done, self.store.save_snapshot(&state));
+                    self.reserve_complete = false;
                     Ok(())
                 }
                 Work::Release(below) => self.store.release(below),
