@@ -50,14 +50,21 @@ fn text(status: &Status) -> String {
     } else {
         ""
     };
+    let clock = serde_json::to_value(status.clock).unwrap_or_default();
+    let clock = clock.as_str().unwrap_or("unknown");
+    let count = |(state, count): (&String, &serde_json::Value)| format!("{count} {state}");
+    let spaces = status
+        .spaces
+        .as_object()
+        .map_or_else(|| vec!["none".to_owned()], |spaces| spaces.iter().map(count).collect())
+        .join(", ");
     format!(
-        "gateway   {} version {}\ntime      {} (clock {:?})\ncity      {link}\nreceipt   {receipt}\nbacklog   {} records\n\
+        "gateway   {} version {}\ntime      {} (clock {clock})\ncity      {link}\nreceipt   {receipt}\nbacklog   {} records\n\
          link      {} bytes sent, {} received since start\n\
-         journal   {} segments, {} KiB on disk, {} of {} spare segments in reserve{full}\nspaces    {}\n{}",
+         journal   {} segments, {} KiB on disk, {} of {} spare segments in reserve{full}\nspaces    {spaces}\n{}",
         status.gateway,
         status.version,
         status.now,
-        status.clock,
         status.backlog,
         status.link_bytes[0],
         status.link_bytes[1],
@@ -65,7 +72,6 @@ fn text(status: &Status) -> String {
         journal.disk_bytes / 1024,
         journal.spares.min(journal.reserve),
         journal.reserve,
-        status.spaces,
         drivers(&status.drivers),
     )
 }
@@ -80,11 +86,11 @@ fn drivers(drivers: &serde_json::Value) -> String {
             .map_or(0, |reasons| {
                 reasons.values().filter_map(serde_json::Value::as_u64).sum()
             });
+        let state = [field("state"), field("reason")].join(" ");
         format!(
-            "driver    {}: {} {}, {readings} readings, {set_aside} set aside\n",
+            "driver    {}: {}, {readings} readings, {set_aside} set aside\n",
             field("driver"),
-            field("state"),
-            field("reason")
+            state.trim_end()
         )
     });
     lines.collect()
