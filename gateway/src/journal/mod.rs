@@ -63,7 +63,8 @@
 //!    the reserve and two more it is deleted; if something in it could not be read, it goes into `damaged/`.
 //!
 //! Snapshots are overwritten in place, in turn, so that they seldom need space; one that grows on a full disk takes a
-//! segment's worth of the reserve. A checksum tells which are whole. Everything after the *older* one is kept, so that one of them may rot.
+//! segment's worth of the reserve. A checksum tells which are whole. Everything after the *older* one is kept, so that
+//! one of them may rot.
 
 mod catalog;
 mod error;

@@ -289,7 +289,8 @@ impl Store {
         Ok(self.found.spares.held.len() >= self.found.spares.reserve)
     }
 
-    /// Saves `state` for everything committed so far, on a full disk in space of the reserve. An error leaves the newer of the two former snapshots in force.
+    /// Saves `state` for everything committed so far, on a full disk in space of the reserve. An error leaves the newer of
+    /// the two former snapshots in force.
     pub(super) fn save_snapshot(&mut self, state: &[u8]) -> Result<(), JournalError> {
         if state.len() > SNAPSHOT_BYTES_MAX {
             return Err(JournalError::SnapshotSize {
