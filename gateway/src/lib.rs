@@ -2,6 +2,7 @@
 //!
 //! The crate is a library so that tests and benchmarks run the very code of the daemon; the program is `main.rs`.
 
+pub mod cameras;
 pub mod clock;
 pub mod commands;
 pub mod config;

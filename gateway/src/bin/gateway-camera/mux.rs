@@ -1,0 +1,218 @@
+//! Access units in, CMAF out: an initialisation segment, then chunks. No decoding.
+//!
+//! `appsrc ! cmafmux ! appsink`, with parser and timestamper between only for streams whose frames are shown in another
+//! order than they come: decoding times have to be made up for those, and for all others they are the times of showing.
+//! (Parser and timestamper would cost as much as the muxer.)
+//!
+//! Where a chunk ends is told to the muxer by an event before the frame that begins the next one: a keyframe ends a
+//! fragment, and while somebody watches, every so many frames end a chunk. So one muxer serves ring and viewers, and
+//! costs little while nobody watches.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use gateway::cameras::wire::{Cause, ChunkHead, Profile};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+
+use crate::ingest::{AccessUnit, Codec, Failure, Parameters};
+use crate::link::ToParent;
+
+/// Frames that wait for the muxer. More: the parent is slow; frames are dropped up to the next keyframe.
+const WAITING_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// How long the muxer may take to give out what it holds when it ends.
+const DRAIN_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(2);
+
+/// Where the muxer's output goes.
+#[derive(Clone)]
+pub struct Output {
+    /// The parent.
+    pub to_parent: ToParent,
+    /// Which stream.
+    pub profile: Profile,
+    /// Number of this run.
+    pub run: u32,
+}
+
+/// A muxer at work.
+pub struct Mux {
+    pipeline: gst::Pipeline,
+    source: AppSrc,
+    /// Time of the first frame, `CLOCK_BOOTTIME` nanoseconds; the muxer counts from there.
+    base_ns: u64,
+    since_split: u16,
+    is_first: bool,
+    failed: Arc<AtomicBool>,
+}
+
+impl Mux {
+    /// A muxer for a stream with `parameters`, whose first frame lies at `base_ns`.
+    pub fn start(parameters: &Parameters, reordered: bool, base_ns: u64, output: Output) -> Result<Self, Failure> {
+        Self::build(parameters, reordered, base_ns, output)
+            .map_err(|error| Failure::new(Cause::Mux, format!("{error:#}")))
+    }
+
+    fn build(parameters: &Parameters, reordered: bool, base_ns: u64, output: Output) -> anyhow::Result<Self> {
+        let pipeline = gst::Pipeline::new();
+        let source = AppSrc::builder()
+            .caps(&caps(parameters)?)
+            .format(gst::Format::Time)
+            .max_bytes(0)
+            .is_live(true)
+            .build();
+        let mux = gst::ElementFactory::make("cmafmux")
+            .property("manual-split", true)
+            .build()?;
+        let sink = AppSink::builder().sync(false).max_buffers(4).build();
+        let failed = Arc::new(AtomicBool::new(false));
+        let mut chunks = Chunks { output, base_ns };
+        sink.set_callbacks(
+            AppSinkCallbacks::builder()
+                .new_sample(move |sink| {
+                    let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+                    chunks.send(&sample);
+                    Ok(gst::FlowSuccess::Ok)
+                })
+                .build(),
+        );
+        let between: &[&str] = match (reordered, parameters.codec) {
+            (false, _) => &[],
+            (true, Codec::H264) => &["h264parse", "h264timestamper"],
+            (true, Codec::H265) => &["h265parse", "h265timestamper"],
+        };
+        let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
+        for name in between {
+            chain.push(gst::ElementFactory::make(name).build().with_context(|| format!("no element {name}"))?);
+        }
+        chain.extend([mux, sink.upcast()]);
+        pipeline.add_many(&chain)?;
+        gst::Element::link_many(&chain)?;
+        if let Some(bus) = pipeline.bus() {
+            let failed = Arc::clone(&failed);
+            bus.set_sync_handler(move |_, message| match message.view() {
+                gst::MessageView::Error(_) => {
+                    failed.store(true, Ordering::Relaxed);
+                    gst::BusSyncReply::Drop
+                }
+                gst::MessageView::Eos(_) => gst::BusSyncReply::Pass,
+                _ => gst::BusSyncReply::Drop,
+            });
+        }
+        pipeline.set_state(gst::State::Playing)?;
+        Ok(Self {
+            pipeline,
+            source,
+            base_ns,
+            since_split: 0,
+            is_first: true,
+            failed,
+        })
+    }
+
+    /// Whether so much waits for the muxer that frames have to be dropped.
+    pub fn is_behind(&self) -> bool {
+        self.source.current_level_bytes() > WAITING_BYTES_MAX
+    }
+
+    /// Takes a frame at `at_ns`. `chunk_frames`: end a chunk after so many frames; 0: at keyframes only.
+    pub fn push(&mut self, unit: AccessUnit, at_ns: u64, duration: Duration, chunk_frames: u16) -> Result<(), Failure> {
+        if self.failed.load(Ordering::Relaxed) {
+            return Err(Failure::new(Cause::Mux, "the muxer does not take this stream"));
+        }
+        let chunk_is_full = chunk_frames > 0 && self.since_split >= chunk_frames;
+        if !self.is_first && (unit.keyframe || chunk_is_full) {
+            let split = gst::Structure::builder("FMP4MuxSplitNow").field("chunk", !unit.keyframe).build();
+            self.source.send_event(gst::event::CustomDownstream::new(split));
+            self.since_split = 0;
+        }
+        self.is_first = false;
+        self.since_split = self.since_split.saturating_add(1);
+        let pts = gst::ClockTime::from_nseconds(at_ns.saturating_sub(self.base_ns));
+        let mut buffer = gst::Buffer::from_mut_slice(unit.data);
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(pts);
+            buffer.set_duration(gst::ClockTime::try_from(duration).ok());
+            if !unit.keyframe {
+                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+        }
+        self.source
+            .push_buffer(buffer)
+            .map(|_| ())
+            .map_err(|_| Failure::new(Cause::Mux, "the muxer does not take this stream"))
+    }
+
+    /// Gives out what is there and ends.
+    pub fn finish(self) {
+        if self.source.end_of_stream().is_ok()
+            && let Some(bus) = self.pipeline.bus()
+        {
+            drop(bus.timed_pop_filtered(DRAIN_TIMEOUT, &[gst::MessageType::Eos]));
+        }
+    }
+}
+
+impl Drop for Mux {
+    fn drop(&mut self) {
+        drop(self.pipeline.set_state(gst::State::Null));
+    }
+}
+
+fn caps(parameters: &Parameters) -> anyhow::Result<gst::Caps> {
+    let (name, format) = match parameters.codec {
+        Codec::H264 => ("video/x-h264", "avc"),
+        Codec::H265 => ("video/x-h265", "hvc1"),
+    };
+    Ok(gst::Caps::builder(name)
+        .field("stream-format", format)
+        .field("alignment", "au")
+        .field("codec_data", gst::Buffer::from_slice(parameters.config.clone()))
+        .field("width", i32::try_from(parameters.width)?)
+        .field("height", i32::try_from(parameters.height)?)
+        .build())
+}
+
+/// Takes the muxer's output apart.
+struct Chunks {
+    output: Output,
+    base_ns: u64,
+}
+
+impl Chunks {
+    fn send(&mut self, sample: &gst::Sample) {
+        let mut buffers: Vec<&gst::BufferRef> = Vec::new();
+        if let Some(list) = sample.buffer_list() {
+            buffers.extend(list.iter());
+        } else {
+            buffers.extend(sample.buffer());
+        }
+        let maps: Vec<_> = buffers.iter().filter_map(|buffer| buffer.map_readable().ok()).collect();
+        if maps.len() != buffers.len() {
+            return;
+        }
+        let mut rest = 0;
+        if maps.first().is_some_and(|map| map.get(4..8) == Some(b"ftyp")) {
+            rest = 1;
+            if let Some(init) = maps.first() {
+                self.output.to_parent.init(self.output.profile, init);
+            }
+        }
+        let Some(first) = buffers.get(rest) else {
+            return;
+        };
+        let parts: Vec<&[u8]> = maps.iter().skip(rest).map(|map| map.as_slice()).collect();
+        let frames = buffers.len().saturating_sub(rest + 1);
+        let duration = first.duration().map_or(Duration::ZERO, Into::into);
+        let head = ChunkHead {
+            keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
+            at_ns: self.base_ns.saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
+            duration,
+            frames: u16::try_from(frames).unwrap_or(u16::MAX),
+            run: self.output.run,
+        };
+        self.output.to_parent.chunk(self.output.profile, head, &parts);
+    }
+}

@@ -1,0 +1,378 @@
+//! The mode `ingest`: streams are opened and closed as the parent says, each a task of its own.
+//!
+//! A stream connects once and runs until it ends, for whatever reason; the reason is told, and when to try again is the
+//! parent's decision. Three clocks watch it, all monotonic: no answer in time, no first keyframe in time, nothing
+//! received in time.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use gateway::cameras::wire::{Cause, Command, Event, Format, Profile, Source, Stats, ToWorker};
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::ingest::{AccessUnit, AnyIngest, Failure, Greeting, Ingest, Item, Parameters};
+use crate::link::{Link, ToParent};
+use crate::mux::{Mux, Output};
+use crate::timeline::Timeline;
+
+/// How often figures are told.
+const STATS_EVERY: Duration = Duration::from_secs(1);
+/// The least time in which a first keyframe must come.
+const FIRST_KEYFRAME_MIN: Duration = Duration::from_secs(15);
+/// The least time without a frame that is a stall.
+const STALL_MIN: Duration = Duration::from_secs(5);
+/// A keyframe is missing after this, and after twice the length of the last group of pictures.
+const KEYFRAME_MISSING_MIN: Duration = Duration::from_secs(6);
+/// Frames a second above which frames are dropped: no camera of a street needs more, and 500 would choke the box.
+const FPS_MAX: u32 = 120;
+/// Runs (initialisation segments) that one connection may have before their numbers reach the next one's.
+const RUNS_PER_CONNECTION: u32 = 4_096;
+/// Length of a frame whose stream does not tell.
+const FRAME_DEFAULT: Duration = Duration::from_millis(40);
+/// Lengths of a frame beyond these are taken for faults of its timestamps.
+const FRAME_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_secs(2);
+
+/// Does what the parent says until it has gone.
+pub fn run(link: Link) -> anyhow::Result<()> {
+    crate::register_muxer()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let to_parent = link.to_parent();
+        let mut frames = link.frames();
+        let mut streams: HashMap<Profile, Open> = HashMap::new();
+        let mut runs = 0;
+        while let Some(frame) = frames.recv().await {
+            let ToWorker::Command(command) = ToWorker::read(&frame)? else {
+                anyhow::bail!("a frame that is none for the mode \"ingest\"");
+            };
+            match command {
+                Command::Open { profile, source } => {
+                    if let Some(open) = streams.remove(&profile) {
+                        open.close().await;
+                    }
+                    streams.insert(profile, Open::start(profile, source, &to_parent, &mut runs));
+                }
+                Command::Close { profile } => {
+                    if let Some(open) = streams.remove(&profile) {
+                        open.close().await;
+                    }
+                }
+                Command::Chunks { profile, frames } => {
+                    if let Some(open) = streams.get(&profile) {
+                        open.chunk_frames.set(frames);
+                    }
+                }
+                Command::Masks { .. } | Command::Publish { .. } => {
+                    anyhow::bail!("a command that is none for the mode \"ingest\"");
+                }
+            }
+        }
+        for open in std::mem::take(&mut streams).into_values() {
+            open.close().await;
+        }
+        Ok(())
+    })
+}
+
+/// A stream that was opened.
+struct Open {
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+    chunk_frames: Rc<Cell<u16>>,
+}
+
+impl Open {
+    fn start(profile: Profile, source: Source, to_parent: &ToParent, runs: &mut u32) -> Self {
+        let stop = CancellationToken::new();
+        let chunk_frames = Rc::new(Cell::new(0));
+        *runs = runs.wrapping_add(RUNS_PER_CONNECTION);
+        let output = Output {
+            to_parent: to_parent.clone(),
+            profile,
+            run: *runs,
+        };
+        let mut stream = Stream::new(output, Rc::clone(&chunk_frames));
+        let (stopped, to_parent) = (stop.clone(), to_parent.clone());
+        let task = tokio::task::spawn_local(async move {
+            if let Some(failure) = stream.play(&source, &stopped).await {
+                to_parent.event(&Event::Ended {
+                    profile,
+                    cause: failure.cause,
+                    message: failure.message,
+                });
+            }
+        });
+        Self {
+            task,
+            stop,
+            chunk_frames,
+        }
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        drop(self.task.await);
+    }
+}
+
+/// One connection of one stream.
+struct Stream {
+    output: Output,
+    chunk_frames: Rc<Cell<u16>>,
+    timeline: Timeline,
+    /// What the frames are from here on.
+    parameters: Option<Parameters>,
+    mux: Option<Mux>,
+    /// Frames are shown in another order than they come.
+    reordered: bool,
+    /// Frames are dropped until one comes that needs no other.
+    awaits_keyframe: bool,
+    last_camera_ns: Option<i64>,
+    last_at_ns: u64,
+    /// Usual length of a frame.
+    frame: Duration,
+    watch: Watch,
+    window: Window,
+}
+
+impl Stream {
+    fn new(output: Output, chunk_frames: Rc<Cell<u16>>) -> Self {
+        Self {
+            output,
+            chunk_frames,
+            timeline: Timeline::default(),
+            parameters: None,
+            mux: None,
+            reordered: false,
+            awaits_keyframe: true,
+            last_camera_ns: None,
+            last_at_ns: 0,
+            frame: FRAME_DEFAULT,
+            watch: Watch::new(Instant::now()),
+            window: Window::new(Instant::now()),
+        }
+    }
+
+    /// Plays until it is stopped (`None`) or ends.
+    async fn play(&mut self, source: &Source, stop: &CancellationToken) -> Option<Failure> {
+        let connected = tokio::select! {
+            connected = AnyIngest::connect(source) => connected,
+            () = stop.cancelled() => return None,
+        };
+        let (mut ingest, Greeting { server, audio }) = match connected {
+            Ok(connected) => connected,
+            Err(failure) => return Some(failure),
+        };
+        let profile = self.output.profile;
+        self.output.to_parent.event(&Event::Playing { profile, server, audio });
+        self.watch = Watch::new(Instant::now());
+        self.window = Window::new(Instant::now());
+        let mut tick = tokio::time::interval_at(Instant::now() + STATS_EVERY, STATS_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let failure = loop {
+            let failure = tokio::select! {
+                item = ingest.next() => match item {
+                    Ok(Item::Unit(unit)) => self.take(unit).err(),
+                    Ok(Item::CameraClock(camera_unix_ms)) => {
+                        let at_ns = crate::now_ns();
+                        self.output.to_parent.event(&Event::CameraClock { profile, camera_unix_ms, at_ns });
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                },
+                _ = tick.tick() => {
+                    self.tell_stats();
+                    self.watch.late(Instant::now(), self.frame)
+                }
+                () = stop.cancelled() => break None,
+            };
+            if failure.is_some() {
+                break failure;
+            }
+        };
+        self.end_run();
+        ingest.close().await;
+        failure
+    }
+
+    fn tell_stats(&mut self) {
+        let stats = self.window.turn(Instant::now());
+        let profile = self.output.profile;
+        self.output.to_parent.event(&Event::Stats { profile, stats });
+    }
+
+    /// Takes a frame.
+    fn take(&mut self, mut unit: AccessUnit) -> Result<(), Failure> {
+        let placed = self.timeline.place(unit.camera_ns, crate::now_ns());
+        self.window.count(&unit, placed.jumped);
+        self.watch.seen(Instant::now(), unit.keyframe);
+        if let Some(parameters) = unit.parameters.take()
+            && self.parameters.as_ref() != Some(&parameters)
+        {
+            self.end_run();
+            self.parameters = Some(parameters);
+            self.awaits_keyframe = true;
+        }
+        self.notice_order(unit.camera_ns, placed.jumped);
+        let too_many = self.window.stats.frames > FPS_MAX;
+        let is_behind = self.mux.as_ref().is_some_and(Mux::is_behind);
+        if unit.lost_packets > 0 || too_many || is_behind {
+            self.awaits_keyframe = true;
+        }
+        if self.awaits_keyframe && (!unit.keyframe || too_many || is_behind) {
+            self.window.stats.dropped_frames += 1;
+            return Ok(());
+        }
+        let at_ns = if self.reordered {
+            placed.at_ns
+        } else {
+            placed.at_ns.max(self.last_at_ns + 1)
+        };
+        if !placed.jumped && at_ns > self.last_at_ns {
+            let length = Duration::from_nanos(at_ns - self.last_at_ns);
+            if FRAME_RANGE.contains(&length) {
+                self.frame = (self.frame * 7 + length) / 8;
+            }
+        }
+        self.last_at_ns = at_ns;
+        self.awaits_keyframe = false;
+        let (frame, chunk_frames) = (self.frame, self.chunk_frames.get());
+        let Some(mux) = self.mux_at(at_ns)? else {
+            return Ok(());
+        };
+        mux.push(unit, at_ns, frame, chunk_frames)
+    }
+
+    /// The muxer; a new one from here if there is none. `None` while the stream has not told its parameters.
+    fn mux_at(&mut self, at_ns: u64) -> Result<Option<&mut Mux>, Failure> {
+        if self.mux.is_none() {
+            let Some(parameters) = &self.parameters else {
+                self.awaits_keyframe = true;
+                return Ok(None);
+            };
+            self.output.to_parent.event(&Event::Format {
+                profile: self.output.profile,
+                format: Format {
+                    width: parameters.width,
+                    height: parameters.height,
+                    fps_nominal: parameters.fps_nominal,
+                    reordered: self.reordered,
+                },
+            });
+            self.output.run = self.output.run.wrapping_add(1);
+            self.mux = Some(Mux::start(parameters, self.reordered, at_ns, self.output.clone())?);
+        }
+        Ok(self.mux.as_mut())
+    }
+
+    /// Notices that timestamps go back by less than a jump: the stream has B-frames, and needs another muxer.
+    fn notice_order(&mut self, camera_ns: i64, jumped: bool) {
+        let goes_back = self.last_camera_ns.is_some_and(|last| camera_ns < last);
+        if goes_back && !jumped && !self.reordered {
+            self.end_run();
+            self.reordered = true;
+            self.awaits_keyframe = true;
+        }
+        self.last_camera_ns = Some(camera_ns);
+    }
+
+    fn end_run(&mut self) {
+        if let Some(mux) = self.mux.take() {
+            mux.finish();
+        }
+    }
+}
+
+/// What was last seen when.
+struct Watch {
+    since: Instant,
+    frame: Option<Instant>,
+    keyframe: Option<Instant>,
+    /// Longest time between two keyframes.
+    gop: Option<Duration>,
+}
+
+impl Watch {
+    fn new(since: Instant) -> Self {
+        Self {
+            since,
+            frame: None,
+            keyframe: None,
+            gop: None,
+        }
+    }
+
+    fn seen(&mut self, now: Instant, keyframe: bool) {
+        self.frame = Some(now);
+        if keyframe {
+            if let Some(last) = self.keyframe {
+                self.gop = self.gop.max(Some(now - last));
+            }
+            self.keyframe = Some(now);
+        }
+    }
+
+    /// Whether something is missing, at `now`, from a stream with frames of this length.
+    fn late(&self, now: Instant, frame: Duration) -> Option<Failure> {
+        let stall = STALL_MIN.max(frame * 10);
+        let last = self.frame.unwrap_or(self.since);
+        if now - last > stall {
+            let message = format!("nothing came for {} s", (now - last).as_secs());
+            return Some(Failure::new(Cause::Stalled, message));
+        }
+        let (from, limit) = match (self.keyframe, self.gop) {
+            (None, _) => (self.since, FIRST_KEYFRAME_MIN),
+            (Some(keyframe), None) => (keyframe, FIRST_KEYFRAME_MIN * 2),
+            (Some(keyframe), Some(gop)) => (keyframe, KEYFRAME_MISSING_MIN.max(gop * 2)),
+        };
+        (now - from > limit).then(|| {
+            let message = format!("no keyframe for {} s, though frames come", (now - from).as_secs());
+            Failure::new(Cause::NoKeyframes, message)
+        })
+    }
+}
+
+/// Counts of about one second.
+struct Window {
+    from: Instant,
+    stats: Stats,
+    gop: u32,
+}
+
+impl Window {
+    fn new(from: Instant) -> Self {
+        Self {
+            from,
+            stats: Stats::default(),
+            gop: 0,
+        }
+    }
+
+    fn count(&mut self, unit: &AccessUnit, jumped: bool) {
+        let bytes = unit.data.len();
+        self.stats.frames += 1;
+        self.stats.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.stats.lost_packets = self.stats.lost_packets.saturating_add(unit.lost_packets);
+        self.stats.jumps += u32::from(jumped);
+        if unit.keyframe {
+            self.stats.keyframes += 1;
+            self.stats.keyframe_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.stats.gop_frames = std::mem::take(&mut self.gop);
+        }
+        self.gop = self.gop.saturating_add(1);
+    }
+
+    fn turn(&mut self, now: Instant) -> Stats {
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.span = now - self.from;
+        // What is known of the last group of pictures stays known until the next.
+        self.stats.gop_frames = stats.gop_frames;
+        self.stats.keyframe_bytes = stats.keyframe_bytes;
+        self.from = now;
+        stats
+    }
+}

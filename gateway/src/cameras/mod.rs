@@ -1,0 +1,2 @@
+//! Cameras.
+pub mod wire;
