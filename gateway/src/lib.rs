@@ -9,6 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod journal;
 pub mod mqtt;
+pub mod page;
 pub mod sensors;
 pub mod state;
 pub mod uplink;

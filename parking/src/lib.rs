@@ -26,7 +26,7 @@ mod timeline;
 mod tracker;
 
 pub use check::SiteProblem;
-pub use ids::{GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
+pub use ids::{CameraId, GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
 pub use money::{Coverage, FeeRange, Rupiah};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
 pub use record::{ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, TimeBounds, Written};

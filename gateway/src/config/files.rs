@@ -49,6 +49,9 @@ impl Config {
                     Ok(())
                 }
                 FileKind::Secret => check_secret(&bytes),
+                FileKind::CameraSecrets => self.check_camera_secrets(&bytes),
+                FileKind::PasswordHash => check_password_hash(&bytes),
+                FileKind::CommandVkey => check_command_vkey(&bytes),
             });
             if let Err(wrong) = outcome {
                 tell(file, wrong);
@@ -85,6 +88,20 @@ impl Config {
         ))
     }
 
+    /// A line for a camera that does not exist is a misspelt name, and another camera stays dark.
+    fn check_camera_secrets(&self, bytes: &[u8]) -> Result<(), Wrong> {
+        let hint = "write a line a camera, as in: simpang-1 = { user = \"...\", password = \"...\" }";
+        let text = std::str::from_utf8(bytes).map_err(|_| ("is no text".to_owned(), hint.to_owned()))?;
+        let secrets = crate::cameras::secrets::parse(text)
+            .map_err(|(line, message)| (format!("line {line}: {message}"), hint.to_owned()))?;
+        let stranger = secrets.keys().find(|id| !self.cameras.iter().any(|camera| camera.id == **id));
+        stranger.map_or(Ok(()), |id| {
+            let names: Vec<&str> = self.cameras.iter().map(|camera| camera.id.as_str()).collect();
+            let message = format!("names camera \"{id}\", and there is no such one");
+            Err((message, format!("cameras here: {}", names.join(", "))))
+        })
+    }
+
     /// The broker knows a box by its certificate's common name, and lets it write the topics of that name only.
     fn check_common_name(&self, chain: &[CertificateDer]) -> Result<(), Wrong> {
         let hint = format!("ask the city for a certificate with common name {}", self.gateway.id);
@@ -111,10 +128,12 @@ impl Config {
 fn read(path: &Path, kind: FileKind) -> Result<Vec<u8>, Wrong> {
     let hint = match kind {
         FileKind::LedgerKey | FileKind::CertificateKey => "make it with `gateway keygen`, or correct the path",
-        FileKind::CosignerVkey | FileKind::Authorities | FileKind::Certificate => {
+        FileKind::CosignerVkey | FileKind::Authorities | FileKind::Certificate | FileKind::CommandVkey => {
             "ask the city for it, or correct the path"
         }
         FileKind::Secret => "write the secret into it, mode 600, or correct the path",
+        FileKind::CameraSecrets => "write cameras' users and passwords into it, mode 600, or correct the path",
+        FileKind::PasswordHash => "make it with `gateway password`, or correct the path",
     };
     let unreadable = |error: std::io::Error| (format!("cannot be read: {error}"), hint.to_owned());
     let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -123,8 +142,12 @@ fn read(path: &Path, kind: FileKind) -> Result<Vec<u8>, Wrong> {
         return Err(("is no file".to_owned(), hint.to_owned()));
     }
     let secret = match kind {
-        FileKind::LedgerKey | FileKind::CertificateKey | FileKind::Secret => true,
-        FileKind::CosignerVkey | FileKind::Authorities | FileKind::Certificate => false,
+        FileKind::LedgerKey
+        | FileKind::CertificateKey
+        | FileKind::Secret
+        | FileKind::CameraSecrets
+        | FileKind::PasswordHash => true,
+        FileKind::CosignerVkey | FileKind::Authorities | FileKind::Certificate | FileKind::CommandVkey => false,
     };
     let mode = metadata.mode() & 0o7777;
     if secret && mode & 0o077 != 0 && !is_credential(path) {
@@ -167,6 +190,24 @@ fn parse_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, Wron
 fn parse_private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, Wrong> {
     let hint = "it must hold -----BEGIN PRIVATE KEY----- and what follows (PEM)";
     PrivateKeyDer::from_pem_slice(bytes).map_err(|error| (format!("holds no private key: {error}"), hint.to_owned()))
+}
+
+fn check_password_hash(bytes: &[u8]) -> Result<(), Wrong> {
+    let is_hash = std::str::from_utf8(bytes).is_ok_and(|text| crate::page::password::Hash::parse(text).is_some());
+    if is_hash {
+        return Ok(());
+    }
+    let hint = "make it with `gateway password > FILE`; it holds a hash, not the password itself";
+    Err(("holds no hash of a password".to_owned(), hint.to_owned()))
+}
+
+fn check_command_vkey(bytes: &[u8]) -> Result<(), Wrong> {
+    let hint = || "ask the city for command.vkey, the verifier key of its commands".to_owned();
+    let text = std::str::from_utf8(bytes).map_err(|_| ("is no text".to_owned(), hint()))?;
+    match ledger::LogVerifier::from_vkey(text.trim()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err((error.to_string(), hint())),
+    }
 }
 
 /// The first line is the secret.

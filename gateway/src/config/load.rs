@@ -7,13 +7,12 @@ use parking::{GatewayId, SessionRules, Site, Timezone};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use super::checks;
 use super::model::Config;
 use super::problem::{ConfigErrors, Position, Problem};
 use super::reader::Table;
 use super::report::{Place, Report};
 use super::street::Street;
-use super::{sections, site, tariffs};
+use super::{cameras, checks, sections, site, tariffs};
 
 /// Longest configuration file. A box of 250 spaces needs about 50 KiB.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -95,6 +94,10 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
         &spaces.names,
         own.timezone,
     ));
+    let video = cameras::video(report, &mut root, &folder, data_dir);
+    let page = cameras::page(report, &mut root, &folder);
+    let far_view = cameras::far_view(report, &mut root, &folder);
+    let cameras = cameras::cameras(report, &mut root, &spaces.names);
     let tariffs = tariffs::tariffs(report, &mut root, &zone_names);
     let chirpstack_there = root.has_or_misspells("chirpstack");
     let webhook_there = root.has_or_misspells("webhook");
@@ -137,6 +140,10 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
         chirpstack,
         webhook,
         sensors: street.sensors.into_iter().map(|sensor| sensor.value.sensor).collect(),
+        video: video?,
+        cameras,
+        page,
+        far_view,
         site,
         warnings: Vec::new(),
         files: report.take_files(),

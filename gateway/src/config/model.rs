@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use parking::{GatewayId, SensorId, Site};
+use parking::{CameraId, GatewayId, SensorId, Site, SpaceId};
 
 use super::{Position, Warning};
+use crate::cameras::wire::{Client, Quirks, Transport};
 
 /// The configuration of one box, read from one TOML file and found to be without a problem.
 #[derive(Debug, Clone)]
@@ -32,6 +33,14 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Sensors and how to decode them, in the order of the file.
     pub sensors: Vec<Sensor>,
+    /// What becomes of cameras' pictures.
+    pub video: Video,
+    /// Cameras, in the order of the file.
+    pub cameras: Vec<Camera>,
+    /// The box's own page.
+    pub page: Option<Page>,
+    /// Live view from the city.
+    pub far_view: Option<FarView>,
     /// The street, as the tracker wants it.
     pub site: Site,
     /// What is allowed but looks like an oversight.
@@ -63,6 +72,12 @@ pub(super) enum FileKind {
     CertificateKey,
     /// A password or a token.
     Secret,
+    /// User names and passwords of cameras.
+    CameraSecrets,
+    /// The hash of the page's password.
+    PasswordHash,
+    /// The city's verifier key for commands.
+    CommandVkey,
 }
 
 /// Section `[gateway]`; zone of time and business day are in [`Config::site`].
@@ -198,4 +213,92 @@ pub struct Sensor {
     pub id: SensorId,
     /// Name of the profile that says how it speaks.
     pub profile: String,
+}
+
+/// Section `[video]`: what becomes of pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Video {
+    /// TOML file with user and password of cameras. Secret.
+    pub secrets_file: Option<PathBuf>,
+    /// Folder of recordings and evidence.
+    pub ring_dir: PathBuf,
+    /// Free space of that disk below which nothing is recorded, bytes.
+    pub free_bytes_min: u64,
+    /// How often a picture of each camera is looked at.
+    pub picture_every: Duration,
+    /// How long an evidence picture is kept.
+    pub evidence_age_max: Duration,
+    /// Most bytes of all evidence pictures.
+    pub evidence_bytes_max: u64,
+}
+
+/// One of `[[cameras]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Camera {
+    /// Its name in records, folders and addresses.
+    pub id: CameraId,
+    /// Its name on screens.
+    pub title: String,
+    /// `host:port` of its RTSP.
+    pub host: String,
+    /// Path of the large picture.
+    pub main: Option<String>,
+    /// Path of the small picture.
+    pub sub: Option<String>,
+    /// How packets travel.
+    pub transport: Transport,
+    /// Which RTSP client.
+    pub client: Client,
+    /// What is peculiar about its make.
+    pub quirks: Quirks,
+    /// What is recorded.
+    pub record: Record,
+    /// How much of it is kept, a stream.
+    pub ring: RingLimits,
+    /// What is hidden in pictures: polygons of `[x, y]` from 0 to 1.
+    pub masks: Vec<Vec<[f64; 2]>>,
+    /// Spaces that it sees.
+    pub spaces: Vec<SpaceId>,
+}
+
+/// Which streams of a camera are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// The small one.
+    pub sub: bool,
+    /// The large one.
+    pub main: bool,
+}
+
+/// How much of a stream is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingLimits {
+    /// Most bytes.
+    pub bytes_max: u64,
+    /// Longest time.
+    pub age_max: Duration,
+}
+
+/// Section `[page]`: the box's own page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// File with the hash of the page's password.
+    pub password_file: PathBuf,
+}
+
+/// Section `[far_view]`: live view from the city.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FarView {
+    /// The city's verifier key for commands.
+    pub command_vkey: PathBuf,
+    /// `host:port` of the city's servers that a view may be sent to.
+    pub servers: Vec<String>,
+    /// `host:port` of media servers that a view may be published to.
+    pub media_servers: Vec<String>,
+    /// Most kilobits a second of all views together.
+    pub kbit_max: u32,
+    /// Longest view on one command.
+    pub duration_max: Duration,
 }

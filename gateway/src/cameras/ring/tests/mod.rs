@@ -1,0 +1,10 @@
+//! Tests of the ring with real streams: `samples/*.cmaf` are what GStreamer's `cmafmux` made of ten seconds of a test
+//! picture, 10 frames a second, a keyframe each 2 s, chunks of 200 ms.
+
+mod caps;
+mod clips;
+mod damage;
+mod disk;
+mod recording;
+mod streams;
+mod support;

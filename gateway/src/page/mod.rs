@@ -1,0 +1,2 @@
+//! The box's own page.
+pub mod password;
