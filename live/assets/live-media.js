@@ -2,23 +2,26 @@
 //
 // Distance to the live edge. The *reserve* is how much is left to play just before a chunk arrives; unlike the distance
 // to the end of the buffer it does not depend on how long chunks are. Its smallest value over the last second is held
-// near RESERVE_S: the video plays slightly faster when there is more, and seeks when there is more than LATE_SEEK_S.
-// Each time it runs dry it is allowed more reserve, which is taken back slowly. So chunks of 2 s play at worst that
-// much behind, and as soon as they become short the first one of them already leads to a seek.
+// at RESERVE_S: the video plays slightly faster or slower, and seeks when there is more than LATE_SEEK_S too much. When
+// it ran dry because a chunk came late, it is allowed more reserve, which is taken back slowly. So chunks of 100 ms play
+// 120 to 220 ms behind the end of the buffer, chunks of 2 s at worst 2.1 s, and as soon as chunks become short the
+// first one of them already leads to a seek.
 //
 // Bounds: QUEUE_BYTES_MAX waiting for the source buffer, KEEP_BEHIND_S (and once more) of played media.
 
-const RESERVE_S = 0.14; // left to play when the next chunk arrives
-const RESERVE_FRAMES = 2.5; // and at least so many frames, for cameras of few frames a second
-const RESERVE_STEP_S = 0.06; // added each time it runs dry
+const RESERVE_S = 0.12; // left to play when the next chunk arrives
+const RESERVE_FRAMES = 2; // and at least so many frames, for cameras of few frames a second
+const RESERVE_STEP_S = 0.06; // added when a chunk came too late
 const RESERVE_MAX_S = 0.8;
 const RESERVE_EASE = 0.003; // of it taken back each second, seconds
 const RESERVE_WINDOW_MS = 1000;
-const CATCH_UP_S = 0.06; // above the reserve: play at CATCH_UP_RATE
-const CATCH_UP_RATE = 1.05;
-const HURRY_S = 0.3; // above the reserve: play at HURRY_RATE
-const HURRY_RATE = 1.1;
-const LATE_SEEK_S = 1.0; // above the reserve: seek
+const LATENESS_S = 0.02; // a chunk that comes later than that is late; above RESERVE_MAX_S it is an interruption
+const NEAR_S = 0.05; // further from the reserve: play at 1 ± NUDGE until the reserve is met
+const NUDGE = 0.05;
+const FAR_S = 0.3; // further above the reserve: play at 1 + HURRY; while it settles, seek
+const HURRY = 0.1;
+const LATE_SEEK_S = 1.0; // further above the reserve: seek
+const SETTLE_MS = 1500; // after the start, and after chunks have become short
 const SEEK_PAUSE_MS = 400; // between two seeks
 const KEEP_BEHIND_S = 8; // played media that is kept; more is removed
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024; // beyond it, chunks are dropped up to the next keyframe
@@ -32,6 +35,8 @@ export class LiveMedia {
     Object.assign(this, { video, onPicture, onFail });
     this.counts = { dropped: 0, stalls: 0, seeks: 0 };
     this.extraReserve = 0;
+    this.chunkS = 0; // length of the newest chunk
+    this.appendedAt = this.soughtAt = this.settlesAt = 0;
     this.reset();
     video.addEventListener("waiting", () => this.ranDry());
     video.addEventListener("error", () => this.media && this.fail(video.error?.message ?? "decode"));
@@ -88,7 +93,8 @@ export class LiveMedia {
   }
 
   close() {
-    this.media = this.buffer = this.appending = null;
+    this.media = this.buffer = this.appending = this.wallOffset = null;
+    this.placed = false;
     if (!this.objectUrl) return;
     this.video.removeAttribute("src");
     this.video.load();
@@ -153,7 +159,10 @@ export class LiveMedia {
     const end = this.liveEnd();
     this.noteReserve(end);
     this.buffer.appendBuffer(items.length === 1 ? items[0].payload : concat(items.map((item) => item.payload)));
+    const now = performance.now();
     this.appending = { chunks: count, end, wall: items[0].wall };
+    this.waitedS = (now - this.appendedAt) / 1000;
+    this.appendedAt = now;
     this.quota = 0;
     this.dequeue(count);
   }
@@ -165,8 +174,11 @@ export class LiveMedia {
     if (done?.chunks > 0 && ranges.length > 0) {
       const end = this.liveEnd();
       const start = done.end === null || done.end > end ? ranges.start(ranges.length - 1) : done.end;
+      const before = this.chunkS;
       this.chunkS = Math.max(0, end - start) / done.chunks;
+      if (this.chunkS < before / 2) this.settlesAt = performance.now() + SETTLE_MS; // chunks have become short
       if (done.wall > 0) this.wallOffset = done.wall - start * 1000;
+      this.noteLateness();
       if (!this.placed) this.place(ranges.start(ranges.length - 1));
     }
     if (this.queue.length > 0) this.pump();
@@ -206,10 +218,12 @@ export class LiveMedia {
     return Math.min(RESERVE_MAX_S, Math.max(RESERVE_S, frames) + this.extraReserve);
   }
 
+  /** Begins to play with the first picture there is; the first seek to the live edge comes soon after. */
   place(start) {
     this.placed = true;
+    this.settlesAt = performance.now() + SETTLE_MS;
     this.video.currentTime = start;
-    this.sinceSeek = performance.now();
+    this.soughtAt = performance.now();
     this.reserves = [];
     this.play();
     this.video.requestVideoFrameCallback?.(() => this.onPicture());
@@ -229,42 +243,55 @@ export class LiveMedia {
     while (this.reserves[0].at < now - RESERVE_WINDOW_MS && this.reserves.length > 1) this.reserves.shift();
   }
 
-  /** Decides after each append whether to seek, hurry or just play. */
+  /** Decides after each append whether to seek, to play faster or slower, or just to play. */
   follow() {
     const end = this.liveEnd();
     if (end === null || !this.placed || this.video.seeking || this.reserves.length === 0) return;
-    const target = this.reserveS();
-    const smallest = Math.min(...this.reserves.map((reserve) => reserve.s));
-    const late = end - this.video.currentTime - (this.chunkS ?? 0) - target;
+    const late = end - this.video.currentTime - this.chunkS - this.reserveS();
     const ranges = this.buffer.buffered;
     const inGap = this.video.currentTime < ranges.start(ranges.length - 1);
-    if (late > LATE_SEEK_S || inGap) {
+    if (inGap || late > (performance.now() < this.settlesAt ? FAR_S : LATE_SEEK_S)) {
       this.seekLive();
     } else {
-      const excess = smallest - target;
-      this.video.playbackRate = excess > HURRY_S ? HURRY_RATE : excess > CATCH_UP_S ? CATCH_UP_RATE : 1;
+      this.nudge(Math.min(...this.reserves.map((reserve) => reserve.s)) - this.reserveS());
     }
     if (this.video.paused && !document.hidden) this.play();
+  }
+
+  /** Sets the speed, by how much more than the wanted reserve there is. */
+  nudge(excess) {
+    const rate = this.video.playbackRate;
+    if (excess > FAR_S) this.video.playbackRate = 1 + HURRY;
+    else if (excess > NEAR_S || (rate > 1 && excess > 0)) this.video.playbackRate = 1 + NUDGE;
+    else if (excess < -NEAR_S || (rate < 1 && excess < 0)) this.video.playbackRate = 1 - NUDGE;
+    else this.video.playbackRate = 1;
   }
 
   seekLive() {
     const end = this.liveEnd();
     const now = performance.now();
-    if (end === null || now - (this.sinceSeek ?? 0) < SEEK_PAUSE_MS) return;
+    if (end === null || now - this.soughtAt < SEEK_PAUSE_MS) return;
     const ranges = this.buffer.buffered;
-    this.sinceSeek = now;
+    this.soughtAt = now;
     this.counts.seeks += 1;
     this.reserves = [];
     this.video.playbackRate = 1;
-    this.video.currentTime = Math.max(ranges.start(ranges.length - 1), end - this.reserveS() - (this.chunkS ?? 0));
+    this.video.currentTime = Math.max(ranges.start(ranges.length - 1), end - this.reserveS() - this.chunkS);
   }
 
-  /** A stall counts when chunks come in time, not when the camera or the network is silent. */
   ranDry() {
-    const now = performance.now();
-    if (!this.placed || now - (this.sinceSeek ?? 0) < 2 * SEEK_PAUSE_MS) return;
+    if (!this.placed || performance.now() - this.soughtAt < SEEK_PAUSE_MS) return;
     this.counts.stalls += 1;
-    this.extraReserve = Math.min(RESERVE_MAX_S, this.extraReserve + RESERVE_STEP_S);
+    this.dry = true;
+  }
+
+  /** Allows more reserve when the video ran dry since a chunk came late; not for a silent camera or network. */
+  noteLateness() {
+    const lateness = this.waitedS - this.chunkS;
+    if (this.dry && lateness > LATENESS_S && lateness < RESERVE_MAX_S) {
+      this.extraReserve = Math.min(RESERVE_MAX_S, this.extraReserve + RESERVE_STEP_S);
+    }
+    this.dry = false;
   }
 
   /** Age of the picture by the box's clock, milliseconds; null if the clocks cannot agree. */
@@ -282,7 +309,7 @@ export class LiveMedia {
       distanceS: end === null ? null : end - this.video.currentTime,
       bufferedS: end === null ? 0 : end - this.buffer.buffered.start(0),
       reserveS: this.reserveS(),
-      chunkS: this.chunkS ?? null,
+      chunkS: this.chunkS,
       latencyMs: this.latencyMs(),
       playbackRate: this.video.playbackRate,
       width: this.video.videoWidth,

@@ -105,7 +105,7 @@ class Player {
 
   /** Shows what is true while the stream plays: nothing wrong, late, or the camera's own trouble. */
   showPlaying() {
-    if (this.final) return;
+    if (this.final || this.paused) return;
     const now = performance.now();
     if (this.camera) {
       const words = this.texts.cameraStates[this.camera.state] ?? this.camera.state;

@@ -1,11 +1,12 @@
 //! Replays a CMAF file in real time as a live stream and lets the player be tried, by hand or in headless Chromium.
 //!
 //! ```text
-//! cargo run --example serve -- FILE             # prints the address of the page
-//! cargo run --example serve -- FILE --check     # drives Chromium through the steps below, prints what it measured
+//! cargo run --example serve -- FILE FILE            # prints the address of the page
+//! cargo run --example serve -- FILE FILE --check    # drives Chromium through a table of steps, prints its figures
 //! ```
 //!
-//! FILE is a fragmented MP4 with one H.264 track, chunks of about 100 ms and a keyframe each second or two.
+//! Each FILE is a fragmented MP4 with one H.264 track, chunks of about 100 ms and a keyframe each second or two;
+//! the second should have another resolution.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -21,7 +22,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use live::fanout::Limits;
 use live::hub::{Hub, Viewer};
-use live::message::{CameraState, Chunk, Frame, Init, Message, UnixMillis};
+use live::message::{CameraState, Chunk, Frame, Init, Message, StreamInfo, UnixMillis};
 use live::player::ASSETS;
 use serde::Deserialize;
 use serde_json::Value;
@@ -46,6 +47,10 @@ enum Control {
     State(String),
     /// Sends the init segment anew, and times that start anew, as after a restart of the camera.
     Restart,
+    /// The same with the next file: another resolution.
+    Switch,
+    /// Claims other codecs.
+    Codecs(String),
     /// Ends the stream.
     End(String),
 }
@@ -54,23 +59,32 @@ struct App {
     hub: Hub,
     control: mpsc::Sender<Control>,
     report: mpsc::Sender<Value>,
+    /// Rises when all sockets are to be closed.
     drops: watch::Sender<u64>,
-    /// Unix time at the start, milliseconds.
+    /// Sockets that were opened.
     connects: AtomicU64,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("usage: serve FILE [--check [SCREENSHOT.png]]")?;
-    let check = arguments.next().as_deref() == Some("--check");
-    let movie = Movie::parse(&std::fs::read(&file)?).ok_or("no fragmented MP4 with one video track")?;
-    println!(
-        "{} chunks, {} keyframes, {}",
-        movie.chunks.len(),
-        movie.keyframes(),
-        movie.codecs
-    );
+    let (flags, files): (Vec<_>, Vec<_>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument.starts_with("--"));
+    let check = flags.iter().any(|flag| flag == "--check");
+    let mut movies = Vec::new();
+    for file in &files {
+        let movie = Movie::parse(&std::fs::read(file)?).ok_or_else(|| format!("{file}: no fragmented H.264 track"))?;
+        println!(
+            "{file}: {} chunks, {} keyframes, {}",
+            movie.chunks.len(),
+            movie.keyframes(),
+            movie.codecs
+        );
+        movies.push(movie);
+    }
+    if movies.is_empty() {
+        return Err("usage: serve FILE [FILE …] [--check]".into());
+    }
     let (control, controls) = mpsc::channel(16);
     let (report, mut reports) = mpsc::channel(1);
     let app = Arc::new(App {
@@ -80,7 +94,7 @@ async fn main() -> Result<(), Failure> {
         drops: watch::Sender::new(0),
         connects: AtomicU64::new(0),
     });
-    let source = tokio::spawn(replay(Arc::clone(&app), movie, controls));
+    let source = tokio::spawn(replay(app.hub.clone(), movies, controls));
     let router = Router::new()
         .route("/", get(|| async { Html(include_str!("player.html")) }))
         .route("/live", get(upgrade))
@@ -187,72 +201,136 @@ async fn send(socket: &mut WebSocket, message: &Message) -> Result<(), Failure> 
     Ok(socket.send(frame).await?)
 }
 
-/// Publishes the movie over and over, at the speed at which it was taken.
-async fn replay(app: Arc<App>, movie: Movie, mut controls: mpsc::Receiver<Control>) -> Result<(), Failure> {
-    let hub = &app.hub;
-    let unix_start = std::time::UNIX_EPOCH.elapsed()?;
-    let start = Instant::now();
-    let (mut joined, mut stalled_until, mut lost_until, mut origin) = (1, start, start, Duration::ZERO);
-    let mut waiting = VecDeque::new();
-    hub.publish(Message::Stream(movie.stream()))?;
-    hub.publish(Message::Init(Init::new(&movie.init)?))?;
+/// Plays the files one after the other, each over and over until told to go on, at the speed at which it was taken.
+async fn replay(hub: Hub, movies: Vec<Movie>, controls: mpsc::Receiver<Control>) -> Result<(), Failure> {
     hub.publish(Message::State(CameraState::new("up", None)))?;
-    for lap in 0_u32.. {
-        for chunk in &movie.chunks {
-            let begins = movie.span * lap + chunk.begins;
-            tokio::time::sleep_until(start + begins + chunk.span).await;
-            if Instant::now() < lost_until {
-                waiting.clear();
-                continue;
-            }
-            // Joined chunks begin where chunks of the file do; none is joined with one that begins with a keyframe.
-            if chunk.keyframe && !waiting.is_empty() && Instant::now() >= stalled_until {
-                flush(hub, &mut waiting, joined)?;
-            }
-            let wall = u64::try_from((unix_start + begins).as_millis())?;
-            waiting.push_back((
-                chunk.keyframe,
-                wall,
-                chunk.at(begins.saturating_sub(origin), movie.timescale),
-            ));
-            if waiting.len() >= joined && Instant::now() >= stalled_until {
-                flush(hub, &mut waiting, joined)?;
-            }
-            while let Ok(control) = controls.try_recv() {
-                match control {
-                    Control::Stall(seconds) => stalled_until = Instant::now() + Duration::from_secs_f64(seconds),
-                    Control::Join(count) => joined = count,
-                    Control::Drop => {}
-                    Control::Skip(seconds) => {
-                        lost_until = Instant::now() + Duration::from_secs_f64(seconds);
-                        hub.publish(Message::Skipped(Duration::from_secs_f64(seconds)))?;
-                    }
-                    Control::State(state) => drop(hub.publish(Message::State(CameraState::new(&state, None)))?),
-                    Control::Restart => {
-                        origin = begins;
-                        waiting.clear();
-                        hub.publish(Message::Stream(movie.stream()))?;
-                        hub.publish(Message::Init(Init::new(&movie.init)?))?;
-                    }
-                    Control::End(reason) => drop(hub.publish(Message::Ended { reason })?),
-                }
-            }
+    let now = Instant::now();
+    let mut source = Source {
+        hub,
+        controls,
+        waiting: VecDeque::new(),
+        joined: 1,
+        stalled_until: now,
+        lost_until: now,
+    };
+    let mut number = 0;
+    while let Some(movie) = movies.get(number % movies.len()) {
+        match source.play(movie).await? {
+            After::Restart => {}
+            After::Switch => number += 1,
+            After::End => break,
         }
     }
     Ok(())
 }
 
-/// Publishes what waits, `joined` chunks of the file as one.
-fn flush(hub: &Hub, waiting: &mut VecDeque<(bool, u64, Vec<u8>)>, joined: usize) -> Result<(), Failure> {
-    while let Some((keyframe, wall, mut bytes)) = waiting.pop_front() {
-        let mut count = 1;
-        while count < joined && waiting.front().is_some_and(|(keyframe, ..)| !keyframe) {
-            bytes.extend(waiting.pop_front().map(|(.., more)| more).unwrap_or_default());
-            count += 1;
+/// What follows when a file is no longer played.
+enum After {
+    Restart,
+    Switch,
+    End,
+}
+
+struct Source {
+    hub: Hub,
+    controls: mpsc::Receiver<Control>,
+    /// Chunks to be sent: begins with a keyframe, Unix milliseconds, bytes.
+    waiting: VecDeque<(bool, u64, Vec<u8>)>,
+    /// How many chunks of the file are sent as one.
+    joined: usize,
+    stalled_until: Instant,
+    lost_until: Instant,
+}
+
+impl Source {
+    /// Plays one file as a camera that has just started.
+    async fn play(&mut self, movie: &Movie) -> Result<After, Failure> {
+        let unix_start = std::time::UNIX_EPOCH.elapsed()?;
+        let start = Instant::now();
+        self.waiting.clear();
+        self.hub.publish(Message::Stream(movie.stream()))?;
+        self.hub.publish(Message::Init(Init::new(&movie.init)?))?;
+        for number in 0.. {
+            let count = movie.chunks.len();
+            let (Some(chunk), Ok(lap)) = (movie.chunks.get(number % count), u32::try_from(number / count)) else {
+                break;
+            };
+            let begins = movie.span * lap + chunk.begins;
+            tokio::time::sleep_until(start + begins + chunk.span).await;
+            while let Ok(control) = self.controls.try_recv() {
+                if let Some(after) = self.obey(control)? {
+                    return Ok(after);
+                }
+            }
+            let now = Instant::now();
+            if now < self.lost_until {
+                self.waiting.clear();
+                continue;
+            }
+            // None is joined with one that begins with a keyframe.
+            if chunk.keyframe && now >= self.stalled_until {
+                self.flush()?;
+            }
+            let wall = u64::try_from((unix_start + begins).as_millis())?;
+            self.waiting
+                .push_back((chunk.keyframe, wall, chunk.at(begins, movie.timescale)));
+            if self.waiting.len() >= self.joined && now >= self.stalled_until {
+                self.flush()?;
+            }
         }
-        hub.publish(Message::Chunk(Chunk::new(keyframe, UnixMillis::new(wall), &bytes)?))?;
+        Ok(After::End)
     }
-    Ok(())
+
+    fn obey(&mut self, control: Control) -> Result<Option<After>, Failure> {
+        let now = Instant::now();
+        match control {
+            Control::Drop => {}
+            Control::Restart => return Ok(Some(After::Restart)),
+            Control::Switch => return Ok(Some(After::Switch)),
+            Control::Stall(seconds) => self.stalled_until = now + Duration::from_secs_f64(seconds),
+            Control::Join(count) => self.joined = count,
+            Control::Skip(seconds) => {
+                let span = Duration::from_secs_f64(seconds);
+                self.lost_until = now + span;
+                self.hub.publish(Message::Skipped(span))?;
+            }
+            Control::State(state) => {
+                self.hub.publish(Message::State(CameraState::new(&state, None)))?;
+            }
+            Control::Codecs(codecs) => {
+                let stream = StreamInfo {
+                    camera: "example".to_owned(),
+                    profile: "main".to_owned(),
+                    codecs,
+                    width: 640,
+                    height: 360,
+                    fps: None,
+                    bitrate_kbit: None,
+                };
+                self.hub.publish(Message::Stream(stream))?;
+                self.hub.publish(Message::Init(Init::new(b"-")?))?;
+            }
+            Control::End(reason) => {
+                self.hub.publish(Message::Ended { reason })?;
+                return Ok(Some(After::End));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Publishes what waits, `joined` chunks of the file as one.
+    fn flush(&mut self) -> Result<(), Failure> {
+        while let Some((keyframe, wall, mut bytes)) = self.waiting.pop_front() {
+            let mut count = 1;
+            while count < self.joined && self.waiting.front().is_some_and(|(keyframe, ..)| !keyframe) {
+                bytes.extend(self.waiting.pop_front().map(|(.., more)| more).unwrap_or_default());
+                count += 1;
+            }
+            self.hub
+                .publish(Message::Chunk(Chunk::new(keyframe, UnixMillis::new(wall), &bytes)?))?;
+        }
+        Ok(())
+    }
 }
 
 #[path = "serve/check.rs"]

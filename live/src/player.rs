@@ -2,8 +2,7 @@
 //!
 //! A page includes `player.css`, imports `mountPlayer` from `player.js` and `TEXTS` from `texts.js`; the rest is
 //! described at the top of `player.js`, and how it stays at the live edge at the top of `live-media.js`. There is no
-//! build step and nothing comes from elsewhere, so `default-src 'self'; connect-src 'self'; media-src blob:` is enough of a
-//! Content-Security-Policy.
+//! build step and nothing comes from elsewhere. A Content-Security-Policy must allow `blob:` as a source of media.
 
 /// A static file of the player.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -160,7 +160,7 @@ pub enum Command {
         /// Name of the camera whose masks these are.
         camera: u16,
         /// Polygons with coordinates from 0 to 1.
-        polygons: Vec<Vec<[f32; 2]>>,
+        polygons: Vec<Vec<[f64; 2]>>,
     },
     /// Publish what comes in kind-5 frames to a media server, by RTSP RECORD.
     Publish {

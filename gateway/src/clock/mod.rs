@@ -132,6 +132,30 @@ impl Clock {
         }
     }
 
+    /// What time it was at `boottime_ns` of the kernel's monotonic clock, in this boot.
+    pub fn at_boottime(&self, boottime_ns: u64) -> Stamp {
+        let kernel = Kernel::read();
+        let mono_ms = boottime_ns / 1_000_000;
+        let ago_ms = kernel.mono_ms.saturating_sub(i64::try_from(mono_ms).unwrap_or(i64::MAX));
+        let axis = *self.axis.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, clock) = match &self.simulated {
+            Some(line) => (
+                line.at_real(kernel.wall.as_millis().saturating_sub(ago_ms)),
+                ClockQuality::Simulated,
+            ),
+            None => (
+                axis.base.plus_millis(kernel.mono_ms.saturating_sub(ago_ms)),
+                axis.quality,
+            ),
+        };
+        Stamp {
+            at,
+            boot: self.boot,
+            mono_ms,
+            clock,
+        }
+    }
+
     /// Compares the axis with the kernel's clock and follows it. Returns the milliseconds by which the axis moved if it
     /// was unset until now or moved by more than [`STEP_MS`]. To be called about once a second.
     pub fn check(&self) -> Option<i64> {

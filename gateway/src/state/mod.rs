@@ -4,11 +4,15 @@
 //! moved aside and begun anew, with a warning. Values are coalesced: the board holds the newest of each key and
 //! nothing else. Bounds: [`KEYS_MAX`] keys; a value has at most [`VALUE_BYTES_MAX`] bytes; what goes beyond is refused and counted.
 
+mod recordings;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
+
+pub use recordings::RecordingIndex;
 
 /// Most keys on the board.
 pub const KEYS_MAX: usize = 4_096;
@@ -16,6 +20,9 @@ pub const KEYS_MAX: usize = 4_096;
 pub const VALUE_BYTES_MAX: usize = 4_096;
 /// Memory that sled may use as cache, bytes.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Tree of what is kept for the box itself.
+const MEMORY: &str = "memory";
 
 /// Why there is no state store.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +137,25 @@ impl Board {
             latest.version,
             changed.map(|(key, entry)| (key.clone(), entry.value.clone())).collect(),
         )
+    }
+
+    /// Keeps bytes under a name, for the box itself: they are not told to the city.
+    pub fn remember(&self, name: &str, bytes: &[u8]) {
+        let kept = self.store.open_tree(MEMORY).and_then(|tree| tree.insert(name, bytes));
+        if let Err(error) = kept {
+            tracing::debug!(name, %error, "the state store did not keep it");
+        }
+    }
+
+    /// What is kept under a name.
+    pub fn recall(&self, name: &str) -> Option<Vec<u8>> {
+        let kept = self.store.open_tree(MEMORY).and_then(|tree| tree.get(name)).ok()?;
+        kept.map(|bytes| bytes.to_vec())
+    }
+
+    /// The index of the recordings called `name`.
+    pub fn recordings(&self, name: &str) -> RecordingIndex {
+        RecordingIndex::of(&self.store, name)
     }
 
     /// Values refused because they were too large or too many.

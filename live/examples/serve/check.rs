@@ -20,8 +20,10 @@ pub async fn run(address: &str, reports: &mut mpsc::Receiver<Value>) -> Result<(
         { "name": "chunks of 100 ms again", "control": { "join": 1 }, "seconds": 8 },
         { "name": "2 s lost", "control": { "skip": 2.0 }, "seconds": 8 },
         { "name": "camera restarts", "control": "restart", "seconds": 8 },
+        { "name": "another resolution", "control": "switch", "seconds": 8 },
+        { "name": "back again", "control": "switch", "seconds": 8 },
         { "name": "camera dark", "control": { "state": "stalled" }, "seconds": 1 },
-        { "name": "ended", "control": { "end": "ttl" }, "seconds": 1 },
+        { "name": "H.265", "control": { "codecs": "hvc1.1.6.L93.B0" }, "seconds": 5 },
     ]);
     let page = format!("{address}?language=id&steps={}", encode(&steps.to_string()));
     let profile = std::env::temp_dir().join(format!("live-check-{}", std::process::id()));
@@ -49,9 +51,6 @@ pub async fn run(address: &str, reports: &mut mpsc::Receiver<Value>) -> Result<(
     browser.kill().await?;
     std::fs::remove_dir_all(&profile).ok();
     let report = report?.ok_or("the page reported nothing")?;
-    if let Some(path) = std::env::args().nth(3) {
-        std::fs::write(path, report.to_string())?;
-    }
     for step in report["report"].as_array().into_iter().flatten() {
         print(step);
     }
@@ -73,7 +72,7 @@ fn print(step: &Value) {
         last["reserveS"]
     );
     println!(
-        "  stalls {} seeks {} skipped {} dropped {} connects {} first picture {} ms, {} bytes, state {}",
+        "  stalls {} seeks {} skipped {} dropped {} connects {} first picture {} ms, {} bytes, {} s buffered, {} wide, state {}",
         since("stalls"),
         since("seeks"),
         since("skipped"),
@@ -81,6 +80,8 @@ fn print(step: &Value) {
         since("connects"),
         last["firstPictureMs"],
         last["bytes"],
+        last["bufferedS"],
+        last["width"],
         last["state"],
     );
 }

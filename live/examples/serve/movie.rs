@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use live::message::StreamInfo;
 
+const NANOS: u128 = 1_000_000_000;
+
 /// A file, cut into init segment and chunks.
 pub struct Movie {
     pub init: Vec<u8>,
@@ -30,8 +32,8 @@ impl FileChunk {
     pub fn at(&self, begins: Duration, timescale: u32) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         let (at, size) = self.time;
-        let ticks = (begins.as_secs_f64() * f64::from(timescale)).round() as u64;
-        let ticks = ticks.to_be_bytes();
+        let ticks = (begins.as_nanos() * u128::from(timescale) + NANOS / 2) / NANOS;
+        let ticks = u64::try_from(ticks).unwrap_or_default().to_be_bytes();
         bytes[at..at + size].copy_from_slice(&ticks[8 - size..]);
         bytes
     }
@@ -168,7 +170,10 @@ fn chunk(bytes: &[u8], timescale: u32, default: (u32, u32)) -> Option<FileChunk>
         }
         span += u64::from(sample_duration);
     }
-    let seconds = |ticks: u64| Duration::from_secs_f64(ticks as f64 / f64::from(timescale));
+    let seconds = |ticks: u64| {
+        let nanos = u128::from(ticks) * NANOS / u128::from(timescale.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or_default())
+    };
     // sample_is_non_sync_sample, ISO/IEC 14496-12, 8.8.3.1
     let keyframe = flags & 0x0001_0000 == 0;
     Some(FileChunk {

@@ -157,7 +157,7 @@ impl Mux {
 
 impl Drop for Mux {
     fn drop(&mut self) {
-        drop(self.pipeline.set_state(gst::State::Null));
+        self.pipeline.set_state(gst::State::Null).ok();
     }
 }
 

@@ -93,7 +93,7 @@ impl Publication {
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        drop(self.pipeline.set_state(gst::State::Null));
+        self.pipeline.set_state(gst::State::Null).ok();
     }
 }
 

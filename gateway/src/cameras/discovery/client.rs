@@ -19,6 +19,8 @@ use super::xml::{Element, XmlError};
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
 /// Most times that one request is sent: without proof, with it, with a renewed nonce. After that it fails.
 const SENDINGS_MAX: usize = 3;
+/// Longest time to connect. In a local network it takes milliseconds; an address where nothing is never answers.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 /// Most `WWW-Authenticate` headers that are read. The rest is left out.
 const CHALLENGES_MAX: usize = 8;
 
@@ -35,6 +37,14 @@ pub enum RequestError {
         url: String,
         /// Why, down to the cause.
         problem: String,
+    },
+    /// The address is one of HTTPS.
+    #[error(
+        "{url} is HTTPS only\n  hint: allow plain HTTP for ONVIF in the camera; the login stays secret, as a digest"
+    )]
+    Https {
+        /// The address.
+        url: String,
     },
     /// The reply is longer than [`REPLY_BYTES_MAX`].
     #[error("the reply of {url} is longer than {REPLY_BYTES_MAX} bytes")]
@@ -83,7 +93,7 @@ impl RequestError {
     /// Whether nothing more is to be had from this camera.
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Unreachable { .. } => true,
+            Self::Unreachable { .. } | Self::Https { .. } => true,
             Self::Login(error) => *error != LoginError::NotAllowed,
             _ => false,
         }
@@ -113,7 +123,9 @@ pub struct Client {
 
 /// Makes the HTTP client that all cameras share. `timeout` limits each request as a whole.
 pub fn http_client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
-    let builder = reqwest::Client::builder().timeout(timeout).connect_timeout(timeout);
+    let builder = reqwest::Client::builder()
+        .timeout(timeout)
+        .connect_timeout(timeout.min(CONNECT_TIMEOUT_MAX));
     builder.no_proxy().redirect(reqwest::redirect::Policy::none()).build()
 }
 
@@ -140,6 +152,9 @@ impl Client {
 
     /// Sends `body` to `url`, and gives the SOAP body of the reply.
     pub async fn call(&mut self, url: &Url, body: &str) -> Result<Element, RequestError> {
+        if url.scheme() != "http" {
+            return Err(RequestError::Https { url: url.to_string() });
+        }
         for _ in 0..SENDINGS_MAX {
             let sent = self.send(url, body).await?;
             let fault = sent.root.as_ref().ok().and_then(Fault::find);

@@ -196,6 +196,12 @@ pub enum Problem {
     /// The clock is off.
     #[error("the camera's clock is {} off\n  hint: let it take its time from the box by NTP", offset_text(*.0))]
     ClockOff(SignedDuration),
+    /// The camera told no time and then refused the login, which depends on it.
+    #[error(
+        "it does not tell its time without a login, so its clock was taken to be right\n  hint: if it is off, the camera \
+         refuses the right password too; set it by the camera's web page"
+    )]
+    ClockHidden,
     /// The camera tells only its local time.
     #[error("the camera tells only its local time; the offset of its clock has its time zone in it")]
     ClockLocal,

@@ -14,6 +14,7 @@ use super::device::{
     GET_CAPABILITIES, GET_INFORMATION, GET_SERVICES, GET_TIME, Services, parse_information, parse_services, parse_time,
 };
 use super::found::{CLOCK_OFFSET_MAX, Found, FoundProfile, Problem};
+use super::login::LoginError;
 use super::media::{MediaService, Profiles, choose, parse_profiles, parse_uri};
 use super::xml::Element;
 
@@ -63,6 +64,9 @@ impl Inspection<'_> {
         let device = self.reached.device_service().clone();
         let before = self.client.now();
         let answer = self.ask(&device, GET_TIME, "time", parse_time).await;
+        if matches!(answer, Err(RequestError::Login(LoginError::Refused))) {
+            self.found.problems.push(Problem::ClockHidden);
+        }
         let Some(camera) = self.unless_final("asking for its time", answer)? else {
             return Ok(());
         };

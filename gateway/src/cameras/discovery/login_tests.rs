@@ -141,3 +141,25 @@ fn without_a_user_a_refusal_asks_for_one_and_a_lock_is_told() {
     );
     assert!(login.proof("/", "").is_err());
 }
+
+#[test]
+fn no_challenge_makes_the_login_panic() {
+    bolero::check!()
+        .with_type::<(u16, Vec<String>)>()
+        .for_each(|(status, texts)| {
+            let mut login = login();
+            let odd = texts
+                .iter()
+                .map(|text| format!("Digest realm=\"{text}\", nonce=\"{text}\", {text}"));
+            let challenges: Vec<String> = odd.chain(texts.iter().cloned()).collect();
+            for status in [401, *status, 401, 401] {
+                let reply = Reply {
+                    status,
+                    challenges: &challenges,
+                    fault: None,
+                };
+                login.judge(reply);
+                assert!(login.proof("/onvif/device_service", "").is_ok() || login.given_up.is_some());
+            }
+        });
+}

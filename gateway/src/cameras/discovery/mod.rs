@@ -124,7 +124,7 @@ pub async fn discover(options: &Options, now: &Now) -> Result<Report, DiscoverEr
     }
     let mut candidates = candidates(&answers);
     hosts.retain(|host| candidates.iter().all(|known| known.reached.host() != *host));
-    let (reached, silent) = knock_all(&http, hosts, &options.http_ports).await;
+    let (reached, silent) = knock_all(&http, hosts, &options.http_ports, now).await;
     candidates.extend(reached.into_iter().map(|reached| Candidate {
         reached,
         scopes: Scopes::default(),
@@ -165,37 +165,35 @@ fn candidates(answers: &[Answer]) -> Vec<Candidate> {
 }
 
 /// Asks each host for its time on each port, one after the other. Gives those that answered, and those that did not.
-async fn knock_all(http: &reqwest::Client, hosts: Vec<IpAddr>, ports: &[u16]) -> (Vec<Reached>, Vec<IpAddr>) {
+async fn knock_all(
+    http: &reqwest::Client,
+    hosts: Vec<IpAddr>,
+    ports: &[u16],
+    now: &Now,
+) -> (Vec<Reached>, Vec<IpAddr>) {
+    let knocks = hosts.into_iter().map(|host| {
+        let client = Client::new(http.clone(), None, now.clone());
+        let ports = ports.to_vec();
+        async move { (host, knock(client, host, &ports).await) }
+    });
     let (mut reached, mut silent) = (Vec::new(), Vec::new());
-    let mut waiting = hosts.into_iter();
-    let mut tasks = JoinSet::new();
-    loop {
-        while tasks.len() < CAMERAS_AT_ONCE_MAX
-            && let Some(host) = waiting.next()
-        {
-            let (http, ports) = (http.clone(), ports.to_vec());
-            tasks.spawn(async move { (host, knock(&http, host, &ports).await) });
-        }
-        match tasks.join_next().await {
-            None => break,
-            Some(Ok((_, Some(at)))) => reached.push(at),
-            Some(Ok((host, None))) => silent.push(host),
-            Some(Err(_)) => {}
+    for (host, answer) in some_at_once(knocks).await {
+        match answer {
+            Some(at) => reached.push(at),
+            None => silent.push(host),
         }
     }
     silent.sort();
     (reached, silent)
 }
 
-async fn knock(http: &reqwest::Client, host: IpAddr, ports: &[u16]) -> Option<Reached> {
+async fn knock(mut client: Client, host: IpAddr, ports: &[u16]) -> Option<Reached> {
     for port in ports {
         let address = SocketAddr::new(host, *port);
         let url = Url::parse(&format!("http://{address}{DEVICE_SERVICE_PATH}")).ok()?;
-        let mut client = Client::new(http.clone(), None, std::sync::Arc::new(|| jiff::Timestamp::UNIX_EPOCH));
-        let answer = client.call(&url, GET_TIME).await;
-        let speaks_onvif = match answer {
+        let speaks_onvif = match client.call(&url, GET_TIME).await {
             Ok(root) => parse_time(&root).is_some(),
-            // It wants a login even for this, or says in SOAP why it does not answer.
+            // Some want a login even for this, or say in SOAP why they do not answer.
             Err(RequestError::Login(_) | RequestError::Fault { .. }) => true,
             Err(_) => false,
         };
@@ -207,21 +205,38 @@ async fn knock(http: &reqwest::Client, host: IpAddr, ports: &[u16]) -> Option<Re
 }
 
 async fn inspect_all(http: &reqwest::Client, candidates: Vec<Candidate>, options: &Options, now: &Now) -> Vec<Found> {
-    let mut found = Vec::new();
-    let mut waiting = candidates.into_iter();
-    let mut tasks = JoinSet::new();
+    let inspections = candidates.into_iter().map(|candidate| {
+        let client = Client::new(http.clone(), options.credentials.clone(), now.clone());
+        inspect_one(client, candidate)
+    });
+    some_at_once(inspections).await
+}
+
+/// Runs `futures`, at most [`CAMERAS_AT_ONCE_MAX`] at the same time. The results come in no order.
+async fn some_at_once<F>(mut futures: impl Iterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let mut results = Vec::new();
+    let mut running = JoinSet::new();
     loop {
-        while tasks.len() < CAMERAS_AT_ONCE_MAX
-            && let Some(candidate) = waiting.next()
+        while running.len() < CAMERAS_AT_ONCE_MAX
+            && let Some(future) = futures.next()
         {
-            let client = Client::new(http.clone(), options.credentials.clone(), now.clone());
-            tasks.spawn(inspect_one(client, candidate));
+            running.spawn(future);
         }
-        match tasks.join_next().await {
-            None => return found,
-            Some(Ok(camera)) => found.push(camera),
-            Some(Err(_)) => {}
+        match running.join_next().await {
+            None => return results,
+            Some(Ok(result)) => results.push(result),
+            Some(Err(error)) => pass_on_panic(error),
         }
+    }
+}
+
+/// A task ends early only by a panic, which must not hide a camera.
+fn pass_on_panic(error: tokio::task::JoinError) {
+    if let Ok(panic) = error.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
 }
 

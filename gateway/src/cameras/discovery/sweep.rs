@@ -119,8 +119,10 @@ pub async fn sweep(interfaces: &Interfaces, hosts: &[IpAddr], target: SocketAddr
     }
     received.close();
     while let Some(ended) = tasks.join_next().await {
-        if let Ok(Err(error)) = ended {
-            swept.errors.push(error);
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => swept.errors.push(error),
+            Err(error) => super::pass_on_panic(error),
         }
     }
     (swept.answers, swept.counters) = collector.finish();

@@ -11,7 +11,7 @@ use super::chunk::{Chunk, Moof};
 use super::error::RingError;
 use super::format::{PRFT_BYTES, Prft};
 use super::init::Init;
-use super::scan::CHUNKS_MAX;
+use super::scan::{CHUNKS_MAX, FRAMES_MAX};
 use super::time::{ClockQuality, plus_ticks};
 
 /// What the worker delivered between two keyframes that begin a fragment.
@@ -77,6 +77,11 @@ impl<'a> Checked<'a> {
             let what = "it does not begin with a keyframe";
             return Err(whole(ParseError::Inconsistent { what }));
         }
+        let frames = chunks.iter().map(|moof| moof.samples.len()).sum::<usize>();
+        if frames > FRAMES_MAX {
+            let what = "more than 65000 frames in a fragment";
+            return Err(whole(ParseError::Unsupported { what }));
+        }
         let mut prft = Vec::with_capacity(PRFT_BYTES);
         let times = Prft {
             at: fragment.at,
@@ -98,7 +103,7 @@ impl<'a> Checked<'a> {
                 i128::from(last.end()) - i128::from(first.decode_time),
                 init.info().timescale,
             ),
-            frames: chunks.iter().map(|moof| moof.samples.len() as u64).sum(),
+            frames: frames as u64,
             bytes,
         })
     }

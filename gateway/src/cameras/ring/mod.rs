@@ -5,7 +5,7 @@
 //!
 //! **Files.** A ring is a folder of files `{sequence:010}.mp4`, each playable by itself: the init segment, the ring's
 //! head, then per fragment a `prft` with its UTC time and the chunks as they came; a finished file ends with a summary
-//! (see [`format`](self::format)). A fragment is one write and one `fdatasync`; the folder is synced when a file is made
+//! (see `format.rs`). A fragment is one write and one `fdatasync`; the folder is synced when a file is made
 //! or removed. A new file begins with a run of the worker, at a jump of more than 1 s in the timeline or of the clock
 //! against it, when the clock's quality changes, and at a limit of time or bytes. So within one file times run evenly.
 //!

@@ -60,7 +60,8 @@ pub(super) fn recover(storage: &dyn Storage, index: &dyn SegmentIndex) -> io::Re
     let mut recovered = Recovered::default();
     let files: BTreeMap<SegmentId, u64> = storage.list()?.into_iter().collect();
     let mut entries: BTreeMap<SegmentId, Segment> = index.all().into_iter().map(|entry| (entry.id, entry)).collect();
-    let last = files.keys().chain(entries.keys()).max().copied();
+    let used = files.keys().chain(entries.keys()).filter(|id| **id <= SegmentId::MAX);
+    let last = used.max().copied();
     let mut segments = Vec::new();
     for (&id, &bytes) in &files {
         let entry = entries.remove(&id);
@@ -128,7 +129,7 @@ fn examine(storage: &dyn Storage, id: SegmentId, bytes: u64, recovered: &mut Rec
     if let Some(damage) = &damage {
         recovered.reason(id, damage);
     }
-    let Some(mut segment) = segment else {
+    let Some(segment) = segment else {
         recovered.files_removed += 1;
         recovered.bytes_lost += bytes;
         if let Err(error) = storage.remove(id) {
@@ -140,9 +141,8 @@ fn examine(storage: &dyn Storage, id: SegmentId, bytes: u64, recovered: &mut Rec
         recovered.files_cut += 1;
         recovered.bytes_lost += bytes - segment.bytes;
         if let Err(error) = cut(file.as_ref(), segment.bytes) {
-            // Its good part is used all the same; the next opening tries again.
+            // Its good part is used all the same. Its length is not what the index knows: the next opening tries again.
             recovered.reason(id, &error);
-            segment.bytes = bytes;
         }
     }
     Some(segment)

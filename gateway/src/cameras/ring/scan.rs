@@ -19,6 +19,8 @@ use super::storage::ReadAt;
 const MOOF_BYTES_MAX: u64 = 1 << 20;
 /// Most chunks of a fragment, 17 minutes at 200 ms. What is beyond counts as damage, and is refused when written.
 pub(super) const CHUNKS_MAX: usize = 5_000;
+/// Most frames of a fragment, 17 minutes at 60 a second. What is beyond counts as damage, and is refused when written.
+pub(super) const FRAMES_MAX: usize = 65_000;
 
 /// Why a segment file cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -181,9 +183,14 @@ impl<'a, R: ReadAt + ?Sized> SegmentReader<'a, R> {
             chunks: Vec::new(),
             end: begin + header.bytes,
         };
+        let mut frames = 0;
         loop {
-            match self.read_chunk(fragment.end) {
-                Ok(Next::Chunk(chunk)) if fragment.chunks.len() < CHUNKS_MAX => {
+            let next = self.read_chunk(fragment.end);
+            if let Ok(Next::Chunk(chunk)) = &next {
+                frames += chunk.moof.samples.len();
+            }
+            match next {
+                Ok(Next::Chunk(chunk)) if fragment.chunks.len() < CHUNKS_MAX && frames <= FRAMES_MAX => {
                     fragment.end = chunk.end;
                     fragment.chunks.push(chunk);
                 }

@@ -15,6 +15,9 @@ use super::time::ClockQuality;
 pub struct SegmentId(pub u64);
 
 impl SegmentId {
+    /// Highest sequence, 30 million years of files of a second each. A higher one in a name or an index is none of a ring.
+    pub(super) const MAX: Self = Self(999_999_999_999_999);
+
     /// Name of the file, such as `0000000001.mp4`.
     pub fn file_name(self) -> String {
         format!("{:010}.mp4", self.0)
@@ -24,7 +27,7 @@ impl SegmentId {
     pub fn from_file_name(name: &str) -> Option<Self> {
         let digits = name.strip_suffix(".mp4")?;
         let id = Self(digits.parse().ok()?);
-        (id.file_name() == name).then_some(id)
+        (id.file_name() == name && id <= Self::MAX).then_some(id)
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Ring {
     limits: Limits,
     /// By sequence.
     sealed: VecDeque<Segment>,
+    /// Length of these files.
+    sealed_bytes: u64,
     open: Option<OpenSegment>,
     stream: Option<Stream>,
     next: u64,
@@ -98,6 +100,7 @@ impl Ring {
             storage,
             index,
             limits,
+            sealed_bytes: found.segments.iter().fold(0, |sum, s| sum.saturating_add(s.bytes)),
             sealed: found.segments.into(),
             open: None,
             stream: None,
@@ -331,10 +334,12 @@ impl Ring {
                 source,
             });
         }
+        self.sealed_bytes = self.sealed_bytes.saturating_sub(oldest.bytes);
         self.index.remove(oldest.id);
         self.names_changed = true;
         self.counters.segments_removed += 1;
-        self.counters.frames_removed += oldest.frames;
+        // The number is the index's.
+        self.counters.frames_removed = self.counters.frames_removed.saturating_add(oldest.frames);
         Ok(Some(oldest))
     }
 
@@ -394,7 +399,12 @@ impl Ring {
         }
         open.segment.bytes += SUMMARY_BYTES as u64;
         self.index.put(&open.segment);
-        self.sealed.push_back(open.segment);
+        self.push_sealed(open.segment);
+    }
+
+    fn push_sealed(&mut self, segment: Segment) {
+        self.sealed_bytes = self.sealed_bytes.saturating_add(segment.bytes);
+        self.sealed.push_back(segment);
     }
 
     /// Ends a file that cannot be written any more, behind its last whole fragment.
@@ -404,7 +414,7 @@ impl Ring {
             self.index.put(&open.segment);
         }
         // Where it could not be cut, its length is not what the index knows, so that the next opening reads it.
-        self.sealed.push_back(open.segment);
+        self.push_sealed(open.segment);
     }
 
     fn sync_names(&mut self) {
@@ -435,7 +445,14 @@ impl Ring {
     /// Length of all files, bytes.
     pub fn bytes(&self) -> u64 {
         let open = self.open.as_ref().map_or(0, |open| open.segment.bytes);
-        self.sealed.iter().fold(open, |sum, s| sum.saturating_add(s.bytes))
+        self.sealed_bytes.saturating_add(open)
+    }
+
+    /// Number of files, and the time of the oldest frame.
+    pub fn extent(&self) -> (usize, Option<Timestamp>) {
+        let open = self.open.as_ref().map(|open| &open.segment);
+        let oldest = self.sealed.front().or(open).map(|segment| segment.from);
+        (self.sealed.len() + usize::from(open.is_some()), oldest)
     }
 
     /// Whether it records, and why not.

@@ -74,14 +74,14 @@ impl Running {
         let (told, is_told) = oneshot::channel();
         let pipeline = self.0.clone();
         std::thread::spawn(move || {
-            drop(pipeline.set_state(gst::State::Null));
-            drop(stopped.send(()));
+            pipeline.set_state(gst::State::Null).ok();
+            stopped.send(()).ok();
         });
         std::thread::spawn(move || {
             if is_stopped.recv_timeout(CLOSE_TIMEOUT).is_err() {
                 std::process::exit(1);
             }
-            drop(told.send(()));
+            told.send(()).ok();
         });
         is_told
     }

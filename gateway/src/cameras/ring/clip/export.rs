@@ -70,7 +70,7 @@ pub fn export(plan: &Plan, path: &Path) -> Result<ClipReport, ClipError> {
         let mut file = create(&partial.0).map_err(|error| failed("make", &partial.0, error))?;
         clip.write(movie, &mut file)?;
         file.sync_all().map_err(|error| failed("write", &partial.0, error))?;
-        report.files.push(describe(movie, target));
+        report.files.push(movie.describe(target));
         partials.push(partial);
     }
     for (partial, file) in partials.iter().zip(&report.files) {
@@ -101,19 +101,22 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> ClipError {
     }
 }
 
-fn describe(movie: &Movie, path: PathBuf) -> ClipFile {
-    let info = movie.init.info();
-    ClipFile {
-        path,
-        from: movie.from,
-        to: movie.to,
-        clock: movie.clock,
-        gaps: movie.gaps.clone(),
-        frames: movie.tables.sizes.len() as u64,
-        bytes: movie.bytes(),
-        codec: info.codec.clone(),
-        width: info.width,
-        height: info.height,
+impl Movie {
+    /// What it is, once it is written to `path`.
+    pub fn describe(&self, path: PathBuf) -> ClipFile {
+        let info = self.init.info();
+        ClipFile {
+            path,
+            from: self.from,
+            to: self.to,
+            clock: self.clock,
+            gaps: self.gaps.clone(),
+            frames: self.tables.sizes.len() as u64,
+            bytes: self.bytes(),
+            codec: info.codec.clone(),
+            width: info.width,
+            height: info.height,
+        }
     }
 }
 

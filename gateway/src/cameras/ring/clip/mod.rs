@@ -8,9 +8,11 @@
 //! - An interruption becomes one long last frame before it, so that the player's clock and UTC stay in step. It is
 //!   listed with its UTC times. Where the box's clock was set back, the film goes on at once, and the step is listed.
 //! - Where resolution, codec, parameter sets or timescale change, a further file begins (`-2`, `-3` and so on).
+//! - Pictures that follow the first keyframe in the stream but are shown before it (open group of pictures) are kept,
+//!   although a decoder may leave them out.
 //! - What a damaged or meanwhile removed file held is missing, and told.
 //!
-//! Only sample tables are in memory, about 20 bytes a frame; see [`CLIP_DURATION_MAX`] and [`SAMPLES_MAX`]. Frames go from
+//! Only sample tables are in memory, about 30 bytes a frame; see [`CLIP_DURATION_MAX`] and [`SAMPLES_MAX`]. Frames go from
 //! file to file. Nothing here locks the ring: it goes on recording and removing. If it removes a file between reading
 //! its tables and copying its frames, the export fails and may be tried again.
 
@@ -29,7 +31,6 @@ use serde::{Deserialize, Serialize};
 pub use export::{ClipFile, ClipReport, export};
 pub use movie::{Clip, Movie};
 
-use super::boxes::ParseError;
 use super::segment::{Segment, SegmentId};
 use super::store::STEP_MIN;
 use super::time::{ClockQuality, elapsed};
@@ -77,14 +78,6 @@ pub enum ClipError {
     Gone {
         /// The file.
         segment: SegmentId,
-    },
-    /// The frames of a codec that is none any more.
-    #[error("clip: segment {segment} cannot be described: {source}")]
-    Described {
-        /// The file.
-        segment: SegmentId,
-        /// Why.
-        source: ParseError,
     },
     /// An operation on a file failed.
     #[error("clip: cannot {action} {path}: {source}")]
@@ -165,7 +158,7 @@ impl Plan {
         &self.segments
     }
 
-    /// Most bytes that the clip can have.
+    /// Most bytes that the clip can have. Whoever exports it looks first whether the disk has them.
     pub fn bytes_max(&self) -> u64 {
         self.segments.iter().fold(0, |sum, s| sum.saturating_add(s.bytes))
     }

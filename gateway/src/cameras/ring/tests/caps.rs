@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{FailingDisk, PLAIN, fragment_of, limits, open, record, seconds, split, start};
+use super::support::{FailingDisk, PLAIN, fragment_of, limits, record, seconds, split, start};
 use crate::cameras::ring::{ClockQuality, Fragment, Limits, MemoryIndex, Ring, RingError, SegmentId, SegmentIndex, State};
 
 fn ids(ring: &Ring) -> Vec<u64> {
@@ -187,14 +187,17 @@ fn limits_out_of_bounds_and_fragments_beyond_them_are_refused() {
         let opened = Ring::open(folder.path(), wrong, MemoryIndex::default());
         assert!(matches!(opened, Err(RingError::Limit { .. })), "{wrong:?}");
     }
-    let (mut ring, _) = open(folder.path());
+    let small = Limits {
+        segment_bytes_max: 66_000,
+        ..limits()
+    };
+    let (mut ring, _) = Ring::open(folder.path(), small, MemoryIndex::default()).unwrap();
     let stream = split(PLAIN);
     ring.begin(&stream.init).unwrap();
     let huge = Fragment {
-        chunks: std::iter::repeat_n(stream.fragments[0].clone(), 300)
-            .flatten()
-            .collect(),
+        chunks: vec![stream.fragments[0][0].clone(); 100],
         ..fragment_of(&stream, start(), 0)
     };
-    assert!(matches!(ring.append(&huge), Err(RingError::TooLarge { .. })));
+    let refused = ring.append(&huge);
+    assert!(matches!(refused, Err(RingError::TooLarge { .. })), "{refused:?}");
 }

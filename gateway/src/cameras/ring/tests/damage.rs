@@ -96,13 +96,19 @@ fn files_without_a_frame_are_removed_and_foreign_ones_left_alone() {
     let stream = split(PLAIN);
     std::fs::write(first_file(folder.path()), b"").unwrap();
     std::fs::write(segment_path(folder.path(), SegmentId(2)), &stream.init).unwrap();
-    for foreign in ["note.txt", "1.mp4", "0000000001.mp4.tmp", "00000000001.mp4"] {
+    for foreign in [
+        "note.txt",
+        "1.mp4",
+        "18446744073709551615.mp4",
+        "0000000001.mp4.tmp",
+        "00000000001.mp4",
+    ] {
         std::fs::write(folder.path().join(foreign), b"mine").unwrap();
     }
     std::fs::create_dir(segment_path(folder.path(), SegmentId(9))).unwrap();
     let (mut ring, recovered) = open(folder.path());
     assert_eq!((recovered.files_removed, recovered.segments), (2, 0));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 5);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
     ring.begin(&stream.init).unwrap();
     let appended = ring.append(&fragment_of(&stream, start(), 0)).unwrap();
     assert_eq!(appended.segment, SegmentId(3), "a sequence is not used twice");

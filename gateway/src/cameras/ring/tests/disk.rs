@@ -173,3 +173,20 @@ fn on_a_real_disk_that_is_full_the_ring_lives_on_the_space_it_has() {
         Err(error) => println!("NOT TESTED: {error}"),
     }
 }
+
+#[test]
+fn a_file_that_may_not_be_read_is_left_alone_and_its_sequence_is_not_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FailingDisk::new(folder.path());
+    let stream = split(PLAIN);
+    record(&mut ring_on(&disk), &stream, start());
+    disk.set(|failures| failures.open = Some(ErrorKind::PermissionDenied));
+    let opened = Ring::open_on(Box::new(disk.clone()), limits(), Box::<MemoryIndex>::default());
+    let (mut ring, recovered) = opened.unwrap();
+    assert_eq!((recovered.files_unreadable, recovered.segments), (1, 0));
+    ring.begin(&stream.init).unwrap();
+    let appended = ring.append(&fragment_of(&stream, start(), 0)).unwrap();
+    assert_eq!(appended.segment.0, 2);
+    disk.set(|failures| failures.open = None);
+    assert_eq!(open(folder.path()).1.frames, 120, "it is part of the ring again");
+}

@@ -1,4 +1,4 @@
-//! Tests of the ring with real streams: `samples/*.cmaf` are what GStreamer's `cmafmux` made of ten seconds of a test
+//! Tests of the ring with real streams: `samples/*.cmaf` are what `cmafmux` made of ten seconds of a test
 //! picture, 10 frames a second, a keyframe each 2 s, chunks of 200 ms.
 
 mod caps;

@@ -93,7 +93,13 @@ fn what_is_no_fragment_is_refused_counted_and_forgotten() {
     assert!(matches!(ring.append(&whole), Err(RingError::NotBegun { .. })));
     ring.begin(&stream.init).unwrap();
     let torn = whole.chunks[0].slice(..whole.chunks[0].len() - 1);
-    for chunks in [vec![], whole.chunks[1..].to_vec(), vec![torn]] {
+    let backwards = vec![
+        whole.chunks[0].clone(),
+        whole.chunks[2].clone(),
+        whole.chunks[1].clone(),
+    ];
+    let many = vec![whole.chunks[0].clone(); 5_001];
+    for chunks in [vec![], whole.chunks[1..].to_vec(), vec![torn], backwards, many] {
         let fragment = Fragment {
             chunks,
             ..whole.clone()
@@ -102,7 +108,7 @@ fn what_is_no_fragment_is_refused_counted_and_forgotten() {
         assert!(matches!(ring.state(), State::Failing { .. }));
     }
     assert!(ring.segments().is_empty(), "nothing was written");
-    assert_eq!(ring.counters().fragments_dropped, 4);
+    assert_eq!(ring.counters().fragments_dropped, 6);
     ring.append(&whole).unwrap();
     assert_eq!(ring.state(), &State::Recording);
 }

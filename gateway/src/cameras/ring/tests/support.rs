@@ -106,6 +106,7 @@ pub struct Failures {
     pub sync: Option<io::ErrorKind>,
     pub truncate: Option<io::ErrorKind>,
     pub create: Option<io::ErrorKind>,
+    pub open: Option<io::ErrorKind>,
     /// Free space; each file's bytes count against it. `None`: as much as one likes.
     pub capacity: Option<u64>,
     /// What `append` and `remove` did, and syncs of names, in order.
@@ -153,6 +154,9 @@ impl Storage for FailingDisk {
         )))
     }
     fn open(&self, id: SegmentId) -> io::Result<Box<dyn SegmentFile>> {
+        if let Some(kind) = self.failures.lock().unwrap().open {
+            return Err(kind.into());
+        }
         Ok(Box::new(FailingFile(self.folder.open(id)?, Arc::clone(&self.failures))))
     }
     fn remove(&self, id: SegmentId) -> io::Result<()> {

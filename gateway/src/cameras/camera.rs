@@ -1,0 +1,739 @@
+//! The task of one camera: its worker, its streams, its health.
+//!
+//! Everything that a camera does wrong ends here. The task decides when a stream is opened again, kills a worker that
+//! says nothing, asks for pictures at the pace that health needs, and tells others by a watch channel how things are.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use live::message::{CameraState, Message};
+use parking::{CameraId, ClockQuality, Stamp, Timestamp, Timezone};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::health::{self, Effect, Event as HealthEvent, HealthMachine, HourOfDay, Now, Statistics};
+use super::pictures::{Made, PictureError, Pictures};
+use super::ring::picture::key_sample;
+use super::stream::{Key, Phase, Stream, StreamStatus};
+use super::wire::{self, Cause, Command, Event, FromWorker, Profile};
+use super::worker::{Program, Worker};
+use crate::clock::Clock;
+use crate::state::Board;
+
+/// Requests to one camera that wait. Full: the asker waits.
+pub const REQUESTS_MAX: usize = 16;
+/// A keyframe older than this is no picture of now.
+const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
+/// An evidence picture lies at most so far from the moment that it shows, milliseconds.
+const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
+/// How often the task looks around when nothing happens.
+const TICK: Duration = Duration::from_millis(500);
+/// How often what is usual for this camera is written down.
+const BASELINE_EVERY: Duration = Duration::from_secs(15 * 60);
+/// How often the city is told figures that only drift.
+const BOARD_EVERY: Duration = Duration::from_secs(300);
+
+/// What a task needs of the rest of the box.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<Clock>,
+    /// How to start workers.
+    pub program: Program,
+    /// Who makes pictures.
+    pub pictures: Pictures,
+    /// What is told to the city, and what is kept of cameras.
+    pub board: Arc<Board>,
+    /// Where records go.
+    pub notes: mpsc::Sender<parking::RecordBody>,
+    /// Where the camera is.
+    pub timezone: Timezone,
+    /// How often a picture is looked at.
+    pub picture_every: Duration,
+}
+
+/// A picture for somebody.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// JPEG with masks burnt in.
+    pub jpeg: Vec<u8>,
+    /// When it was received.
+    pub stamp: Stamp,
+}
+
+/// Why there is no snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Nothing came for too long.
+    #[error("camera {0} gives no picture now: {1}")]
+    Dark(CameraId, String),
+    /// It came, but could not be made.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+/// What can be asked of a camera.
+pub enum Request {
+    /// A picture; the newest, or the one nearest to a time.
+    Snapshot {
+        /// Of which moment.
+        at: Option<Timestamp>,
+        /// Greatest width, pixels.
+        width: u16,
+        /// Where it goes.
+        answer: oneshot::Sender<Result<Snapshot, SnapshotError>>,
+    },
+}
+
+/// What is told of a camera.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CameraStatus {
+    /// Its name in records and addresses.
+    pub id: CameraId,
+    /// Its name on screens.
+    pub title: String,
+    /// How it is.
+    pub state: health::State,
+    /// Why.
+    pub cause: health::Cause,
+    /// Since when, on the box's axis.
+    pub since: Timestamp,
+    /// The numbers behind it.
+    pub evidence: Vec<String>,
+    /// Camera's clock minus the box's, milliseconds.
+    pub clock_offset_ms: Option<i64>,
+    /// Its worker's process.
+    pub worker_pid: Option<u32>,
+    /// Workers started since start.
+    pub workers_started: u64,
+    /// Its streams.
+    pub main: Option<StreamStatus>,
+    /// Its streams.
+    pub sub: Option<StreamStatus>,
+}
+
+type Making = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+struct Done {
+    at_ns: u64,
+    stamp: Stamp,
+    made: Result<Made, PictureError>,
+    answer: Option<oneshot::Sender<Result<Snapshot, SnapshotError>>>,
+}
+
+/// The task.
+pub struct CameraTask {
+    id: CameraId,
+    title: String,
+    index: u16,
+    around: Surroundings,
+    streams: Vec<Stream>,
+    worker: Option<Worker>,
+    workers_started: u64,
+    health: HealthMachine,
+    health_since: Stamp,
+    clock_offset_ms: Option<i64>,
+    making: FuturesUnordered<Making>,
+    looking: bool,
+    wants_look: bool,
+    looked_at_ns: u64,
+    look_due: Instant,
+    baseline_due: Instant,
+    board_due: Instant,
+    requests: mpsc::Receiver<Request>,
+    status: watch::Sender<Option<CameraStatus>>,
+}
+
+impl CameraTask {
+    /// The task of a camera, the `index`th of the configuration, with its streams. The smallest one is looked at.
+    pub fn new(
+        (id, title, index): (CameraId, String, u16),
+        around: Surroundings,
+        streams: Vec<Stream>,
+        requests: mpsc::Receiver<Request>,
+        status: watch::Sender<Option<CameraStatus>>,
+    ) -> Self {
+        let now = around.clock.now();
+        let baseline = around
+            .board
+            .recall(&baseline_key(&id))
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let start = Instant::now();
+        Self {
+            health: HealthMachine::new(health_now(now, around.timezone), baseline),
+            health_since: now,
+            id,
+            title,
+            index,
+            around,
+            streams,
+            worker: None,
+            workers_started: 0,
+            clock_offset_ms: None,
+            making: FuturesUnordered::new(),
+            looking: false,
+            wants_look: false,
+            looked_at_ns: 0,
+            look_due: start,
+            baseline_due: start + BASELINE_EVERY,
+            board_due: start,
+            requests,
+            status,
+        }
+    }
+
+    /// Runs until cancelled.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            if let Err(error) = self.drive().await {
+                self.worker_lost(&error.to_string()).await;
+            }
+            let wake = self.wake();
+            let changed = self.streams.iter_mut().map(|stream| Box::pin(stream.viewers.changed()));
+            let mut viewers: FuturesUnordered<_> = changed.collect();
+            let worker = &mut self.worker;
+            let happened = tokio::select! {
+                () = cancel.cancelled() => break,
+                frame = next_frame(worker) => Happened::Frame(frame),
+                Some(request) = self.requests.recv() => Happened::Request(request),
+                Some(done) = self.making.next(), if !self.making.is_empty() => Happened::Made(done),
+                Some(_) = viewers.next(), if !viewers.is_empty() => Happened::Nothing,
+                () = tokio::time::sleep_until(wake) => Happened::Nothing,
+            };
+            drop(viewers);
+            match happened {
+                Happened::Frame(Ok(frame)) => self.frame(&frame).await,
+                Happened::Frame(Err(error)) => self.worker_lost(&error.to_string()).await,
+                Happened::Request(request) => self.request(request),
+                Happened::Made(done) => self.made(done).await,
+                Happened::Nothing => self.tick().await,
+            }
+        }
+        for stream in &mut self.streams {
+            stream.stopped();
+        }
+        self.keep_baseline();
+        if let Some(worker) = self.worker.take() {
+            worker.kill().await;
+        }
+    }
+
+    /// When to look around again.
+    fn wake(&self) -> Instant {
+        let now = Instant::now();
+        let mut wake = now + TICK;
+        for stream in &self.streams {
+            if let Phase::Waiting(until) = stream.phase {
+                wake = wake.min(until);
+            }
+            wake = wake.min(stream.wanted_until().unwrap_or(wake).max(now));
+        }
+        wake
+    }
+
+    /// Opens and closes streams as they are wanted, and tells the worker how long chunks should be.
+    async fn drive(&mut self) -> std::io::Result<()> {
+        let now = Instant::now();
+        if let Some(worker) = &self.worker
+            && worker.silent_at() <= now
+            && self.streams.iter().any(|stream| matches!(stream.phase, Phase::Playing(_)))
+        {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "it said nothing for too long",
+            ));
+        }
+        for index in 0..self.streams.len() {
+            let Some(stream) = self.streams.get_mut(index) else { continue };
+            let is_wanted = stream.is_wanted(now);
+            let profile = stream.profile;
+            match stream.phase {
+                Phase::Closed if is_wanted => stream.phase = Phase::Waiting(now),
+                Phase::Waiting(_) if !is_wanted => stream.phase = Phase::Closed,
+                Phase::Opening | Phase::Playing(_) if !is_wanted => {
+                    stream.phase = Phase::Closed;
+                    stream.stopped();
+                    self.send(&Command::Close { profile }).await?;
+                }
+                _ => {}
+            }
+            let Some(stream) = self.streams.get_mut(index) else { continue };
+            if let Phase::Waiting(until) = stream.phase
+                && until <= now
+            {
+                stream.phase = Phase::Opening;
+                let source = stream.source.clone();
+                if index == self.looked_stream() {
+                    self.health_step(HealthEvent::Connecting).await;
+                }
+                self.send(&Command::Open { profile, source }).await?;
+            }
+            let Some(stream) = self.streams.get_mut(index) else { continue };
+            let frames = stream.chunk_frames_wanted();
+            if matches!(stream.phase, Phase::Playing(_)) && frames != stream.chunk_frames {
+                stream.chunk_frames = frames;
+                self.send(&Command::Chunks { profile, frames }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, command: &Command) -> std::io::Result<()> {
+        let frame = wire::command_frame(command)?;
+        let worker = match &mut self.worker {
+            Some(worker) => worker,
+            none => {
+                self.workers_started += 1;
+                none.insert(self.around.program.start("ingest", self.id.as_str())?)
+            }
+        };
+        worker.send(&frame).await
+    }
+
+    /// The stream whose health is the camera's: the smallest.
+    fn looked_stream(&self) -> usize {
+        let sub = self.streams.iter().position(|stream| stream.profile == Profile::Sub);
+        sub.unwrap_or(0)
+    }
+
+    fn stream(&mut self, profile: Profile) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|stream| stream.profile == profile)
+    }
+
+    fn is_looked(&self, profile: Profile) -> bool {
+        self.streams.get(self.looked_stream()).is_some_and(|stream| stream.profile == profile)
+    }
+
+    async fn worker_lost(&mut self, why: &str) {
+        if let Some(worker) = self.worker.take() {
+            tracing::warn!(camera = %self.id, pid = worker.pid(), why, "the camera's worker is lost; another is started");
+            worker.kill().await;
+        } else {
+            tracing::error!(camera = %self.id, why, program = %self.around.program.path().display(), "the camera's worker does not start");
+        }
+        let open: Vec<Profile> = self
+            .streams
+            .iter()
+            .filter(|stream| matches!(stream.phase, Phase::Opening | Phase::Playing(_)))
+            .map(|stream| stream.profile)
+            .collect();
+        for profile in open {
+            self.stream_ended(profile, Cause::Worker, why.to_owned()).await;
+        }
+    }
+
+    async fn stream_ended(&mut self, profile: Profile, cause: Cause, message: String) {
+        tracing::info!(camera = %self.id, %profile, ?cause, message, "a stream ended");
+        let jitter = rand::random::<f64>();
+        if let Some(stream) = self.stream(profile) {
+            stream.ended(Instant::now(), cause, message, jitter);
+        }
+        if self.is_looked(profile) {
+            self.health_step(HealthEvent::Failed(failure(cause))).await;
+        }
+    }
+
+    async fn frame(&mut self, frame: &Bytes) {
+        let read = match FromWorker::read(frame) {
+            Ok(read) => read,
+            Err(error) => return self.worker_lost(&error.to_string()).await,
+        };
+        match read {
+            FromWorker::Event(event) => self.event(event).await,
+            FromWorker::Init(profile, init) => {
+                let init = frame.slice_ref(init);
+                let parsed = self.stream(profile).map(|stream| stream.init(&init));
+                if let Some(Err(error)) = parsed {
+                    tracing::warn!(camera = %self.id, %profile, %error, "an initialisation segment makes no sense");
+                }
+            }
+            FromWorker::Chunk(profile, head, chunk) => {
+                let chunk = frame.slice_ref(chunk);
+                let stamp = self.around.clock.at_boottime(head.at_ns);
+                let brought_key = self.stream(profile).is_some_and(|stream| stream.chunk(head, stamp, chunk));
+                if brought_key && self.wants_look && self.is_looked(profile) {
+                    self.look();
+                }
+            }
+            FromWorker::Picture(..) => self.worker_lost("it sent a picture that nobody asked for").await,
+        }
+    }
+
+    async fn event(&mut self, event: Event) {
+        match event {
+            Event::Ready { version } if version != env!("CARGO_PKG_VERSION") => {
+                let why = format!("it is of version {version}, and this is {}", env!("CARGO_PKG_VERSION"));
+                self.worker_lost(&why).await;
+            }
+            Event::Playing { profile, server, audio } => {
+                tracing::info!(camera = %self.id, %profile, server, audio, "a stream plays");
+                if let Some(stream) = self.stream(profile) {
+                    stream.played(Instant::now());
+                }
+                if self.is_looked(profile) {
+                    self.health_step(HealthEvent::Playing).await;
+                }
+            }
+            Event::Format { profile, format } => {
+                if let Some(stream) = self.stream(profile) {
+                    stream.format(format);
+                }
+            }
+            Event::Ended {
+                profile,
+                cause,
+                message,
+            } => self.stream_ended(profile, cause, message).await,
+            Event::Stats { profile, stats } => {
+                if let Some(stream) = self.stream(profile) {
+                    stream.stats(stats);
+                }
+                if self.is_looked(profile) {
+                    let mono = mono(self.around.clock.now());
+                    self.health_step(HealthEvent::Statistics(statistics(&stats, mono))).await;
+                    self.tell();
+                }
+            }
+            Event::CameraClock {
+                profile,
+                camera_unix_ms,
+                at_ns,
+            } if self.is_looked(profile) => {
+                let stamp = self.around.clock.at_boottime(at_ns);
+                let offset_ms = camera_unix_ms.saturating_sub(stamp.at.as_millis());
+                self.clock_offset_ms = Some(offset_ms);
+                let quality = match stamp.clock {
+                    ClockQuality::Synced | ClockQuality::Holdover => health::ClockQuality::Trusted,
+                    ClockQuality::Unset | ClockQuality::Simulated => health::ClockQuality::Untrusted,
+                };
+                self.health_step(HealthEvent::CameraClock { offset_ms, quality }).await;
+            }
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        let Request::Snapshot { at, width, answer } = request;
+        // The largest picture there is, if it is of the moment.
+        let streams = self.streams.iter().rev().chain(self.streams.iter());
+        let mut found: Option<Key> = None;
+        for stream in streams {
+            let key = at.map_or_else(|| stream.newest_key(), |at| stream.key_at(at));
+            if let Some(key) = key
+                && self.is_of_moment(key, at)
+            {
+                let is_larger = found
+                    .as_ref()
+                    .is_none_or(|known| known.init.info().width < key.init.info().width);
+                if is_larger {
+                    found = Some(key.clone());
+                }
+            }
+        }
+        match found {
+            Some(key) => self.make(&key, width, Some(answer)),
+            None => {
+                let why = match at {
+                    None => health::cause_text(self.health.health().cause).en.to_owned(),
+                    Some(at) => format!("nothing of {at} is kept"),
+                };
+                answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
+            }
+        }
+    }
+
+    fn is_of_moment(&self, key: &Key, at: Option<Timestamp>) -> bool {
+        match at {
+            None => {
+                let now_ms = self.around.clock.now().mono_ms;
+                let age_ms = now_ms.saturating_sub(key.at_ns / 1_000_000);
+                Duration::from_millis(age_ms) <= PICTURE_AGE_MAX
+            }
+            Some(at) => key.stamp.at.millis_since(at).unsigned_abs() <= EVIDENCE_DISTANCE_MAX_MS,
+        }
+    }
+
+    /// Has a picture made. Without `answer` it is for health.
+    fn make(&mut self, key: &Key, width: u16, answer: Option<oneshot::Sender<Result<Snapshot, SnapshotError>>>) {
+        let sample = match key_sample(&key.init, &key.chunk) {
+            Ok(sample) => sample,
+            Err(error) => {
+                if let Some(answer) = answer {
+                    let failed = PictureError::Failed(error.to_string());
+                    answer.send(Err(failed.into())).ok();
+                }
+                return;
+            }
+        };
+        self.looking |= answer.is_none();
+        let (pictures, index, at_ns, stamp) = (self.around.pictures.clone(), self.index, key.at_ns, key.stamp);
+        self.making.push(Box::pin(async move {
+            let made = pictures.make(index, sample, width).await;
+            Done {
+                at_ns,
+                stamp,
+                made,
+                answer,
+            }
+        }));
+    }
+
+    async fn made(&mut self, done: Done) {
+        if let Some(answer) = done.answer {
+            let snapshot = done.made.map(|made| Snapshot {
+                jpeg: made.jpeg,
+                stamp: done.stamp,
+            });
+            answer.send(snapshot.map_err(Into::into)).ok();
+            return;
+        }
+        self.looking = false;
+        match done.made {
+            Ok(made) => {
+                let stream_time = Duration::from_nanos(done.at_ns);
+                let features = made.features;
+                self.health_step(HealthEvent::Picture { stream_time, features }).await;
+            }
+            Err(error) => tracing::debug!(camera = %self.id, %error, "no picture for health"),
+        }
+    }
+
+    /// Looks at the newest keyframe, or, if it was looked at, at the next.
+    fn look(&mut self) {
+        if self.looking {
+            return;
+        }
+        let stream = self.streams.get(self.looked_stream());
+        let key = stream.and_then(Stream::newest_key).filter(|key| key.at_ns != self.looked_at_ns).cloned();
+        self.wants_look = key.is_none();
+        if let Some(key) = key {
+            self.looked_at_ns = key.at_ns;
+            self.look_due = Instant::now() + self.around.picture_every;
+            self.make(&key, 0, None);
+        }
+    }
+
+    async fn tick(&mut self) {
+        self.health_step(HealthEvent::Tick).await;
+        let now = Instant::now();
+        let stream = self.streams.get(self.looked_stream());
+        if self.look_due <= now && stream.is_some_and(|stream| matches!(stream.phase, Phase::Playing(_))) {
+            self.look();
+        }
+        if self.baseline_due <= now {
+            self.baseline_due = now + BASELINE_EVERY;
+            self.keep_baseline();
+        }
+        self.tell();
+    }
+
+    fn keep_baseline(&self) {
+        if let Ok(bytes) = serde_json::to_vec(self.health.baseline()) {
+            self.around.board.remember(&baseline_key(&self.id), &bytes);
+        }
+    }
+
+    async fn health_step(&mut self, event: HealthEvent) {
+        let now = self.around.clock.now();
+        for effect in self.health.step(health_now(now, self.around.timezone), event) {
+            match effect {
+                Effect::Changed(health) => {
+                    self.health_since = self.stamp_of(health.since);
+                    let numbers: Vec<String> = health.evidence.iter().map(ToString::to_string).collect();
+                    tracing::info!(camera = %self.id, state = ?health.state, cause = ?health.cause, ?numbers, "health");
+                    self.board_due = Instant::now();
+                    self.tell_viewers();
+                    self.tell();
+                }
+                Effect::RequestPicture => self.look(),
+                Effect::Record(record) => {
+                    let body = self.record(record);
+                    if self.around.notes.send(body).await.is_err() {
+                        tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
+                    }
+                }
+            }
+        }
+    }
+
+    fn stamp_of(&self, mono: Duration) -> Stamp {
+        let nanos = u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX);
+        self.around.clock.at_boottime(nanos)
+    }
+
+    fn record(&self, record: health::Record) -> parking::RecordBody {
+        let camera = self.id.clone();
+        let at = |mono: Duration| self.stamp_of(mono).at;
+        match record {
+            health::Record::CameraLost { last_frame, cause } => parking::RecordBody::CameraLost {
+                camera,
+                since: at(last_frame.unwrap_or_else(|| mono(self.around.clock.now()))),
+                cause: word(&cause),
+            },
+            health::Record::CameraRestored { at: since } => parking::RecordBody::CameraRestored {
+                camera,
+                since: at(since),
+            },
+            health::Record::CameraTampered { what, since, .. } => parking::RecordBody::CameraTampered {
+                camera,
+                what: match what {
+                    health::Tampering::Black => parking::Tampering::Black,
+                    health::Tampering::Blurred => parking::Tampering::Blurred,
+                    health::Tampering::Moved => parking::Tampering::Moved,
+                    health::Tampering::Frozen => parking::Tampering::Frozen,
+                },
+                since: at(since),
+            },
+            health::Record::CameraUnsteady { since, changes } => parking::RecordBody::CameraUnsteady {
+                camera,
+                since: at(since),
+                changes,
+            },
+        }
+    }
+
+    fn tell_viewers(&self) {
+        let health = self.health.health();
+        let words = health::what_to_do(health.cause).id;
+        let state = CameraState::new(&word(&health.state), (!words.is_empty()).then_some(words));
+        for stream in &self.streams {
+            stream.hub.publish(Message::State(state.clone())).ok();
+        }
+    }
+
+    /// Tells others how things are.
+    fn tell(&mut self) {
+        let health = self.health.health();
+        let of = |profile| {
+            let stream = self.streams.iter().find(|stream| stream.profile == profile);
+            stream.map(Stream::status)
+        };
+        let status = CameraStatus {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            state: health.state,
+            cause: health.cause,
+            since: self.health_since.at,
+            evidence: health.evidence.iter().map(ToString::to_string).collect(),
+            clock_offset_ms: self.clock_offset_ms,
+            worker_pid: self.worker.as_ref().and_then(Worker::pid),
+            workers_started: self.workers_started,
+            main: of(Profile::Main),
+            sub: of(Profile::Sub),
+        };
+        let now = Instant::now();
+        if self.board_due <= now {
+            self.board_due = now + BOARD_EVERY;
+            self.around.board.put(&format!("camera/{}", self.id), on_board(&status));
+        }
+        self.status.send_replace(Some(status));
+    }
+}
+
+enum Happened {
+    Frame(std::io::Result<Bytes>),
+    Request(Request),
+    Made(Done),
+    Nothing,
+}
+
+async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<Bytes> {
+    match worker {
+        Some(worker) => worker.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn baseline_key(camera: &CameraId) -> String {
+    format!("baseline/{camera}")
+}
+
+/// What the city is told: few figures, so that it is told seldom.
+fn on_board(status: &CameraStatus) -> serde_json::Value {
+    let stream = |stream: &Option<StreamStatus>| {
+        stream.as_ref().map(|stream| {
+            serde_json::json!({
+                "width": stream.width,
+                "height": stream.height,
+                "fps": stream.fps.round(),
+                "kbit": (stream.kbit / 50.0).round() * 50.0,
+            })
+        })
+    };
+    serde_json::json!({
+        "title": status.title,
+        "state": status.state,
+        "cause": status.cause,
+        "since": status.since,
+        "main": stream(&status.main),
+        "sub": stream(&status.sub),
+    })
+}
+
+/// The word that stands for a value in JSON.
+fn word<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn mono(now: Stamp) -> Duration {
+    Duration::from_millis(now.mono_ms)
+}
+
+fn health_now(now: Stamp, timezone: Timezone) -> Now {
+    let local_s = now.at.as_seconds() + i64::from(timezone.hours_ahead()) * 3_600;
+    let hour = u8::try_from(local_s.rem_euclid(86_400) / 3_600).ok();
+    Now {
+        mono: mono(now),
+        hour: hour.filter(|_| now.clock != ClockQuality::Unset).and_then(HourOfDay::new),
+    }
+}
+
+fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
+    let gop = stats
+        .span
+        .checked_div(stats.frames.max(1))
+        .filter(|_| stats.gop_frames > 0)
+        .map(|frame| frame * stats.gop_frames);
+    Statistics {
+        frames: stats.frames,
+        bytes: u32::try_from(stats.bytes).unwrap_or(u32::MAX),
+        keyframes: stats.keyframes,
+        keyframe_bytes: if stats.keyframes > 0 { stats.keyframe_bytes } else { 0 },
+        gop,
+        last_frame: (stats.frames > 0).then_some(now),
+        last_keyframe: (stats.keyframes > 0).then_some(now),
+    }
+}
+
+fn failure(cause: Cause) -> health::Failure {
+    use health::Failure;
+    match cause {
+        Cause::Refused => Failure::Refused,
+        Cause::Unreachable => Failure::Unreachable,
+        Cause::NotRtsp => Failure::NotRtsp,
+        Cause::NotFound => Failure::NotFound,
+        Cause::Rejected => Failure::Refused,
+        Cause::AuthFailed => Failure::AuthFailed,
+        Cause::AuthUnsupported => Failure::AuthUnsupported,
+        Cause::NoVideo => Failure::NoVideo,
+        Cause::UnsupportedCodec | Cause::Mux => Failure::NoVideo,
+        Cause::BadSdp => Failure::BadSdp,
+        Cause::Stalled => Failure::Stalled,
+        Cause::Ended => Failure::Ended,
+        Cause::NoKeyframes => Failure::NoKeyframes,
+        Cause::Worker => Failure::WorkerCrashed,
+    }
+}

@@ -1,0 +1,382 @@
+//! One stream of a camera, in the parent: when it is open, and where its chunks go.
+//!
+//! The same chunks go to viewers as they come and to the ring a whole fragment at a time. The last few keyframes are kept
+//! for pictures. A stream is open while it is recorded, needed for pictures, or watched, and some seconds longer.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use live::hub::Hub;
+use live::message::{Chunk, Init as InitMessage, Message, StreamInfo, UnixMillis};
+use parking::{CameraId, ClockQuality, Stamp};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::ladder::Ladder;
+use super::recorder::{RingHandle, RingStatus};
+use super::ring::{self, Fragment, Init};
+use super::wire::{Cause, ChunkHead, Format, Profile, Source, Stats};
+
+/// Keyframes that are kept for pictures: half a minute of a usual stream.
+const KEYS_MAX: usize = 16;
+/// Most bytes of these.
+const KEYS_BYTES_MAX: usize = 2 << 20;
+/// Most bytes of one fragment. A longer one is cut there, and its rest is not recorded.
+const FRAGMENT_BYTES_MAX: usize = 16 << 20;
+/// How long a stream stays open that nobody needs any more.
+const LINGER: Duration = Duration::from_secs(10);
+/// Length of a chunk while somebody watches.
+const LIVE_CHUNK: Duration = Duration::from_millis(100);
+
+/// Whether a stream is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nobody needs it.
+    Closed,
+    /// It is opened at that time.
+    Waiting(Instant),
+    /// The camera was asked.
+    Opening,
+    /// The camera has answered, at that time.
+    Playing(Instant),
+}
+
+/// A keyframe, alone in its chunk or first in it.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The stream's initialisation segment.
+    pub init: Init,
+    /// The chunk.
+    pub chunk: Bytes,
+    /// When it was received.
+    pub at_ns: u64,
+    /// The same on the box's axis.
+    pub stamp: Stamp,
+}
+
+/// What is told of a stream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StreamStatus {
+    /// `closed`, `waiting`, `opening`, `playing`.
+    pub phase: &'static str,
+    /// Codec by RFC 6381.
+    pub codecs: Option<String>,
+    /// Width, pixels.
+    pub width: Option<u32>,
+    /// Height, pixels.
+    pub height: Option<u32>,
+    /// Frames a second, measured.
+    pub fps: f64,
+    /// Kilobits a second, measured.
+    pub kbit: f64,
+    /// Frames of a group of pictures.
+    pub gop_frames: u32,
+    /// Frames since start that reached this process.
+    pub frames: u64,
+    /// Frames that the worker dropped.
+    pub dropped_frames: u64,
+    /// RTP packets that the network lost.
+    pub lost_packets: u64,
+    /// Jumps of the camera's timestamps.
+    pub jumps: u64,
+    /// Connections since start.
+    pub connections: u64,
+    /// Whether frames are shown in another order than they come.
+    pub reordered: bool,
+    /// Why the last connection ended.
+    pub ended: Option<(Cause, String)>,
+    /// Viewers.
+    pub viewers: usize,
+    /// The recording.
+    pub ring: Option<RingStatus>,
+}
+
+/// One stream.
+pub struct Stream {
+    /// Which.
+    pub profile: Profile,
+    /// Where it comes from.
+    pub source: Source,
+    /// Whether it is open.
+    pub phase: Phase,
+    /// When to try again.
+    pub ladder: Ladder,
+    /// Who watches.
+    pub hub: Hub,
+    /// Their number.
+    pub viewers: watch::Receiver<usize>,
+    /// Frames a chunk that the worker was told.
+    pub chunk_frames: u16,
+    camera: CameraId,
+    ring: Option<RingHandle>,
+    always_open: bool,
+    needed_until: Option<Instant>,
+    init: Option<Init>,
+    ring_knows_init: bool,
+    pending: Vec<Bytes>,
+    pending_at: Option<Stamp>,
+    pending_bytes: usize,
+    keys: VecDeque<Key>,
+    figures: Figures,
+}
+
+#[derive(Default)]
+struct Figures {
+    stats: Stats,
+    format: Option<Format>,
+    frames: u64,
+    dropped_frames: u64,
+    lost_packets: u64,
+    jumps: u64,
+    connections: u64,
+    ended: Option<(Cause, String)>,
+}
+
+impl Stream {
+    /// A stream that is not open. `always_open`: needed whether or not somebody watches.
+    pub fn new(
+        camera: CameraId,
+        profile: Profile,
+        source: Source,
+        ring: Option<RingHandle>,
+        hub: Hub,
+        always_open: bool,
+    ) -> Self {
+        Self {
+            profile,
+            source,
+            phase: Phase::Closed,
+            ladder: Ladder::default(),
+            viewers: hub.viewers(),
+            hub,
+            chunk_frames: 0,
+            camera,
+            always_open: always_open || ring.is_some(),
+            ring,
+            needed_until: None,
+            init: None,
+            ring_knows_init: false,
+            pending: Vec::new(),
+            pending_at: None,
+            pending_bytes: 0,
+            keys: VecDeque::new(),
+            figures: Figures::default(),
+        }
+    }
+
+    /// Whether it should be open at `now`.
+    pub fn is_wanted(&mut self, now: Instant) -> bool {
+        if *self.viewers.borrow() > 0 {
+            self.needed_until = Some(now + LINGER);
+        }
+        self.always_open || self.needed_until.is_some_and(|until| now < until)
+    }
+
+    /// When [`Stream::is_wanted`] may change by itself.
+    pub fn wanted_until(&self) -> Option<Instant> {
+        self.needed_until.filter(|_| !self.always_open)
+    }
+
+    /// Frames a chunk that viewers need now; 0 when nobody watches.
+    pub fn chunk_frames_wanted(&self) -> u16 {
+        if *self.viewers.borrow() == 0 {
+            return 0;
+        }
+        let frames = self.fps() * LIVE_CHUNK.as_secs_f64();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 1 and 60
+        let frames = frames.round().clamp(1.0, 60.0) as u16;
+        frames
+    }
+
+    fn fps(&self) -> f64 {
+        let seconds = self.figures.stats.span.as_secs_f64();
+        if seconds > 0.0 {
+            f64::from(self.figures.stats.frames) / seconds
+        } else {
+            0.0
+        }
+    }
+
+    fn kbit(&self) -> f64 {
+        let seconds = self.figures.stats.span.as_secs_f64();
+        #[allow(clippy::cast_precision_loss)] // bytes of a second
+        let bits = self.figures.stats.bytes as f64 * 8.0;
+        if seconds > 0.0 { bits / seconds / 1_000.0 } else { 0.0 }
+    }
+
+    /// The camera has answered.
+    pub fn played(&mut self, now: Instant) {
+        self.phase = Phase::Playing(now);
+        self.figures.connections += 1;
+        self.figures.ended = None;
+    }
+
+    /// The stream has ended and is tried again later.
+    pub fn ended(&mut self, now: Instant, cause: Cause, message: String, jitter: f64) {
+        let played = match self.phase {
+            Phase::Playing(since) => Some(now - since),
+            _ => None,
+        };
+        self.phase = Phase::Waiting(now + self.ladder.next(cause, played, jitter));
+        self.figures.ended = Some((cause, message));
+        self.stopped();
+    }
+
+    /// Nothing more comes until it is opened again.
+    pub fn stopped(&mut self) {
+        self.flush();
+        self.chunk_frames = 0;
+        self.figures.stats = Stats::default();
+    }
+
+    /// What the stream is.
+    pub fn format(&mut self, format: Format) {
+        self.figures.format = Some(format);
+    }
+
+    /// What came in the last second.
+    pub fn stats(&mut self, stats: Stats) {
+        self.figures.stats = stats;
+        self.figures.dropped_frames += u64::from(stats.dropped_frames);
+        self.figures.lost_packets += u64::from(stats.lost_packets);
+        self.figures.jumps += u64::from(stats.jumps);
+    }
+
+    /// A new run: what comes next belongs to this initialisation segment.
+    pub fn init(&mut self, bytes: &Bytes) -> Result<(), ring::ParseError> {
+        self.flush();
+        let init = Init::parse(bytes)?;
+        let info = init.info();
+        let told = StreamInfo {
+            camera: self.camera.to_string(),
+            profile: self.profile.name().to_owned(),
+            codecs: info.codec.clone(),
+            width: u32::from(info.width),
+            height: u32::from(info.height),
+            fps: None,
+            bitrate_kbit: None,
+        };
+        self.publish(Message::Stream(told));
+        match InitMessage::new(bytes) {
+            Ok(message) => self.publish(Message::Init(message)),
+            Err(error) => tracing::warn!(camera = %self.camera, %error, "a stream cannot be shown"),
+        }
+        self.ring_knows_init = self.ring.as_ref().is_some_and(|ring| ring.begin(bytes.clone()));
+        self.init = Some(init);
+        Ok(())
+    }
+
+    /// A chunk that was received at `stamp`. Whether it brought a keyframe.
+    pub fn chunk(&mut self, head: ChunkHead, stamp: Stamp, bytes: Bytes) -> bool {
+        let Some(init) = &self.init else { return false };
+        self.figures.frames += u64::from(head.frames);
+        if head.keyframe {
+            let key = Key {
+                init: init.clone(),
+                chunk: bytes.clone(),
+                at_ns: head.at_ns,
+                stamp,
+            };
+            self.keep(key);
+            self.flush();
+            self.pending_at = Some(stamp);
+        }
+        let wall = u64::try_from(stamp.at.as_millis()).ok().and_then(UnixMillis::new);
+        match Chunk::new(head.keyframe, wall, &bytes) {
+            Ok(chunk) => self.publish(Message::Chunk(chunk)),
+            Err(error) => tracing::debug!(camera = %self.camera, %error, "a chunk cannot be shown"),
+        }
+        if self.ring.is_some() && self.pending_at.is_some() {
+            self.pending_bytes += bytes.len();
+            if self.pending_bytes <= FRAGMENT_BYTES_MAX {
+                self.pending.push(bytes);
+            }
+        }
+        head.keyframe
+    }
+
+    fn keep(&mut self, key: Key) {
+        self.keys.push_back(key);
+        let mut bytes: usize = self.keys.iter().map(|key| key.chunk.len()).sum();
+        while self.keys.len() > KEYS_MAX || (bytes > KEYS_BYTES_MAX && self.keys.len() > 1) {
+            bytes -= self.keys.pop_front().map_or(0, |key| key.chunk.len());
+        }
+    }
+
+    /// The newest keyframe.
+    pub fn newest_key(&self) -> Option<&Key> {
+        self.keys.back()
+    }
+
+    /// The keyframe nearest to a time, of those that are kept.
+    pub fn key_at(&self, at: parking::Timestamp) -> Option<&Key> {
+        self.keys
+            .iter()
+            .min_by_key(|key| key.stamp.at.millis_since(at).unsigned_abs())
+    }
+
+    /// Hands the fragment that is under way to the ring.
+    fn flush(&mut self) {
+        let chunks = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        let (Some(ring), Some(stamp)) = (&self.ring, self.pending_at.take()) else {
+            return;
+        };
+        if !self.ring_knows_init
+            && let Some(init) = &self.init
+        {
+            self.ring_knows_init = ring.begin(init.bytes().clone());
+        }
+        let at = jiff::Timestamp::from_millisecond(stamp.at.as_millis());
+        if let (Ok(at), false) = (at, chunks.is_empty()) {
+            let clock = quality(stamp.clock);
+            ring.append(Fragment { at, clock, chunks });
+        }
+    }
+
+    fn publish(&self, message: Message) {
+        if let Err(error) = self.hub.publish(message) {
+            tracing::debug!(camera = %self.camera, %error, "not shown");
+        }
+    }
+
+    /// What is told of it.
+    pub fn status(&self) -> StreamStatus {
+        let figures = &self.figures;
+        let info = self.init.as_ref().map(Init::info);
+        StreamStatus {
+            phase: match self.phase {
+                Phase::Closed => "closed",
+                Phase::Waiting(_) => "waiting",
+                Phase::Opening => "opening",
+                Phase::Playing(_) => "playing",
+            },
+            codecs: info.map(|info| info.codec.clone()),
+            width: info.map(|info| u32::from(info.width)),
+            height: info.map(|info| u32::from(info.height)),
+            fps: (self.fps() * 10.0).round() / 10.0,
+            kbit: self.kbit().round(),
+            gop_frames: figures.stats.gop_frames,
+            frames: figures.frames,
+            dropped_frames: figures.dropped_frames,
+            lost_packets: figures.lost_packets,
+            jumps: figures.jumps,
+            connections: figures.connections,
+            reordered: figures.format.as_ref().is_some_and(|format| format.reordered),
+            ended: figures.ended.clone(),
+            viewers: *self.viewers.borrow(),
+            ring: self.ring.as_ref().and_then(RingHandle::status),
+        }
+    }
+}
+
+fn quality(clock: ClockQuality) -> ring::ClockQuality {
+    match clock {
+        ClockQuality::Synced => ring::ClockQuality::Synced,
+        ClockQuality::Holdover => ring::ClockQuality::Holdover,
+        ClockQuality::Unset => ring::ClockQuality::Unset,
+        ClockQuality::Simulated => ring::ClockQuality::Simulated,
+    }
+}

@@ -1,0 +1,177 @@
+//! The parent's end of a worker: a child process and the socket to it.
+//!
+//! A worker that says nothing for [`SILENCE_MAX`], sends a frame that makes no sense or is of another version is killed.
+//! Its errors go into the log, a bounded number of lines.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::wire::FRAME_BYTES_MAX;
+
+/// A worker that is at work says something once a second.
+pub const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long a worker may take a command.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Lines of one worker's errors that are logged; further ones are dropped.
+const LOG_LINES_MAX: usize = 50;
+/// Longest line that is logged, bytes.
+const LOG_LINE_BYTES_MAX: u64 = 400;
+/// Least room kept for what comes next, bytes.
+const READ_BYTES: usize = 64 * 1_024;
+
+/// How to start workers.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The program `gateway-camera`.
+    path: PathBuf,
+    /// Where GStreamer keeps what it knows of its plugins.
+    registry: PathBuf,
+}
+
+impl Program {
+    /// The worker that lies beside this program.
+    pub fn beside(own: &Path, registry_folder: &Path) -> Self {
+        Self {
+            path: own.with_file_name("gateway-camera"),
+            registry: registry_folder.join("gstreamer-registry"),
+        }
+    }
+
+    /// Starts a worker in a mode; `name` is for the log.
+    pub fn start(&self, mode: &str, name: &str) -> std::io::Result<Worker> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut child = Command::new(&self.path)
+            .arg(mode)
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .env_clear()
+            .envs(inherited())
+            .env("GST_REGISTRY", &self.registry)
+            // Each arena of the allocator holds on to memory of its own; a worker needs no speed there.
+            .env("MALLOC_ARENA_MAX", "1")
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(log_lines(stderr, name.to_owned()));
+        }
+        let (read, write) = UnixStream::from_std(ours)?.into_split();
+        Ok(Worker {
+            child,
+            write,
+            frames: Frames {
+                read,
+                buffer: BytesMut::new(),
+            },
+            heard: Instant::now(),
+        })
+    }
+
+    /// The program that would be started.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What a worker needs to know of its surroundings, and nothing else: no secret comes by this way.
+fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    let names = ["PATH", "LD_LIBRARY_PATH", "GST_PLUGIN_SYSTEM_PATH", "GST_PLUGIN_PATH", "GST_DEBUG"];
+    names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
+async fn log_lines(stderr: tokio::process::ChildStderr, worker: String) {
+    let mut lines = BufReader::new(stderr);
+    for _ in 0..LOG_LINES_MAX {
+        let mut line = Vec::new();
+        let mut bounded = (&mut lines).take(LOG_LINE_BYTES_MAX);
+        match bounded.read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                tracing::warn!(worker, "{}", text.trim_end().escape_debug());
+            }
+        }
+    }
+    // The pipe must not fill up.
+    tokio::io::copy(&mut lines, &mut tokio::io::sink()).await.ok();
+}
+
+/// A running worker. Dropping it kills it.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+    write: OwnedWriteHalf,
+    frames: Frames,
+    heard: Instant,
+}
+
+#[derive(Debug)]
+struct Frames {
+    read: OwnedReadHalf,
+    buffer: BytesMut,
+}
+
+impl Worker {
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Sends frames with their lengths.
+    pub async fn send(&mut self, frame: &[u8]) -> std::io::Result<()> {
+        tokio::time::timeout(SEND_TIMEOUT, self.write.write_all(frame))
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    /// The next frame, without its length. Cancelling this loses nothing.
+    pub async fn next(&mut self) -> std::io::Result<Bytes> {
+        let frame = self.frames.next().await?;
+        self.heard = Instant::now();
+        Ok(frame)
+    }
+
+    /// When it will have said nothing for too long.
+    pub fn silent_at(&self) -> Instant {
+        self.heard + SILENCE_MAX
+    }
+
+    /// Kills it and waits until it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.ok();
+    }
+}
+
+impl Frames {
+    async fn next(&mut self) -> std::io::Result<Bytes> {
+        loop {
+            if let Some((length, _)) = self.buffer.split_first_chunk() {
+                let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+                if length > FRAME_BYTES_MAX {
+                    return Err(std::io::ErrorKind::InvalidData.into());
+                }
+                if self.buffer.len() >= 4 + length {
+                    self.buffer.advance(4);
+                    return Ok(self.buffer.split_to(length).freeze());
+                }
+                // The frame gets memory of its own size, for it may be kept.
+                self.buffer.reserve(4 + length - self.buffer.len());
+            } else {
+                self.buffer.reserve(READ_BYTES);
+            }
+            if self.read.read_buf(&mut self.buffer).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}
