@@ -1,4 +1,4 @@
-//! The text forms of keys, shared by those of logs and of cosigners.
+//! The text forms of keys, shared by those of logs, of cosigners and of signed texts.
 //!
 //! Public: the C2SP verifier key `<name>+<key id>+<base64(type || key)>`. Private: the same behind `PRIVATE+KEY+`, with
 //! the 32-byte Ed25519 seed in place of the public key (the form of Go's `golang.org/x/mod/sumdb/note`). The key id is

@@ -5,6 +5,8 @@
 //! [`Receipt`] on which the box may forget. A [`Proof`] shows one record to be in a tree that both signed for, from files
 //! and public keys alone. The formats are C2SP's: signed-note, tlog-checkpoint, tlog-cosignature, tlog-proof, tlog-tiles.
 //!
+//! Beside it, [`TextSigner`] signs what the city tells its boxes to do.
+//!
 //! This crate is pure: no files, sockets, clocks, or randomness other than the caller's. It reads bytes of strangers, and
 //! does so without panicking, within stated limits.
 //!
@@ -19,6 +21,7 @@ mod frontier;
 mod hash;
 mod key;
 mod log_key;
+mod note;
 mod proof;
 mod receipt;
 pub mod tiles;
@@ -30,6 +33,7 @@ pub use frontier::{Frontier, FrontierError};
 pub use hash::{Hash, HashError, leaf_hash};
 pub use key::KeyError;
 pub use log_key::{LogSigner, LogVerifier};
+pub use note::{TextError, TextSigner, TextVerifier};
 pub use proof::{Proof, ProofError, verify_consistency, verify_inclusion};
 pub use receipt::{Receipt, ReceiptError};
 
