@@ -29,7 +29,9 @@ pub use check::SiteProblem;
 pub use ids::{CameraId, GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
 pub use money::{Coverage, FeeRange, Rupiah};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
-pub use record::{ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, TimeBounds, Written};
+pub use record::{
+    ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds, Written,
+};
 pub use report::{SessionCounts, ZoneDay, due_span, zone_day};
 pub use site::{
     Binding, ClassFee, FeeRule, Interval, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,

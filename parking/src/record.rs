@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
+    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
     Timezone, VehicleClass, ZoneId,
 };
 
@@ -133,6 +133,54 @@ pub enum RecordBody {
         /// The file set aside.
         file: String,
     },
+    /// A camera gives no picture any more.
+    CameraLost {
+        /// The camera.
+        camera: CameraId,
+        /// Since when.
+        since: Timestamp,
+        /// Why, in a word of lower-case letters and underscores.
+        cause: String,
+    },
+    /// A camera that was lost or tampered with gives a good picture again.
+    CameraRestored {
+        /// The camera.
+        camera: CameraId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A camera gives a picture, but not of what it should see.
+    CameraTampered {
+        /// The camera.
+        camera: CameraId,
+        /// What is wrong with its picture.
+        what: Tampering,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A camera changed more often in an hour than is written down.
+    CameraUnsteady {
+        /// The camera.
+        camera: CameraId,
+        /// Start of that hour.
+        since: Timestamp,
+        /// Changes that were not written down.
+        changes: u32,
+    },
+}
+
+/// What is wrong with a camera's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tampering {
+    /// It is dark all over: covered, or without light.
+    Black,
+    /// It is out of focus: sprayed, dirty or damp.
+    Blurred,
+    /// It shows another view.
+    Moved,
+    /// It does not change while time goes on.
+    Frozen,
 }
 
 /// One vehicle, or what may be one, on one space.

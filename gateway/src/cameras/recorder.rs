@@ -254,7 +254,7 @@ impl Thread {
                 slot.open(&self.rings[index].folder);
             }
             if let Some(ring) = &mut slot.ring
-                && let Err(error) = ring.maintain(at, now.clock)
+                && let Err(error) = ring.maintain(at, now.clock.into())
             {
                 tracing::warn!(%error, "a recording cannot be aged");
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use live::hub::Hub;
 use live::message::{Chunk, Init as InitMessage, Message, StreamInfo, UnixMillis};
-use parking::{CameraId, ClockQuality, Stamp};
+use parking::{CameraId, Stamp};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -331,7 +331,7 @@ impl Stream {
         }
         let at = jiff::Timestamp::from_millisecond(stamp.at.as_millis());
         if let (Ok(at), false) = (at, chunks.is_empty()) {
-            let clock = quality(stamp.clock);
+            let clock = stamp.clock.into();
             ring.append(Fragment { at, clock, chunks });
         }
     }
@@ -369,14 +369,5 @@ impl Stream {
             viewers: *self.viewers.borrow(),
             ring: self.ring.as_ref().and_then(RingHandle::status),
         }
-    }
-}
-
-fn quality(clock: ClockQuality) -> ring::ClockQuality {
-    match clock {
-        ClockQuality::Synced => ring::ClockQuality::Synced,
-        ClockQuality::Holdover => ring::ClockQuality::Holdover,
-        ClockQuality::Unset => ring::ClockQuality::Unset,
-        ClockQuality::Simulated => ring::ClockQuality::Simulated,
     }
 }

@@ -38,10 +38,10 @@ impl Text {
     }
 
     /// The text with `values` filled in, one for each `{}`.
-    pub fn with(self, values: &[String]) -> Phrase {
+    pub fn with(self, values: &[Value]) -> Phrase {
         Phrase {
-            id: filled(self.id, values),
-            en: filled(self.en, values),
+            id: filled(self.id, values, Language::Indonesian),
+            en: filled(self.en, values, Language::English),
         }
     }
 
@@ -51,12 +51,34 @@ impl Text {
     }
 }
 
-fn filled(text: &str, values: &[String]) -> String {
+/// What is filled into a text.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A name, the same in both languages.
+    Name(String),
+    /// A whole number.
+    Whole(i64),
+    /// A number with one decimal: `1,5` in Indonesian, `1.5` in English.
+    Tenths(f32),
+}
+
+impl Value {
+    fn in_(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::Name(name), _) => name.clone(),
+            (Self::Whole(number), _) => number.to_string(),
+            (Self::Tenths(number), Language::Indonesian) => format!("{number:.1}").replace('.', ","),
+            (Self::Tenths(number), Language::English) => format!("{number:.1}"),
+        }
+    }
+}
+
+fn filled(text: &str, values: &[Value], language: Language) -> String {
     let mut parts = text.split("{}");
     let mut out = parts.next().unwrap_or_default().to_owned();
     let mut values = values.iter();
     for part in parts {
-        out.push_str(values.next().map_or("", String::as_str));
+        out.push_str(&values.next().map_or_else(String::new, |value| value.in_(language)));
         out.push_str(part);
     }
     out
@@ -92,10 +114,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_filled_in_from_left_to_right_and_braces_inside_a_value_stay() {
+    fn values_are_filled_in_from_left_to_right_in_the_language_s_way() {
         let text = Text::new("{} dari {}", "{} of {}");
-        let phrase = text.with(&["{}".to_owned(), "2".to_owned()]);
-        assert_eq!(phrase.in_(Language::English), "{} of 2");
-        assert_eq!(phrase.in_(Language::Indonesian), "{} dari 2");
+        let phrase = text.with(&[Value::Name("{}".to_owned()), Value::Tenths(1.25)]);
+        assert_eq!(phrase.in_(Language::English), "{} of 1.2");
+        assert_eq!(phrase.in_(Language::Indonesian), "{} dari 1,2");
     }
 }

@@ -18,6 +18,8 @@ const CORRELATION_MIN: f32 = 0.45;
 const CORRELATION_GOOD: f32 = 0.55;
 /// Correlation below which no displacement need be found, even in the first day.
 const CORRELATION_NONE: f32 = 0.20;
+/// The same once the camera was seen at every time of day. A bus before a third of the view, at night, leaves 0.4.
+const CORRELATION_NONE_KNOWN: f32 = 0.33;
 /// By how much a displacement must fit better.
 const DISPLACED_GAIN: f32 = 0.20;
 /// Correlation of two pictures of the same view.
@@ -55,9 +57,14 @@ impl MovedWatch {
         let mut evidence = vec![Evidence::below(Measure::EdgeCorrelation, correlation, CORRELATION_MIN)];
         let displaced = map::displaced_correlation(reference, &features.edges, &features.thumbnail);
         let gained = correlation + DISPLACED_GAIN;
+        let none = if baseline.knows_the_day() {
+            CORRELATION_NONE_KNOWN
+        } else {
+            CORRELATION_NONE
+        };
         if let Some(displaced) = displaced.filter(|displaced| *displaced >= gained) {
             evidence.push(Evidence::above(Measure::DisplacedCorrelation, displaced, gained));
-        } else if correlation >= CORRELATION_NONE && !baseline.knows_the_day() {
+        } else if correlation >= none {
             self.other = None;
             return Verdict::Unsure;
         }

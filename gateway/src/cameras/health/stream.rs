@@ -207,7 +207,11 @@ impl Stream {
             Some(Cause::AuthFailed | Cause::AuthUnsupported | Cause::NoKeyframes)
         );
         if was_seen_lately && !is_definite {
-            let cause = if self.was_up { Cause::Interrupted } else { Cause::Starting };
+            let cause = if self.was_up {
+                Cause::Interrupted
+            } else {
+                Cause::Starting
+            };
             return (State::Connecting, cause);
         }
         let waited = now.saturating_sub(self.phase_since);

@@ -332,7 +332,8 @@ fn around(strengths: &[Option<f32>], index: usize) -> f32 {
     let (column, row) = (index % BLOCKS_WIDE, index / BLOCKS_WIDE);
     let columns = column.saturating_sub(AROUND)..(column + AROUND + 1).min(BLOCKS_WIDE);
     let rows = row.saturating_sub(AROUND)..(row + AROUND + 1).min(BLOCKS_HIGH);
-    let lines = rows.filter_map(|row| strengths.get(row * BLOCKS_WIDE + columns.start..row * BLOCKS_WIDE + columns.end));
+    let lines =
+        rows.filter_map(|row| strengths.get(row * BLOCKS_WIDE + columns.start..row * BLOCKS_WIDE + columns.end));
     let (sum, count) = lines
         .flatten()
         .flatten()

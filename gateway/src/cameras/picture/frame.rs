@@ -177,7 +177,7 @@ impl<'a> Frame<'a> {
             y: gathered(self.luma, self.width, self.height),
             u,
             v,
-            hidden: mask.raster(wide, high),
+            hidden: mask.raster(self.width, self.height),
             colour: self.colour,
         };
         picture.burn();

@@ -80,12 +80,15 @@ impl Mask {
         Self::default()
     }
 
-    /// Which cells of a picture with `wide` by `high` chroma samples are hidden, row after row; empty if none can be.
-    pub(super) fn raster(&self, wide: usize, high: usize) -> Vec<bool> {
+    /// Which cells of a picture of `width` by `height` pixels are hidden, row after row; empty if none can be.
+    pub(super) fn raster(&self, width: usize, height: usize) -> Vec<bool> {
         if self.polygons.is_empty() {
             return Vec::new();
         }
+        let (wide, high) = (width.div_ceil(2), height.div_ceil(2));
+        let half = |pixels: usize| number::real(number::long(pixels)) / 2.0;
         let mut raster = Raster {
+            size: [half(width), half(height)],
             wide,
             high,
             cells: vec![false; wide * high],
@@ -165,6 +168,8 @@ fn edges(points: &[[f64; 2]]) -> impl Iterator<Item = ([f64; 2], [f64; 2])> {
 }
 
 struct Raster {
+    /// Width and height in cells: half a cell less than there are if the side is odd.
+    size: [f64; 2],
     wide: usize,
     high: usize,
     cells: Vec<bool>,
@@ -183,15 +188,8 @@ impl Raster {
         }
     }
 
-    fn size(&self) -> [f64; 2] {
-        [
-            number::real(number::long(self.wide)),
-            number::real(number::long(self.high)),
-        ]
-    }
-
     fn fill(&mut self, points: &[[f64; 2]]) {
-        let [wide, high] = self.size();
+        let [wide, high] = self.size;
         let mut crossings = Vec::new();
         for row in 0..self.high {
             let y = (number::real(number::long(row)) + 0.5) / high;
@@ -220,7 +218,7 @@ impl Raster {
     /// Hides every cell that an edge passes through, by steps of at most half a cell. What a step jumps over is a
     /// neighbour of a cell that it meets.
     fn outline(&mut self, points: &[[f64; 2]]) {
-        let [wide, high] = self.size();
+        let [wide, high] = self.size;
         let (last_column, last_row) = (self.wide.saturating_sub(1), self.high.saturating_sub(1));
         for (from, to) in edges(points) {
             let (across, down) = ((to[0] - from[0]) * wide, (to[1] - from[1]) * high);

@@ -1,12 +1,14 @@
 //! A whole day of changing light, traffic, rain and lamps without any alarm.
 
+use std::time::Duration;
+
 use super::super::*;
 use super::rig::{Camera, Rig};
 use super::scene::{Scene, View, chance};
 
 /// The view at a second of the day: dusk and dawn as near the equator, rain from three to four, IR noise at night.
 fn view(second: u64, number: u64) -> View {
-    let hour = second as f32 / 3_600.0;
+    let hour = Duration::from_secs(second).as_secs_f32() / 3_600.0;
     let sun = ((hour - 12.0) / 6.2).clamp(-1.0, 1.0);
     let height = (1.0 - sun * sun).max(0.0).sqrt();
     let cloud = 0.75 + 0.25 * (hour * 3.0).sin();

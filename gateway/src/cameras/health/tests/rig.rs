@@ -115,7 +115,7 @@ impl Rig {
             self.second(&doing, 1);
             let is_decoded = self.tick % 20 == 2 && (self.tick % 40 == 2 || self.is_requested);
             if is_decoded {
-                self.decode(doing);
+                self.decode(&doing);
             }
         }
     }
@@ -127,7 +127,7 @@ impl Rig {
             self.tick += 10;
             self.second(&camera(self.tick), 10);
         }
-        self.decode(camera(self.tick));
+        self.decode(&camera(self.tick));
     }
 
     fn second(&mut self, doing: &Camera, ticks: u64) {
@@ -174,12 +174,12 @@ impl Rig {
         }
     }
 
-    fn decode(&mut self, doing: Camera) {
+    fn decode(&mut self, doing: &Camera) {
         let (Camera::Live(view) | Camera::Stuck(view) | Camera::Looped(view)) = doing else {
             return;
         };
         self.is_requested = false;
-        let features = Box::new(self.scene.measured(&view));
+        let features = Box::new(self.scene.measured(view));
         let stream_time = self.now();
         self.event(Event::Picture { stream_time, features });
     }
@@ -190,7 +190,7 @@ impl Rig {
             .changes
             .iter()
             .find(|(at, health)| *at >= from && health.state == state);
-        change.map(|(at, _)| *at - from)
+        change.map(|(at, _)| at.abs_diff(from))
     }
 
     pub fn kinds(&self) -> Vec<String> {

@@ -1,5 +1,12 @@
 //! A made-up street: houses with windows, trees, a road with markings, lamps, vehicles, rain, and a camera with noise.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "pixels of made-up pictures"
+)]
+
 use crate::cameras::picture::{Colour, Features, Frame, Mask, Picture, Plane};
 
 const WIDE: usize = 640;
@@ -172,10 +179,10 @@ fn surface(seed: u64, x: usize, y: usize) -> f32 {
         if is_window { 0.08 + 0.2 * is_lit } else { wall + grain }
     } else if y < ground + 50 {
         // Pavement with parked things and kerb stones.
-        0.55 + grain * 3.0 - if (x / 37 + house) % 3 == 0 { 0.3 } else { 0.0 }
+        0.55 + grain * 3.0 - if (x / 37 + house).is_multiple_of(3) { 0.3 } else { 0.0 }
     } else {
-        let is_marking = (y / 6 == 92) && (x / 40) % 2 == 0 || y / 5 == 99;
-        let is_crossing = (760..860).contains(&x) && (x / 12) % 2 == 0 && y < 640;
+        let is_marking = y / 6 == 92 && (x / 40).is_multiple_of(2) || y / 5 == 99;
+        let is_crossing = (760..860).contains(&x) && (x / 12).is_multiple_of(2) && y < 640;
         if is_marking || is_crossing {
             0.8
         } else {

@@ -173,9 +173,9 @@ fn a_lorry_that_crosses_right_before_the_lens_within_four_seconds_is_no_fault() 
     let mut rig = rig();
     for offset in [0.0, 0.7, 1.3, 2.9] {
         rig.run(20.0 + offset, |number| Camera::Live(View::noon(number)));
-        let start = rig.now().as_millis() / 100;
+        let start = rig.now();
         rig.run(4.0, |number| {
-            let share = (u128::from(number) - start) as f32 / 40.0;
+            let share = Duration::from_millis(number * 100).abs_diff(start).as_secs_f32() / 4.0;
             let bus = Some((share * 1.95 - 0.95, 0.95));
             Camera::Live(View {
                 bus,
@@ -284,4 +284,23 @@ fn a_lens_that_is_covered_every_minute_fills_no_more_than_six_records_an_hour() 
     );
     rig.run(900.0, |number| Camera::Live(View::noon(number)));
     assert_eq!(rig.kinds()[6..], ["unsteady 94"]);
+}
+
+#[test]
+fn what_was_found_stays_found_while_the_stream_is_away() {
+    let mut rig = rig();
+    let covered = |number| {
+        Camera::Live(View {
+            covered: true,
+            ..View::noon(number)
+        })
+    };
+    rig.run(20.0, covered);
+    rig.run(20.0, |_| Camera::Silent);
+    assert_eq!(rig.machine.health().state, State::Stalled);
+    rig.run(2.0, covered);
+    assert_eq!(rig.machine.health().state, State::Black);
+    assert_eq!(rig.kinds(), ["black", "lost", "restored", "black"]);
+    rig.run(20.0, |number| Camera::Live(View::noon(number)));
+    assert_eq!(rig.kinds()[4..], ["restored"]);
 }
