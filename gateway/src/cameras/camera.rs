@@ -121,6 +121,31 @@ pub struct CameraStatus {
     pub sub: Option<StreamStatus>,
 }
 
+/// What a page shows of a stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StreamLine {
+    /// Width, pixels.
+    pub width: u32,
+    /// Height, pixels.
+    pub height: u32,
+    /// Frames a second.
+    pub fps: f64,
+    /// Kilobits a second.
+    pub kbit: f64,
+}
+
+impl StreamLine {
+    /// The line of a stream that plays.
+    pub fn of(status: &StreamStatus) -> Option<Self> {
+        Some(Self {
+            width: status.width?,
+            height: status.height?,
+            fps: status.fps,
+            kbit: status.kbit,
+        })
+    }
+}
+
 type Making = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 struct Done {

@@ -11,6 +11,7 @@ pub mod check;
 mod keygen;
 mod ledger;
 mod local;
+mod password;
 mod run;
 mod sensors;
 mod status;
@@ -44,6 +45,7 @@ enum Command {
     /// Sensor profiles, and what a payload means.
     Sensors(sensors::Arguments),
     Keygen(keygen::Keygen),
+    Password(password::Password),
 }
 
 /// Runs the command that the process arguments name.
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Ledger(arguments) => ledger::run(arguments.command),
         Command::Sensors(arguments) => sensors::run(&arguments),
         Command::Keygen(keygen) => keygen.run(),
+        Command::Password(password) => password.run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

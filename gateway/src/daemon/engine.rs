@@ -91,6 +91,8 @@ pub struct Sources {
     pub deliveries: mpsc::Receiver<Delivery>,
     /// Receipts and notes from the uplink.
     pub uplink: mpsc::Receiver<ToEngine>,
+    /// Records of cameras.
+    pub notes: mpsc::Receiver<RecordBody>,
 }
 
 impl Engine {
@@ -134,6 +136,7 @@ impl Engine {
                 Some(settled) = self.unsettled.next() => self.settled(settled?),
                 Some(delivery) = sources.deliveries.recv(), if has_room => self.delivery(delivery).await?,
                 Some(told) = sources.uplink.recv(), if has_room => self.told(told).await?,
+                Some(note) = sources.notes.recv(), if has_room => self.step(Input::Note(note)).await?,
                 () = tokio::time::sleep(tick_in.unwrap_or(CLOCK_CHECK)), if tick_in.is_some() && has_room => {
                     self.step(Input::Tick).await?;
                 }

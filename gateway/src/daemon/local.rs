@@ -17,6 +17,7 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::cameras::Cameras;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::{self, Item, Journal, JournalError, Sequence};
@@ -46,6 +47,8 @@ pub struct Parts {
     pub drivers: Vec<DriverStatus>,
     /// Bytes on the link.
     pub traffic: Arc<Traffic>,
+    /// The cameras.
+    pub cameras: Cameras,
 }
 
 /// All that `gateway status` shows.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ledger::{CosignerVerifier, LogSigner};
-use parking::SensorId;
+use parking::{RecordBody, SensorId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +24,13 @@ use tokio_util::sync::CancellationToken;
 use self::engine::{Engine, Sources};
 use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
+use crate::cameras::worker::Program;
+use crate::cameras::{self, Cameras};
 use crate::clock::{Clock, SimulatedClock};
 use crate::config::Config;
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
+use crate::page;
 use crate::sensors::{Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
 use crate::state::Board;
 use crate::uplink::Topics;
@@ -40,6 +43,8 @@ use crate::uplink::link::{LinkStatus, Pace, ToEngine, Uplink, session_options};
 const DELIVERIES_MAX: usize = 256;
 /// Receipts and notes between uplink and engine. Full: the uplink waits.
 const UPLINK_EVENTS_MAX: usize = 64;
+/// Notes of cameras on their way to the engine. Full: the camera waits.
+const NOTES_MAX: usize = 64;
 /// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
 const UNACKNOWLEDGED_MAX: u16 = 128;
 
@@ -101,6 +106,7 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
 
     let (deliveries, deliveries_in) = mpsc::channel(DELIVERIES_MAX);
     let (to_engine, from_uplink) = mpsc::channel(UPLINK_EVENTS_MAX);
+    let (notes, notes_in) = mpsc::channel(NOTES_MAX);
     let (spaces, spaces_now) = watch::channel(Arc::default());
     let (link, link_status) = watch::channel(LinkStatus::from(&state.receipted));
     let (uplink, dialer) = uplink(
@@ -130,12 +136,23 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let sources = Sources {
         deliveries: deliveries_in,
         uplink: from_uplink,
+        notes: notes_in,
     };
     centre.spawn("engine", |stop| async move {
         engine.run(sources, stop).await.map_err(Into::into)
     });
     let drivers = start_drivers(&config, &clock, &deliveries, inward);
     drop(deliveries);
+    let (cameras, recorder) = start_cameras(&config, &clock, &board, notes, inward)?;
+    if let Some(wanted) = &config.page {
+        let text = std::fs::read_to_string(&wanted.password_file)
+            .with_context(|| format!("cannot read {}", wanted.password_file.display()))?;
+        let password = page::password::Hash::parse(&text)
+            .with_context(|| format!("{}: holds no hash of a password", wanted.password_file.display()))?;
+        let server = page::Server::bind(wanted.listen).await?;
+        let (name, cameras) = (config.gateway.id.to_string(), cameras.clone());
+        inward.spawn("page", |stop| server.run(name, cameras, password, stop));
+    }
     outward.spawn("dialer", |stop| async move {
         dialer.run(stop).await;
         Ok(())
@@ -153,12 +170,53 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         spaces: spaces_now,
         drivers,
         traffic,
+        cameras,
     };
     let local = LocalApi::bind(parts)?;
     outward.spawn("local API", |stop| local.run(stop));
 
     tracing::info!("ready");
-    supervise(groups).await
+    let ended = supervise(groups).await;
+    tokio::task::spawn_blocking(move || recorder.close()).await?;
+    ended
+}
+
+/// Starts a task a camera, the maker of pictures, and the recorder's thread, which ends after them.
+fn start_cameras(
+    config: &Config,
+    clock: &Arc<Clock>,
+    board: &Arc<Board>,
+    notes: mpsc::Sender<RecordBody>,
+    group: &mut Group,
+) -> anyhow::Result<(Cameras, cameras::recorder::RecorderThread)> {
+    let secrets = match &config.video.secrets_file {
+        Some(path) => cameras::secrets::load(path)?,
+        None => cameras::secrets::Secrets::new(),
+    };
+    let own = std::env::current_exe().context("cannot tell where this program lies")?;
+    let sources = cameras::Sources {
+        clock: Arc::clone(clock),
+        board: Arc::clone(board),
+        notes,
+        secrets,
+        program: Program::beside(&own, &config.gateway.data_dir.join("run")),
+    };
+    let (cameras, running) = Cameras::start(config, sources).context("cannot start the recorder")?;
+    let known: Vec<String> = cameras.ids().map(|id| format!("camera/{id}")).collect();
+    board.retain("camera/", |key| known.iter().any(|k| k == key));
+    for task in running.tasks {
+        group.spawn("camera", |stop| async move {
+            task.run(stop).await;
+            Ok(())
+        });
+    }
+    if !config.cameras.is_empty() {
+        group.spawn("pictures", |stop| async move {
+            running.maker.run(stop).await;
+            Ok(())
+        });
+    }
+    Ok((cameras, running.recorder))
 }
 
 /// Opens the journal that the configuration names; nobody else may have it open.

@@ -1,2 +1,298 @@
-//! The box's own page.
+//! The box's own page: cameras live, for a technician or an operator in the same network, also on a phone.
+//!
+//! One password, kept as a hash; a session is a random cookie in memory. Everything but the login and the assets wants a
+//! session; a WebSocket also wants to come from this page (`Origin`). Plain HTTP: the page is for the box's own network
+//! or a VPN, and the listen address says for which.
+//!
+//! It reads what others publish and never waits for a camera but for a snapshot. Bounds: [`CONNECTIONS_MAX`] connections,
+//! viewers as the hubs allow, sessions and attempts to log in as [`login`] says.
+
+mod login;
 pub mod password;
+mod view;
+mod watching;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::serve::Listener;
+use axum::Json;
+use live::player::ASSETS;
+use parking::CameraId;
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use self::login::Login;
+use self::password::Hash;
+use crate::cameras::Cameras;
+use crate::cameras::camera::{CameraStatus, SnapshotError};
+use crate::cameras::words::Language;
+
+/// Most connections at once; more wait in the kernel's queue. A viewer takes one.
+const CONNECTIONS_MAX: usize = 160;
+/// Widths of a snapshot, pixels.
+const SNAPSHOT_WIDTHS: std::ops::RangeInclusive<u16> = 160..=3_840;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// What the handlers share.
+pub struct Page {
+    gateway: String,
+    cameras: Cameras,
+    login: Login,
+    stop: CancellationToken,
+}
+
+type Shared = Arc<Page>;
+
+/// The server, bound to its address.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Binds the address that the configuration names.
+    pub async fn bind(listen: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on page.listen {listen}"))?;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "the box's page is open");
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until cancelled.
+    pub async fn run(
+        self,
+        gateway: String,
+        cameras: Cameras,
+        password: Hash,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let page = Arc::new(Page {
+            gateway,
+            cameras,
+            login: Login::new(password),
+            stop: stop.clone(),
+        });
+        let listener = Bounded {
+            listener: self.listener,
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        };
+        axum::serve(listener, router(page))
+            .with_graceful_shutdown(async move { stop.cancelled().await })
+            .await
+            .context("the box's page")
+    }
+}
+
+fn router(page: Shared) -> Router {
+    let text = |kind: &'static str, text: &'static str| get(move || async move { ([(CONTENT_TYPE, kind)], text) });
+    let mut router = Router::new()
+        .route("/", get(overview))
+        .route("/camera/{id}", get(one))
+        .route("/camera/{id}/snapshot.jpg", get(snapshot))
+        .route("/api/cameras", get(statuses))
+        .route("/live", get(watching::watch))
+        .route("/logout", post(login::log_out))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&page), only_with_session))
+        .route("/login", get(login::form).post(login::log_in))
+        .route("/assets/style.css", text("text/css; charset=utf-8", STYLE))
+        .route("/assets/page.js", text("text/javascript; charset=utf-8", SCRIPT));
+    for asset in ASSETS {
+        router = router.route(&format!("/assets/{}", asset.name), text(asset.content_type, asset.content));
+    }
+    router
+        .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
+        .layer(axum::middleware::map_response(headers))
+        .with_state(page)
+}
+
+async fn headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let policy = "default-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self' ws: wss:; frame-ancestors 'none'; form-action 'self'";
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn only_with_session(State(page): State<Shared>, request: Request, next: Next) -> Response {
+    if page.login.knows(request.headers()) {
+        return next.run(request).await;
+    }
+    let path = request.uri().path();
+    if path == "/" || (path.starts_with("/camera/") && !path.ends_with(".jpg")) {
+        let query = request.uri().query().unwrap_or_default();
+        let language = if query.contains("lang=en") { "?lang=en" } else { "" };
+        return Redirect::to(&format!("/login{language}")).into_response();
+    }
+    (StatusCode::UNAUTHORIZED, "log in at /login\n").into_response()
+}
+
+/// What a page's address may say.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PageQuery {
+    lang: Option<String>,
+}
+
+impl PageQuery {
+    fn language(&self) -> Language {
+        match self.lang.as_deref() {
+            Some("en") => Language::English,
+            _ => Language::Indonesian,
+        }
+    }
+}
+
+async fn overview(State(page): State<Shared>, Query(query): Query<PageQuery>) -> Html<String> {
+    Html(view::overview(&page.gateway, &page.cameras, query.language()))
+}
+
+async fn one(State(page): State<Shared>, Path(id): Path<String>, Query(query): Query<PageQuery>) -> Response {
+    match known(&page, &id) {
+        Some(camera) => Html(view::one(&page.gateway, &page.cameras, &camera, query.language())).into_response(),
+        None => (StatusCode::NOT_FOUND, "there is no such camera\n").into_response(),
+    }
+}
+
+fn known(page: &Page, id: &str) -> Option<CameraId> {
+    page.cameras.ids().find(|known| known.as_str() == id).cloned()
+}
+
+/// A camera with its state in words.
+#[derive(serde::Serialize)]
+struct Told {
+    #[serde(flatten)]
+    status: CameraStatus,
+    words: String,
+    advice: String,
+}
+
+async fn statuses(State(page): State<Shared>, Query(query): Query<PageQuery>) -> impl IntoResponse {
+    let language = query.language();
+    let told = page.cameras.statuses().into_iter().map(|status| Told {
+        words: view::words(&status, language),
+        advice: view::advice(&status, language).to_owned(),
+        status,
+    });
+    Json(told.collect::<Vec<_>>())
+}
+
+#[derive(Debug, Deserialize)]
+struct SnapshotQuery {
+    w: Option<u16>,
+}
+
+async fn snapshot(State(page): State<Shared>, Path(id): Path<String>, Query(query): Query<SnapshotQuery>) -> Response {
+    let Some(camera) = known(&page, &id) else {
+        return (StatusCode::NOT_FOUND, "there is no such camera\n").into_response();
+    };
+    let width = query.w.unwrap_or(1_280).clamp(*SNAPSHOT_WIDTHS.start(), *SNAPSHOT_WIDTHS.end());
+    match page.cameras.snapshot(&camera, None, width).await {
+        Ok(snapshot) => ([(CONTENT_TYPE, "image/jpeg")], snapshot.jpeg).into_response(),
+        Err(error @ (SnapshotError::Dark(..) | SnapshotError::Picture(_))) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
+        }
+        Err(error @ SnapshotError::Stopping) => (StatusCode::GONE, format!("{error}\n")).into_response(),
+    }
+}
+
+/// A TCP listener with a bound on connections. Small packets are not held back: live view counts milliseconds.
+struct Bounded {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+/// A connection in its place.
+pub struct Placed {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Listener for Bounded {
+    type Io = Placed;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Placed, SocketAddr) {
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+            // Never closed; if it were, nothing could be accepted.
+            return std::future::pending().await;
+        };
+        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "small packets may be held back");
+        }
+        let placed = Placed { stream, _place: place };
+        (placed, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl tokio::io::AsyncRead for Placed {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl tokio::io::AsyncWrite for Placed {
+    fn poll_write(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        bytes: &[u8],
+    ) -> std::task::Poll<io::Result<usize>> {
+        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> std::task::Poll<io::Result<usize>> {
+        std::pin::Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<io::Result<()>> {
+        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

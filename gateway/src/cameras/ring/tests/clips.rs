@@ -76,6 +76,10 @@ fn the_index_of_a_clip_lies_before_its_frames() {
     let content = std::fs::read(&path).unwrap();
     let place = |kind: &[u8; 4]| content.windows(4).position(|window| window == kind).unwrap();
     assert!(place(b"ftyp") < place(b"moov") && place(b"moov") < place(b"mdat"));
+    assert!(
+        !content.windows(4).any(|window| window == b"ctts"),
+        "each is shown when it is decoded"
+    );
     assert!(!content.windows(4).any(|window| window == b"moof" || window == b"prft"));
 }
 
@@ -304,4 +308,38 @@ fn what_cannot_be_a_clip_is_refused() {
     assert!(matches!(plan(0, 7_200_001), Err(ClipError::TooLong { .. })));
     assert!(matches!(plan(20_000, 30_000), Err(ClipError::Empty { .. })));
     assert!(plan(0, 7_200_000).is_ok());
+}
+
+#[test]
+fn pictures_that_are_shown_before_their_decode_time_are_told_in_version_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ring, _) = open(&folder.path().join("ring"));
+    record(&mut ring, &split(BFRAMES), start());
+    let path = folder.path().join("clip.mp4");
+    export(&ring, at(0), at(10_000), &path);
+    let content = std::fs::read(&path).unwrap();
+    let place = content.windows(4).position(|window| window == b"ctts").unwrap();
+    assert_eq!(content[place + 4], 1);
+}
+
+#[test]
+fn timelines_of_two_runs_are_never_taken_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ring, _) = open(&folder.path().join("ring"));
+    let stream = split(PLAIN);
+    for (number, millis) in [(0, 0), (1, 2_000), (2, 4_500)] {
+        if number != 1 {
+            ring.begin(&stream.init).unwrap();
+        }
+        let fragment = Fragment {
+            at: at(millis),
+            ..fragment_of(&stream, start(), number)
+        };
+        ring.append(&fragment).unwrap();
+    }
+    let path = folder.path().join("clip.mp4");
+    let report = export(&ring, at(0), at(10_000), &path);
+    assert_eq!(report.files[0].gaps, [], "it is shorter than a gap that is told");
+    let shown = presentation_times(&path);
+    assert_eq!(shown[39..41], [3_900, 4_500]);
 }

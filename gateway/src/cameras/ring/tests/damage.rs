@@ -1,6 +1,7 @@
 //! Torn and damaged files.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -43,7 +44,7 @@ fn open_with(content: &[u8]) -> (Ring, u64, tempfile::TempDir) {
 fn a_file_cut_anywhere_keeps_every_whole_fragment() {
     let stream = split(PLAIN);
     let (content, ends) = unfinished(&stream);
-    for cut in (0..=content.len()).step_by(7) {
+    for cut in (0..=content.len()).step_by(23) {
         let (_, frames, folder) = open_with(&content[..cut]);
         let least = whole_fragments(&ends, cut) * FRAMES;
         assert!(
@@ -114,6 +115,9 @@ fn files_without_a_frame_are_removed_and_foreign_ones_left_alone() {
     assert_eq!(appended.segment, SegmentId(3), "a sequence is not used twice");
 }
 
+static UNFINISHED: LazyLock<[(Vec<u8>, Vec<usize>); 3]> =
+    LazyLock::new(|| [PLAIN, BFRAMES, H265].map(|sample| unfinished(&split(sample))));
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
@@ -121,7 +125,7 @@ proptest! {
         sample in 0_usize..3, place in any::<prop::sample::Index>(), bit in 0_u8..8
     ) {
         let stream = split([PLAIN, BFRAMES, H265][sample]);
-        let (mut content, ends) = unfinished(&stream);
+        let (mut content, ends) = UNFINISHED[sample].clone();
         let place = place.index(content.len());
         content[place] ^= 1 << bit;
         let (mut ring, frames, _folder) = open_with(&content);
@@ -131,6 +135,38 @@ proptest! {
             prop_assert!(frames >= whole_fragments(&ends, place) * FRAMES);
         }
         prop_assert!(frames <= 100);
-        record(&mut ring, &stream, start() + seconds(60));
+        ring.begin(&stream.init).unwrap();
+        ring.append(&fragment_of(&stream, start() + seconds(60), 0)).unwrap();
     }
+}
+
+#[test]
+fn frames_of_zeros_are_no_frames() {
+    let (content, _) = &UNFINISHED[0];
+    let is_mdat = |at: &usize| content[*at..].starts_with(b"mdat");
+    let places: Vec<usize> = (0..content.len()).filter(is_mdat).collect();
+    assert_eq!(places.len(), 50, "two frames a chunk");
+    // Also where a walk over empty NAL units would end exactly with the frame.
+    for (number, place) in places.iter().enumerate() {
+        let mut zeros = content.clone();
+        let size = u32::from_be_bytes(content[place - 4..*place].try_into().unwrap()) as usize;
+        zeros[place + 4..place - 4 + size].fill(0);
+        let (_, frames, _folder) = open_with(&zeros);
+        assert_eq!(frames, 2 * number as u64);
+    }
+}
+
+#[test]
+fn a_summary_of_another_length_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ring, _) = open(folder.path());
+    record(&mut ring, &split(PLAIN), start());
+    ring.close();
+    let ends = &UNFINISHED[0].1;
+    let content = std::fs::read(first_file(folder.path())).unwrap();
+    let (_, frames, _folder) = open_with(&content);
+    assert_eq!(frames, 100);
+    let shorter = [&content[..ends[2]], &content[ends[3]..]].concat();
+    let (_, frames, _folder) = open_with(&shorter);
+    assert_eq!(frames, 80);
 }

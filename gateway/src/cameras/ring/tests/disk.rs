@@ -190,3 +190,17 @@ fn a_file_that_may_not_be_read_is_left_alone_and_its_sequence_is_not_used_again(
     disk.set(|failures| failures.open = None);
     assert_eq!(open(folder.path()).1.frames, 120, "it is part of the ring again");
 }
+
+#[test]
+fn a_foreign_file_in_the_place_of_the_next_one_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut ring, _) = open(folder.path());
+    let stream = split(PLAIN);
+    ring.begin(&stream.init).unwrap();
+    let foreign = segment_path(folder.path(), crate::cameras::ring::SegmentId(1));
+    std::fs::write(&foreign, b"mine").unwrap();
+    let error = ring.append(&fragment_of(&stream, start(), 0)).unwrap_err();
+    assert!(error.to_string().contains("hint: something else"), "{error}");
+    assert_eq!(ring.append(&fragment_of(&stream, start(), 1)).unwrap().segment.0, 2);
+    assert_eq!(std::fs::read(foreign).unwrap(), b"mine");
+}

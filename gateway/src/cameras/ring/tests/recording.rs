@@ -59,11 +59,15 @@ fn a_new_file_begins_with_a_run_a_jump_a_step_of_the_clock_or_its_quality() {
         chunks: stream.fragments[number].clone(),
     };
     let synced = ClockQuality::Synced;
+    let timeline = Fragment {
+        at: start() + seconds(2),
+        ..at(2, 0, synced)
+    };
     for (what, next, files) in [
         ("the next fragment", at(1, 0, synced), 1),
         ("a fragment is missing", at(2, 0, synced), 2),
         ("the clock stepped", at(1, 5, synced), 2),
-        ("the timeline stepped", at(2, 0, synced), 2),
+        ("the timeline stepped", timeline, 2),
         ("the clock is less sure", at(1, 0, ClockQuality::Holdover), 2),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -68,6 +68,11 @@ fn foreign_and_torn_chunks_are_refused() {
     for end in 0..chunk.len() {
         assert!(chunk_info(&init, &chunk[..end]).is_err(), "cut at {end}");
     }
+    let mdat = chunk.windows(4).position(|window| window == b"mdat").unwrap();
+    let mut longer = [chunk, &b"\0"[..]].concat();
+    let size = u32::try_from(longer.len() - mdat + 4).unwrap();
+    longer[mdat - 4..mdat].copy_from_slice(&size.to_be_bytes());
+    assert!(chunk_info(&init, &longer).is_err(), "a byte that belongs to no frame");
     let twice = [&chunk[..], chunk].concat();
     assert!(chunk_info(&init, &twice).is_err(), "two chunks in one");
     assert!(Init::parse(&Bytes::from(twice)).is_err());
