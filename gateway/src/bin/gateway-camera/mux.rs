@@ -8,8 +8,7 @@
 //! fragment, and while somebody watches, every so many frames end a chunk. So one muxer serves ring and viewers, and
 //! costs little while nobody watches.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -23,6 +22,8 @@ use crate::link::ToParent;
 
 /// Frames that wait for the muxer. More: the parent is slow; frames are dropped up to the next keyframe.
 const WAITING_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// Longest chunk while nobody watches.
+const CHUNK_MAX: gst::ClockTime = gst::ClockTime::from_seconds(2);
 /// How long the muxer may take to give out what it holds when it ends.
 const DRAIN_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(2);
 
@@ -44,8 +45,13 @@ pub struct Mux {
     /// Time of the first frame, `CLOCK_BOOTTIME` nanoseconds; the muxer counts from there.
     base_ns: u64,
     since_split: u16,
+    /// Where the chunk that is being filled begins.
+    chunk_from: gst::ClockTime,
+    /// The chunk that is being filled begins with a keyframe.
+    chunk_has_key: bool,
     is_first: bool,
-    failed: Arc<AtomicBool>,
+    reordered: bool,
+    failed: Arc<OnceLock<String>>,
 }
 
 impl Mux {
@@ -66,8 +72,8 @@ impl Mux {
         let mux = gst::ElementFactory::make("cmafmux")
             .property("manual-split", true)
             .build()?;
-        let sink = AppSink::builder().sync(false).max_buffers(4).build();
-        let failed = Arc::new(AtomicBool::new(false));
+        let sink = AppSink::builder().sync(false).max_buffers(4).buffer_list(true).build();
+        let failed = Arc::new(OnceLock::new());
         let mut chunks = Chunks { output, base_ns };
         sink.set_callbacks(
             AppSinkCallbacks::builder()
@@ -93,8 +99,9 @@ impl Mux {
         if let Some(bus) = pipeline.bus() {
             let failed = Arc::clone(&failed);
             bus.set_sync_handler(move |_, message| match message.view() {
-                gst::MessageView::Error(_) => {
-                    failed.store(true, Ordering::Relaxed);
+                gst::MessageView::Error(error) => {
+                    // The first one says why.
+                    failed.set(error.error().to_string()).ok();
                     gst::BusSyncReply::Drop
                 }
                 gst::MessageView::Eos(_) => gst::BusSyncReply::Pass,
@@ -107,7 +114,10 @@ impl Mux {
             source,
             base_ns,
             since_split: 0,
+            chunk_from: gst::ClockTime::ZERO,
+            chunk_has_key: false,
             is_first: true,
+            reordered,
             failed,
         })
     }
@@ -117,23 +127,29 @@ impl Mux {
         self.source.current_level_bytes() > WAITING_BYTES_MAX
     }
 
-    /// Takes a frame at `at_ns`. `chunk_frames`: end a chunk after so many frames; 0: at keyframes only.
+    /// Takes a frame at `at_ns`. `chunk_frames`: end a chunk after so many frames; 0: see [`Mux::is_full`].
     pub fn push(&mut self, unit: AccessUnit, at_ns: u64, duration: Duration, chunk_frames: u16) -> Result<(), Failure> {
-        if self.failed.load(Ordering::Relaxed) {
-            return Err(Failure::new(Cause::Mux, "the muxer does not take this stream"));
+        if let Some(message) = self.failed.get() {
+            return Err(Failure::new(Cause::Mux, message));
         }
-        let chunk_is_full = chunk_frames > 0 && self.since_split >= chunk_frames;
-        if !self.is_first && (unit.keyframe || chunk_is_full) {
+        let pts = gst::ClockTime::from_nseconds(at_ns.saturating_sub(self.base_ns));
+        if !self.is_first && (unit.keyframe || self.is_full(chunk_frames, pts)) {
             let split = gst::Structure::builder("FMP4MuxSplitNow").field("chunk", !unit.keyframe).build();
             self.source.send_event(gst::event::CustomDownstream::new(split));
             self.since_split = 0;
         }
+        if self.is_first || self.since_split == 0 {
+            self.chunk_from = pts;
+            self.chunk_has_key = unit.keyframe;
+        }
         self.is_first = false;
         self.since_split = self.since_split.saturating_add(1);
-        let pts = gst::ClockTime::from_nseconds(at_ns.saturating_sub(self.base_ns));
         let mut buffer = gst::Buffer::from_mut_slice(unit.data);
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(pts);
+            if !self.reordered {
+                buffer.set_dts(pts);
+            }
             buffer.set_duration(gst::ClockTime::try_from(duration).ok());
             if !unit.keyframe {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
@@ -142,7 +158,19 @@ impl Mux {
         self.source
             .push_buffer(buffer)
             .map(|_| ())
-            .map_err(|_| Failure::new(Cause::Mux, "the muxer does not take this stream"))
+            .map_err(|_| {
+                let message = self.failed.get().map_or("the muxer does not take this stream", String::as_str);
+                Failure::new(Cause::Mux, message)
+            })
+    }
+
+    /// Whether the chunk ends before a frame at `pts`. While nobody watches, a keyframe is a chunk of its own, so that
+    /// pictures need not wait for what follows it, and the rest of its group is another.
+    fn is_full(&self, chunk_frames: u16, pts: gst::ClockTime) -> bool {
+        if chunk_frames > 0 {
+            return self.since_split >= chunk_frames;
+        }
+        self.chunk_has_key || pts.saturating_sub(self.chunk_from) >= CHUNK_MAX
     }
 
     /// Gives out what is there and ends.
