@@ -98,6 +98,10 @@ identifier! {
     SensorId, ID_BYTES_MAX
 }
 identifier! {
+    /// A camera.
+    CameraId, ID_BYTES_MAX
+}
+identifier! {
     /// A tariff schedule, as a record names it.
     TariffId, ID_BYTES_MAX
 }

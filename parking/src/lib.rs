@@ -26,10 +26,12 @@ mod timeline;
 mod tracker;
 
 pub use check::SiteProblem;
-pub use ids::{GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
+pub use ids::{CameraId, GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
 pub use money::{Coverage, FeeRange, Rupiah};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
-pub use record::{ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, TimeBounds, Written};
+pub use record::{
+    ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds, Written,
+};
 pub use report::{SessionCounts, ZoneDay, due_span, zone_day};
 pub use site::{
     Binding, ClassFee, FeeRule, Interval, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,

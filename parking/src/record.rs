@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
-    Timezone, VehicleClass, ZoneId,
+    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId,
+    Timestamp, Timezone, VehicleClass, ZoneId,
 };
 
 /// A record of the ledger: what happened, and when the box wrote it down.
@@ -133,6 +133,45 @@ pub enum RecordBody {
         /// The file set aside.
         file: String,
     },
+    /// A camera gives no picture any more.
+    CameraLost {
+        /// The camera.
+        camera: CameraId,
+        /// Since when.
+        since: Timestamp,
+        /// Why, in a word of lower-case letters and underscores.
+        cause: String,
+    },
+    /// A camera that was lost or tampered with gives a good picture again.
+    CameraRestored {
+        /// The camera.
+        camera: CameraId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A camera gives a picture, but not of what it should see.
+    CameraTampered {
+        /// The camera.
+        camera: CameraId,
+        /// What is wrong with its picture.
+        what: Tampering,
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// What is wrong with a camera's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tampering {
+    /// It is dark all over: covered, or without light.
+    Black,
+    /// It is out of focus: sprayed, dirty or damp.
+    Blurred,
+    /// It shows another view.
+    Moved,
+    /// It does not change while time goes on.
+    Frozen,
 }
 
 /// One vehicle, or what may be one, on one space.

@@ -512,6 +512,11 @@ fn tell(body: &RecordBody) -> String {
             reason,
         } => format!("aside {sensor} {}: {reason}", clock(*observed)),
         RecordBody::JournalDamaged { first, next, .. } => format!("damaged {first}..{next}"),
+        RecordBody::CameraLost { camera, since, cause } => format!("lost {camera} since {}: {cause}", clock(*since)),
+        RecordBody::CameraRestored { camera, since } => format!("restored {camera} since {}", clock(*since)),
+        RecordBody::CameraTampered { camera, what, since } => {
+            format!("tampered {camera} {what:?} since {}", clock(*since))
+        }
     }
 }
 
