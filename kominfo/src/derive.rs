@@ -169,6 +169,10 @@ const KINDS: &[&str] = &[
     "config_changed",
     "reading_set_aside",
     "journal_damaged",
+    "camera_lost",
+    "camera_restored",
+    "camera_tampered",
+    "camera_unsteady",
 ];
 
 fn kind_of(body: &RecordBody) -> &'static str {
@@ -184,6 +188,10 @@ fn kind_of(body: &RecordBody) -> &'static str {
         RecordBody::ConfigChanged { .. } => "config_changed",
         RecordBody::ReadingSetAside { .. } => "reading_set_aside",
         RecordBody::JournalDamaged { .. } => "journal_damaged",
+        RecordBody::CameraLost { .. } => "camera_lost",
+        RecordBody::CameraRestored { .. } => "camera_restored",
+        RecordBody::CameraTampered { .. } => "camera_tampered",
+        RecordBody::CameraUnsteady { .. } => "camera_unsteady",
     }
 }
 

@@ -9,10 +9,12 @@
 
 mod check;
 mod derive;
+mod digest;
 mod event;
 mod ids;
 mod money;
 mod occupancy;
+mod picture;
 mod reading;
 mod record;
 mod report;
@@ -26,8 +28,10 @@ mod timeline;
 mod tracker;
 
 pub use check::SiteProblem;
+pub use digest::{DigestError, Sha256};
 pub use ids::{CameraId, GatewayId, IdError, SensorId, SessionId, SpaceId, TariffId, ZoneId};
 pub use money::{Coverage, FeeRange, Rupiah};
+pub use picture::{Moment, Picture, SessionPicture};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
 pub use record::{
     ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds, Written,

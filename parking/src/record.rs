@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SpaceId, Stamp, TariffId, Timestamp,
-    Timezone, VehicleClass, ZoneId,
+    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SessionPicture, SpaceId, Stamp,
+    TariffId, Timestamp, Timezone, VehicleClass, ZoneId,
 };
 
 /// A record of the ledger: what happened, and when the box wrote it down.
@@ -223,6 +223,9 @@ pub struct Session {
     /// The report that ended it: the frame counter of the space's sensor at the time, or the report's own time where it
     /// counts none. The record of the binding names the sensor.
     pub cause: String,
+    /// Pictures of its begin and its end; empty when no camera saw them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<SessionPicture>,
 }
 
 /// Earliest and latest time at which something can have happened.

@@ -200,6 +200,7 @@ mod tests {
             tariff: None,
             fee,
             cause: "1".to_owned(),
+            pictures: Vec::new(),
         }
     }
 

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::Pictures;
 use crate::space::Surroundings;
-use crate::stay::Stay;
+use crate::stay::{Edge, Stay};
 use crate::{
-    BootId, CivilDate, ClassBasis, FeeRange, Flag, RecordBody, Rupiah, Session, SessionId, SessionStatus, TimeBounds,
-    Timestamp,
+    BootId, CivilDate, ClassBasis, FeeRange, Flag, RecordBody, Rupiah, Session, SessionId, SessionPicture,
+    SessionStatus, TimeBounds, Timestamp,
 };
 
 /// Gives out names of sessions.
@@ -42,7 +43,8 @@ pub(crate) struct Named {
     unset: Option<BootId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     written: Option<Session>,
-    /// Was written under an earlier configuration, and stays as it is while it begins and ends when it did.
+    /// Was written under an earlier configuration or with pictures that are dropped, and stays as it is while it begins and
+    /// ends when it did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     frozen: bool,
 }
@@ -179,9 +181,9 @@ impl Register {
         paid.map(|written| written.day).collect()
     }
 
-    /// What was written so far holds, whatever rules and tariffs come.
-    pub fn freeze(&mut self) {
-        for named in &mut self.current {
+    /// What was written so far of stays that began until `limit` holds, whatever rules, tariffs and pictures come.
+    pub fn freeze(&mut self, limit: Timestamp) {
+        for named in self.current.iter_mut().filter(|named| named.start <= limit) {
             named.frozen = named.written.is_some();
         }
     }
@@ -199,18 +201,20 @@ impl Register {
         let mut records = Vec::new();
         let mut next = None;
         let mut paid = context.paid_days.clone();
-        for (named, stay) in self.current.iter_mut().zip(stays) {
+        let mut pictures = context.pictures.by_stay(stays);
+        for (place, (named, stay)) in self.current.iter_mut().zip(stays).enumerate() {
             let Some(end) = stay.end else {
                 records.extend(named.void());
                 continue;
             };
+            let pictures = pictures.remove(&place).unwrap_or_default();
             let session = match named
                 .written
                 .as_ref()
                 .filter(|_| named.frozen && named.is_written(stay))
             {
                 Some(written) => written.clone(),
-                None => context.session(stay, &named.session, end, &paid),
+                None => context.session(stay, &named.session, end, &paid, pictures),
             };
             if is_paid_once(&session, context.around) {
                 paid.insert(session.day);
@@ -257,11 +261,20 @@ pub(crate) struct Context<'a> {
     pub flips: &'a BTreeMap<Timestamp, u32>,
     /// Days on which a session that is forgotten paid a once-a-day fee.
     pub paid_days: &'a BTreeSet<CivilDate>,
+    /// Pictures of the space.
+    pub pictures: &'a Pictures,
 }
 
 impl Context<'_> {
     /// What a closed stay comes to.
-    fn session(&self, stay: &Stay, name: &SessionId, end: crate::stay::Edge, paid: &BTreeSet<CivilDate>) -> Session {
+    fn session(
+        &self,
+        stay: &Stay,
+        name: &SessionId,
+        end: Edge,
+        paid: &BTreeSet<CivilDate>,
+        pictures: Vec<SessionPicture>,
+    ) -> Session {
         let Surroundings { site, space, rules } = self.around;
         let start = stay.start;
         let stay_max_s = i64::from(rules.stay_max_s);
@@ -317,6 +330,7 @@ impl Context<'_> {
             tariff: charge.tariff,
             fee,
             cause: stay.cause.clone(),
+            pictures,
         }
     }
 

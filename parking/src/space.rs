@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::derive::{Limits, Walk};
 use crate::event::{Event, What};
+use crate::picture::Pictures;
 use crate::session::{Context, Names, Register};
-use crate::{BootId, CivilDate, RecordBody, SensorId, SessionRules, Site, Space, Timestamp};
+use crate::{BootId, CivilDate, Picture, RecordBody, SensorId, SessionRules, Site, Space, Timestamp};
 
 /// Most events kept in the history of one space; older ones are folded even before the horizon.
 const EVENTS_MAX: usize = 512;
@@ -97,6 +98,8 @@ pub(crate) struct SpaceBook {
     folded: Vec<Event>,
     history: Vec<Event>,
     register: Register,
+    #[serde(default, skip_serializing_if = "Pictures::is_empty")]
+    pictures: Pictures,
     /// When the next closed stay has settled.
     due: Option<Timestamp>,
     /// When the sensor was last heard, if it was written down that it is lost.
@@ -119,6 +122,7 @@ impl SpaceBook {
             folded: Vec::new(),
             history: Vec::new(),
             register: Register::default(),
+            pictures: Pictures::default(),
             due: None,
             lost_since: None,
             suspect_noted: BTreeSet::new(),
@@ -178,6 +182,13 @@ impl SpaceBook {
         Taken::Added(changed)
     }
 
+    /// Adds a picture. Whether it is new.
+    pub fn take_picture(&mut self, picture: Picture) -> bool {
+        let taken = self.pictures.take(picture, self.last_at());
+        self.news |= taken;
+        taken
+    }
+
     /// Moves what the unset clock of `boot` dated by `offset_ms`, and with it all that lies in the future of `now`: a clock
     /// that was set wrongly dated that. Whether there was anything.
     pub fn correct_clock(
@@ -190,6 +201,7 @@ impl SpaceBook {
     ) -> bool {
         let limit = now.plus_millis(FUTURE_MS);
         let mut moved = false;
+        self.news |= self.pictures.correct_clock(boot, offset_ms, limit);
         let in_future = self.base.heard.filter(|heard| *heard > limit).map(|_| limit);
         if let Some(from) = self.base.unset_since(boot).or(in_future) {
             self.base.shift(from, offset_ms);
@@ -240,12 +252,16 @@ impl SpaceBook {
             let surplus = if is_full { self.history.len() - EVENTS_KEPT } else { 0 };
             self.fold_first(old.max(surplus), slack, around);
         }
+        self.forget_pictures(0, slack, around);
+        if let Some(began) = self.pictures.drop_surplus() {
+            self.register.freeze(began);
+        }
     }
 
     /// Folds everything: what happened so far no longer depends on rules that are about to change.
     pub fn freeze(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
         self.fold_first(self.history.len(), horizon.plus_millis(-FOLD_SLACK_MS), around);
-        self.register.freeze();
+        self.register.freeze(Timestamp::from_millis(i64::MAX));
     }
 
     /// Other rules hold from now on.
@@ -259,6 +275,7 @@ impl SpaceBook {
         self.folded.extend(self.history.drain(..count));
         self.folded.drain(..self.folded.len().saturating_sub(FOLDED_KEPT));
         let stays = self.register.forgettable(&self.base.stays, limit);
+        self.forget_pictures(stays, limit, around);
         self.base.forget_before(limit, stays);
         self.paid_days.extend(self.register.forget(stays, limit, around));
         while self.paid_days.len() > PAID_DAYS_MAX {
@@ -271,6 +288,13 @@ impl SpaceBook {
         self.present = Some(present(around, |around| {
             around.walked(self.base.clone(), &self.history)
         }));
+    }
+
+    /// Forgets pictures of the first `stays`, and those before `limit` that belong to none.
+    fn forget_pictures(&mut self, stays: usize, limit: Timestamp, around: Surroundings<'_>) {
+        let mut pictures = std::mem::take(&mut self.pictures);
+        pictures.forget(&self.present(|| around).walk.stays, stays, limit);
+        self.pictures = pictures;
     }
 
     /// When something about this space is due without any further event.
@@ -300,6 +324,7 @@ impl SpaceBook {
             around,
             flips: &present.walk.flips,
             paid_days: &self.paid_days,
+            pictures: &self.pictures,
         };
         let (sessions, due) = self.register.write_down(&present.walk.stays, now, &context, everything);
         records.extend(sessions);

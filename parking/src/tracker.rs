@@ -9,6 +9,9 @@
 //!
 //! While the clock is not set, readings are taken in their order of arrival, after everything that is known already. They
 //! are dated when the clock is corrected.
+//!
+//! Pictures are evidence beside the readings and never make or change a stay. One that cannot be used is dropped without a
+//! record.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +23,11 @@ use crate::session::Names;
 use crate::space::{SpaceBook, Surroundings, Taken};
 use crate::timeline::SpaceState;
 use crate::{
-    Binding, BootId, ClockQuality, IdError, Reading, Record, RecordBody, SensorId, SessionId, Site, SpaceId, Stamp,
-    Timestamp, Zone, ZoneId,
+    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SensorId, SessionId, Site, SpaceId,
+    Stamp, Timestamp, Zone, ZoneId,
 };
 
-/// A reading dated more than this after its receipt cannot be right, milliseconds.
+/// A reading dated more than this after its receipt, or a picture after the present, cannot be right, milliseconds.
 const FUTURE_MS: i64 = 60_000;
 /// Readings of one sensor set aside with a record, in one hour; further ones in that hour are dropped.
 const SET_ASIDE_PER_HOUR_MAX: u32 = 4;
@@ -42,6 +45,8 @@ pub enum Input {
     },
     /// A sensor reported.
     Reading(Reading),
+    /// A camera took a picture of a space, at about the begin or the end of a stay.
+    Picture(Picture),
     /// Time has passed.
     Tick,
     /// The configuration is another from now on.
@@ -162,6 +167,7 @@ impl SiteTracker {
                 Touched::All
             }
             Input::Reading(reading) => self.reading(now, reading, &mut bodies),
+            Input::Picture(picture) => self.picture(now, picture),
             Input::Tick => Touched::Nothing,
             Input::SiteChanged { site, sha256 } => {
                 bodies.push(RecordBody::ConfigChanged {
@@ -285,10 +291,7 @@ impl SiteTracker {
     fn reading(&mut self, now: Stamp, mut reading: Reading, bodies: &mut Vec<RecordBody>) -> Touched {
         let received = &mut reading.received;
         let mut unset = (received.clock == ClockQuality::Unset).then_some(received.boot);
-        if let Some((boot, offset_ms)) = self.corrected
-            && unset == Some(boot)
-            && now.clock != ClockQuality::Unset
-        {
+        if let Some(offset_ms) = self.overtaken_by(unset, now) {
             received.at = received.at.plus_millis(offset_ms);
             reading.observed = received.at;
             unset = None;
@@ -332,6 +335,33 @@ impl SiteTracker {
                 self.set_aside(now, &reading, reason, bodies)
             }
             Some(Taken::Duplicate) | None => Touched::Nothing,
+        }
+    }
+
+    /// By how much the clock that dated an input was corrected while the input was on its way.
+    fn overtaken_by(&self, unset: Option<BootId>, now: Stamp) -> Option<i64> {
+        let (boot, offset_ms) = self.corrected?;
+        (unset == Some(boot) && now.clock != ClockQuality::Unset).then_some(offset_ms)
+    }
+
+    fn picture(&mut self, now: Stamp, mut picture: Picture) -> Touched {
+        if let Some(offset_ms) = self.overtaken_by(picture.unset, now) {
+            picture.at = picture.at.plus_millis(offset_ms);
+            picture.unset = None;
+        }
+        let space = picture.space.clone();
+        let Some(book) = self.spaces.get_mut(&space) else {
+            return Touched::Nothing;
+        };
+        let is_ahead = now.clock != ClockQuality::Unset && picture.at.millis_since(now.at) > FUTURE_MS;
+        let is_stale = picture.at < horizon(now.at, surroundings(&self.site, &space));
+        if picture.unset.is_none() && (is_ahead || is_stale) {
+            return Touched::Nothing;
+        }
+        if book.take_picture(picture) {
+            Touched::Space(space)
+        } else {
+            Touched::Nothing
         }
     }
 

@@ -1,10 +1,14 @@
-//! What holds for every set of readings, in whatever order they come.
+//! What holds for every set of readings and pictures, in whatever order they come.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
 mod support;
 
-use parking::{BootId, ClockQuality, Input, Reading, Record, RecordBody, Session, Site, SiteTracker, Stamp, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+use parking::{
+    BootId, ClockQuality, Input, Moment, Reading, Record, RecordBody, Session, Site, SiteTracker, Stamp, Timestamp,
+};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use support::{Timetable, check_overlaps, check_record, progressive, site, snapshot, tariff, time};
@@ -78,6 +82,62 @@ fn readings(words: &[Vec<Word>]) -> Vec<Reading> {
     all
 }
 
+/// A picture: which space, which camera, which reading it was taken at about, and seconds from that.
+type Shot = (Index, Index, Index, i64);
+
+fn shots() -> impl Strategy<Value = Vec<Shot>> {
+    let seconds = prop_oneof![0..10_i64, -130..130_i64];
+    let shot = (any::<Index>(), any::<Index>(), any::<Index>(), seconds);
+    prop::collection::vec(shot, 0..30)
+}
+
+/// Readings and pictures that were taken at about their times, in order of time.
+fn inputs(words: &[Vec<Word>], shots: &[Shot]) -> Vec<Input> {
+    let table = Timetable::new(&street());
+    let readings = readings(words);
+    let picture = |(space, camera, reading, seconds): &Shot| {
+        let mut picture = table.picture(
+            ["A1", "A2"][space.index(2)],
+            &[["cam-1", "cam-2", "cam-3"][camera.index(3)]],
+        );
+        let about = reading.get(&readings).observed;
+        picture.at = about.plus_seconds(*seconds).max(time("06:00"));
+        Input::Picture(picture)
+    };
+    let pictures = shots.iter().filter(|_| !readings.is_empty()).map(picture);
+    let mut inputs: Vec<Input> = pictures.collect();
+    inputs.extend(readings.into_iter().map(Input::Reading));
+    inputs.sort_by_key(observed);
+    inputs
+}
+
+/// When a reading was made or a picture taken.
+fn observed(input: &Input) -> Timestamp {
+    match input {
+        Input::Reading(reading) => reading.observed,
+        Input::Picture(picture) => picture.at,
+        other => panic!("neither reading nor picture: {other:?}"),
+    }
+}
+
+/// An input as it arrives at `at`.
+fn arriving(input: &Input, at: Timestamp) -> Input {
+    match input {
+        Input::Reading(reading) => Input::Reading(Reading {
+            received: stamp(at),
+            ..reading.clone()
+        }),
+        other => other.clone(),
+    }
+}
+
+fn mix(inputs: &mut [Input], shuffle: &[Index]) {
+    for (place, other) in shuffle.iter().enumerate().take(inputs.len()) {
+        let other = other.index(inputs.len());
+        inputs.swap(place, other);
+    }
+}
+
 fn stamp(at: Timestamp) -> Stamp {
     Stamp {
         at,
@@ -95,17 +155,14 @@ fn run_until(tracker: &mut SiteTracker, at: Timestamp, records: &mut Vec<Record>
     }
 }
 
-/// Steps readings at the times of their arrival, to the end of the day after.
-fn run(readings: &[Reading], arrivals: impl Fn(&Reading) -> Timestamp) -> Vec<Record> {
+/// Steps inputs at the times of their arrival, to the end of the day after.
+fn run(inputs: &[Input], arrivals: impl Fn(&Input) -> Timestamp) -> Vec<Record> {
     let mut tracker = SiteTracker::new(street(), "t".to_owned());
     let mut records = Vec::new();
-    for reading in readings {
-        run_until(&mut tracker, arrivals(reading), &mut records);
-        let reading = Reading {
-            received: stamp(arrivals(reading)),
-            ..reading.clone()
-        };
-        records.extend(tracker.step(reading.received, Input::Reading(reading)).records);
+    for input in inputs {
+        let at = arrivals(input);
+        run_until(&mut tracker, at, &mut records);
+        records.extend(tracker.step(stamp(at), arriving(input, at)).records);
     }
     run_until(&mut tracker, time("+1/08:00"), &mut records);
     records
@@ -141,19 +198,17 @@ proptest! {
     #[test]
     fn order_and_repetition_do_not_matter(
         words in days(),
-        shuffle in prop::collection::vec(any::<Index>(), 60),
+        shots in shots(),
+        shuffle in prop::collection::vec(any::<Index>(), 90),
         again in prop::collection::vec(any::<Index>(), 0..10),
     ) {
-        let readings = readings(&words);
-        prop_assume!(!readings.is_empty());
-        let in_time = run(&readings, |reading| reading.observed);
-        let mut mixed = readings.clone();
-        for (place, other) in shuffle.iter().enumerate().take(mixed.len()) {
-            let other = other.index(mixed.len());
-            mixed.swap(place, other);
-        }
+        let inputs = inputs(&words, &shots);
+        prop_assume!(!inputs.is_empty());
+        let in_time = run(&inputs, observed);
+        let mut mixed = inputs.clone();
+        mix(&mut mixed, &shuffle);
         for index in &again {
-            mixed.push(mixed[index.index(mixed.len())].clone());
+            mixed.push(index.get(&mixed).clone());
         }
         let late = time("+1/05:00");
         let in_disorder = run(&mixed, |_| late);
@@ -163,26 +218,59 @@ proptest! {
     }
 
     #[test]
-    fn occupancy_does_not_depend_on_the_order_either(words in days(), shuffle in prop::collection::vec(any::<Index>(), 60)) {
-        let readings = readings(&words);
-        prop_assume!(!readings.is_empty());
+    fn pictures_change_nothing_but_the_pictures_of_sessions(words in days(), shots in shots()) {
+        let pictureless = |inputs: &[Input]| {
+            let mut records = run(inputs, observed);
+            for record in &mut records {
+                if let RecordBody::Session(session) = &mut record.body {
+                    session.pictures.clear();
+                }
+            }
+            facts(&records)
+        };
+        prop_assert_eq!(pictureless(&inputs(&words, &shots)), pictureless(&inputs(&words, &[])));
+    }
+
+    #[test]
+    fn a_session_shows_at_most_two_cameras_at_each_end_and_no_picture_twice(words in days(), shots in shots()) {
+        let mut table = Timetable::new(&street());
+        table.records = run(&inputs(&words, &shots), observed);
+        let mut told = BTreeSet::new();
+        for session in table.sessions() {
+            let mut ends: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+            for picture in &session.pictures {
+                let end = if picture.of == Moment::Start { session.start } else { session.end };
+                prop_assert!(picture.at.seconds_since(end).abs() <= 120);
+                prop_assert!(ends.entry(picture.of).or_default().insert(&picture.camera));
+                prop_assert!(told.insert((session.space.clone(), picture.camera.clone(), picture.at)));
+            }
+            prop_assert!(ends.values().all(|cameras| cameras.len() <= 2));
+            prop_assert!(session.pictures.is_sorted_by_key(|picture| (picture.of, &picture.camera)));
+        }
+    }
+
+    #[test]
+    fn occupancy_does_not_depend_on_the_order_either(
+        words in days(),
+        shots in shots(),
+        shuffle in prop::collection::vec(any::<Index>(), 90),
+    ) {
+        let inputs = inputs(&words, &shots);
+        prop_assume!(!inputs.is_empty());
         let mut tracker = SiteTracker::new(street(), "t".to_owned());
         let mut first = tracker.step(stamp(time("06:00")), Input::Tick).records;
         let mut other = first.clone();
         let mut tracker_other = tracker.clone();
-        let mut mixed = readings.clone();
-        for (place, index) in shuffle.iter().enumerate().take(mixed.len()) {
-            let index = index.index(mixed.len());
-            mixed.swap(place, index);
-        }
+        let mut mixed = inputs.clone();
+        mix(&mut mixed, &shuffle);
         let late = time("+1/05:00");
-        for reading in readings {
-            run_until(&mut tracker, reading.observed, &mut first);
-            first.extend(tracker.step(stamp(reading.observed), Input::Reading(reading)).records);
+        for input in inputs {
+            run_until(&mut tracker, observed(&input), &mut first);
+            first.extend(tracker.step(stamp(observed(&input)), input).records);
         }
         run_until(&mut tracker_other, late, &mut other);
-        for reading in mixed {
-            other.extend(tracker_other.step(stamp(late), Input::Reading(reading)).records);
+        for input in mixed {
+            other.extend(tracker_other.step(stamp(late), input).records);
         }
         for (tracker, records) in [(&mut tracker, &mut first), (&mut tracker_other, &mut other)] {
             run_until(tracker, time("+1/08:00"), records);
@@ -193,15 +281,16 @@ proptest! {
     #[test]
     fn a_snapshot_at_any_point_and_the_inputs_that_changed_something_give_the_same_records(
         words in days(),
-        lateness in prop::collection::vec(0..20_000_i64, 60),
+        shots in shots(),
+        lateness in prop::collection::vec(0..20_000_i64, 90),
         cut in any::<Index>(),
     ) {
-        let mut arrivals: Vec<(Timestamp, Reading)> = readings(&words)
-            .into_iter()
+        let mut arrivals: Vec<(Timestamp, Input)> = inputs(&words, &shots)
+            .iter()
             .zip(&lateness)
-            .map(|(reading, late_s)| {
-                let at = reading.observed.plus_seconds(if late_s % 3 == 0 { *late_s } else { 0 });
-                (at, Reading { received: stamp(at), ..reading })
+            .map(|(input, late_s)| {
+                let at = observed(input).plus_seconds(if late_s % 3 == 0 { *late_s } else { 0 });
+                (at, arriving(input, at))
             })
             .collect();
         arrivals.sort_by_key(|(at, _)| *at);
@@ -220,12 +309,12 @@ proptest! {
                 assert!(outcome.records.is_empty());
             }
         };
-        for (at, reading) in arrivals {
+        for (at, input) in arrivals {
             while let Some(due) = tracker.deadline().filter(|due| *due <= at) {
                 keep(&mut tracker, stamp(due), Input::Tick);
             }
             keep(&mut tracker, stamp(at), Input::Tick);
-            keep(&mut tracker, stamp(at), Input::Reading(reading));
+            keep(&mut tracker, stamp(at), input);
         }
         // Killed, and replayed from a snapshot.
         let cut = cut.index(journal.len() + 1);
@@ -245,8 +334,8 @@ proptest! {
     }
 
     #[test]
-    fn every_record_is_sound_and_sessions_never_overlap(words in days()) {
-        let records = run(&readings(&words), |reading| reading.observed);
+    fn every_record_is_sound_and_sessions_never_overlap(words in days(), shots in shots()) {
+        let records = run(&inputs(&words, &shots), observed);
         let mut table = Timetable::new(&street());
         for record in records {
             check_record(&record);

@@ -402,6 +402,7 @@ mod tests {
             tariff: None,
             fee: FeeRange::exact(truth.fee),
             cause: "1".to_owned(),
+            pictures: Vec::new(),
         }
     }
 }

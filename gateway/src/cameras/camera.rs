@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use live::message::{CameraState, Message};
-use parking::{CameraId, ClockQuality, Stamp, Timestamp, Timezone};
+use parking::{CameraId, ClockQuality, Input, Stamp, Timestamp, Timezone};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -50,8 +50,8 @@ pub struct Surroundings {
     pub pictures: Pictures,
     /// What is told to the city, and what is kept of cameras.
     pub board: Arc<Board>,
-    /// Where records go.
-    pub notes: mpsc::Sender<parking::RecordBody>,
+    /// Where facts for the ledger go.
+    pub facts: mpsc::Sender<Input>,
     /// Where the camera is.
     pub timezone: Timezone,
     /// How often a picture is looked at.
@@ -583,7 +583,7 @@ impl CameraTask {
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
                     let body = self.record(record);
-                    if self.around.notes.send(body).await.is_err() {
+                    if self.around.facts.send(Input::Note(body)).await.is_err() {
                         tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
                     }
                 }

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking::{CameraId, SpaceId, SpaceNow, SpaceState, Timestamp};
+use parking::{CameraId, ClockQuality, Input, Picture, SpaceId, SpaceNow, SpaceState, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Cameras;
-use crate::clock::Clock;
 
 /// Greatest width of a picture, pixels.
 const WIDTH_MAX: u16 = 1_280;
@@ -25,19 +24,6 @@ const CAMERAS_A_SPACE_MAX: usize = 2;
 const WAITING_MAX: usize = 256;
 /// A keyframe of after the moment is waited for so long, so that it can be the nearest.
 const SETTLE: Duration = Duration::from_secs(2);
-
-/// A picture that belongs to a space at a moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// The space.
-    pub space: SpaceId,
-    /// The camera.
-    pub camera: CameraId,
-    /// When it was received.
-    pub at: parking::Stamp,
-    /// SHA-256 of its file, 64 lower-case hexadecimal digits.
-    pub sha256: String,
-}
 
 /// Where pictures are kept and how many.
 #[derive(Debug, Clone)]
@@ -58,14 +44,14 @@ impl Store {
     }
 
     /// The file of a picture.
-    pub fn path(&self, sha256: &str) -> PathBuf {
+    pub fn path(&self, sha256: &parking::Sha256) -> PathBuf {
         self.folder.join(format!("{sha256}.jpg"))
     }
 
     /// Keeps a picture durably, and returns its name.
-    fn keep(&self, jpeg: &[u8]) -> std::io::Result<String> {
+    fn keep(&self, jpeg: &[u8]) -> std::io::Result<parking::Sha256> {
         std::fs::create_dir_all(&self.folder)?;
-        let sha256 = format!("{:x}", Sha256::digest(jpeg));
+        let sha256 = parking::Sha256::from(<[u8; 32]>::from(Sha256::digest(jpeg)));
         let path = self.path(&sha256);
         let part = path.with_extension("part");
         let mut file = std::fs::File::create(&part)?;
@@ -110,12 +96,10 @@ pub struct Evidence {
     pub cameras: Cameras,
     /// Spaces as the tracker knows them.
     pub spaces: watch::Receiver<Arc<Vec<SpaceNow>>>,
-    /// Time.
-    pub clock: Arc<Clock>,
     /// Where pictures are kept.
     pub store: Store,
     /// Where they are told.
-    pub taken: mpsc::Sender<Taken>,
+    pub facts: mpsc::Sender<Input>,
 }
 
 /// A change of a space that wants a picture.
@@ -204,14 +188,15 @@ impl Evidence {
                 Ok::<_, std::io::Error>((sha256, snapshot.stamp))
             });
             match kept.await {
-                Ok(Ok((sha256, at))) => {
-                    let taken = Taken {
+                Ok(Ok((sha256, stamp))) => {
+                    let picture = Picture {
                         space: change.space.clone(),
                         camera,
-                        at,
+                        at: stamp.at,
+                        unset: (stamp.clock == ClockQuality::Unset).then_some(stamp.boot),
                         sha256,
                     };
-                    if self.taken.send(taken).await.is_err() {
+                    if self.facts.send(Input::Picture(picture)).await.is_err() {
                         return;
                     }
                 }
@@ -254,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path(), 10, Duration::from_secs(1_000));
         let first = store.keep(b"12345678").unwrap();
-        assert_eq!(first, format!("{:x}", Sha256::digest(b"12345678")));
+        assert_eq!(first.to_string(), format!("{:x}", Sha256::digest(b"12345678")));
         let second = store.keep(b"abcdefgh").unwrap();
         store.trim().unwrap();
         assert_eq!((store.path(&first).exists(), store.path(&second).exists()), (false, true));

@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 use live::fanout::Limits;
 use live::hub::Hub;
-use parking::{CameraId, RecordBody, SpaceId, Timestamp};
+use parking::{CameraId, Input, SpaceId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::camera::{CameraStatus, CameraTask, REQUESTS_MAX, Request, Snapshot, SnapshotError, Surroundings};
@@ -102,8 +102,8 @@ pub struct Sources {
     pub clock: Arc<Clock>,
     /// Values for the city, and what is kept.
     pub board: Arc<Board>,
-    /// Where records go.
-    pub notes: mpsc::Sender<RecordBody>,
+    /// Where facts for the ledger go.
+    pub facts: mpsc::Sender<Input>,
     /// Users and passwords.
     pub secrets: Secrets,
     /// How to start workers.
@@ -121,7 +121,7 @@ impl Cameras {
             program: sources.program.clone(),
             pictures,
             board: Arc::clone(&sources.board),
-            notes: sources.notes.clone(),
+            facts: sources.facts.clone(),
             timezone: config.site.timezone,
             picture_every: config.video.picture_every,
         };

@@ -91,8 +91,8 @@ pub struct Sources {
     pub deliveries: mpsc::Receiver<Delivery>,
     /// Receipts and notes from the uplink.
     pub uplink: mpsc::Receiver<ToEngine>,
-    /// Records of cameras.
-    pub notes: mpsc::Receiver<RecordBody>,
+    /// Facts that cameras tell.
+    pub facts: mpsc::Receiver<Input>,
 }
 
 impl Engine {
@@ -136,7 +136,7 @@ impl Engine {
                 Some(settled) = self.unsettled.next() => self.settled(settled?),
                 Some(delivery) = sources.deliveries.recv(), if has_room => self.delivery(delivery).await?,
                 Some(told) = sources.uplink.recv(), if has_room => self.told(told).await?,
-                Some(note) = sources.notes.recv(), if has_room => self.step(Input::Note(note)).await?,
+                Some(fact) = sources.facts.recv(), if has_room => self.step(fact).await?,
                 () = tokio::time::sleep(tick_in.unwrap_or(CLOCK_CHECK)), if tick_in.is_some() && has_room => {
                     self.step(Input::Tick).await?;
                 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ledger::{CosignerVerifier, LogSigner};
-use parking::{RecordBody, SensorId};
+use parking::{Input, SensorId, SpaceNow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::engine::{Engine, Sources};
 use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
+use crate::cameras::evidence::{Evidence, Store};
 use crate::cameras::worker::Program;
 use crate::cameras::{self, Cameras};
 use crate::clock::{Clock, SimulatedClock};
@@ -43,8 +44,8 @@ use crate::uplink::link::{LinkStatus, Pace, ToEngine, Uplink, session_options};
 const DELIVERIES_MAX: usize = 256;
 /// Receipts and notes between uplink and engine. Full: the uplink waits.
 const UPLINK_EVENTS_MAX: usize = 64;
-/// Notes of cameras on their way to the engine. Full: the camera waits.
-const NOTES_MAX: usize = 64;
+/// Facts that cameras tell, on their way to the engine. Full: the camera waits.
+const FACTS_MAX: usize = 64;
 /// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
 const UNACKNOWLEDGED_MAX: u16 = 128;
 
@@ -106,7 +107,7 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
 
     let (deliveries, deliveries_in) = mpsc::channel(DELIVERIES_MAX);
     let (to_engine, from_uplink) = mpsc::channel(UPLINK_EVENTS_MAX);
-    let (notes, notes_in) = mpsc::channel(NOTES_MAX);
+    let (facts, facts_in) = mpsc::channel(FACTS_MAX);
     let (spaces, spaces_now) = watch::channel(Arc::default());
     let (link, link_status) = watch::channel(LinkStatus::from(&state.receipted));
     let (uplink, dialer) = uplink(
@@ -136,14 +137,14 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let sources = Sources {
         deliveries: deliveries_in,
         uplink: from_uplink,
-        notes: notes_in,
+        facts: facts_in,
     };
     centre.spawn("engine", |stop| async move {
         engine.run(sources, stop).await.map_err(Into::into)
     });
     let drivers = start_drivers(&config, &clock, &deliveries, inward);
     drop(deliveries);
-    let (cameras, recorder) = start_cameras(&config, &clock, &board, notes, inward)?;
+    let (cameras, recorder) = start_cameras(&config, &clock, &board, (facts, spaces_now.clone()), inward)?;
     if let Some(wanted) = &config.page {
         let text = std::fs::read_to_string(&wanted.password_file)
             .with_context(|| format!("cannot read {}", wanted.password_file.display()))?;
@@ -186,7 +187,7 @@ fn start_cameras(
     config: &Config,
     clock: &Arc<Clock>,
     board: &Arc<Board>,
-    notes: mpsc::Sender<RecordBody>,
+    (facts, spaces): (mpsc::Sender<Input>, watch::Receiver<Arc<Vec<SpaceNow>>>),
     group: &mut Group,
 ) -> anyhow::Result<(Cameras, cameras::recorder::RecorderThread)> {
     let secrets = match &config.video.secrets_file {
@@ -197,7 +198,7 @@ fn start_cameras(
     let sources = cameras::Sources {
         clock: Arc::clone(clock),
         board: Arc::clone(board),
-        notes,
+        facts: facts.clone(),
         secrets,
         program: Program::beside(&own, &config.gateway.data_dir.join("run")),
     };
@@ -213,6 +214,17 @@ fn start_cameras(
     if !config.cameras.is_empty() {
         group.spawn("pictures", |stop| async move {
             running.maker.run(stop).await;
+            Ok(())
+        });
+        let video = &config.video;
+        let evidence = Evidence {
+            cameras: cameras.clone(),
+            spaces,
+            store: Store::new(&video.ring_dir, video.evidence_bytes_max, video.evidence_age_max),
+            facts,
+        };
+        group.spawn("evidence", |stop| async move {
+            evidence.run(stop).await;
             Ok(())
         });
     }

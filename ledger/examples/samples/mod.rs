@@ -237,6 +237,7 @@ impl Street {
                 FeeRange::exact(zone.fee)
             },
             cause: bay.frame.to_string(),
+            pictures: Vec::new(),
         };
         if self.random.one_in(20) {
             self.make_doubtful(&mut session);

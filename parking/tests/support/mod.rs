@@ -9,7 +9,8 @@
 //! Times are civil time of 2026-01-05; `+1/07:00` is the next day. An input is `<arrival> <space> <words>`:
 //! `occupied` or `free`; `heartbeat`, `startup`, `counters` or `alive` when it is no status; `seen <time>` when it is
 //! older than its arrival; `prev 5`, `prev 90-94`, `prev 660+` minutes; `changes 12`; `frame 7`, or `frame none`;
-//! `message m1`; `by s-B` when another sensor than `s-<space>` speaks. Also `start` and `tick`.
+//! `message m1`; `by s-B` when another sensor than `s-<space>` speaks. A picture is `<arrival> <space> picture <camera>`,
+//! with `seen <time>` when it was taken before. Also `start` and `tick`.
 //!
 //! Between the lines the timetable ticks at every deadline. Every step of every timetable is checked for what must
 //! always hold, see [`Timetable::step`].
@@ -19,9 +20,10 @@
 use std::collections::BTreeMap;
 
 use parking::{
-    Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Occupancy, Outcome, PreviousState, Reading,
-    Record, RecordBody, Report, ReportKind, Rupiah, SensorTraits, Session, SessionRules, SessionStatus, Site,
-    SiteTracker, Space, Stamp, TariffSchedule, TimeBounds, Timestamp, Timezone, Usage, VehicleClass, Zone,
+    Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Moment, Occupancy, Outcome, Picture,
+    PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, SensorTraits, Session, SessionRules,
+    SessionStatus, Site, SiteTracker, Space, Stamp, TariffSchedule, TimeBounds, Timestamp, Timezone, Usage,
+    VehicleClass, Zone,
 };
 
 /// Midnight of 2026-01-05, Western Indonesian Time.
@@ -296,6 +298,10 @@ impl Timetable {
                         version: "1".to_owned(),
                     });
                 }
+                space if words.get(2) == Some(&"picture") => {
+                    let picture = self.picture(space, &words[3..]);
+                    self.step(Input::Picture(picture));
+                }
                 space => {
                     let reading = self.reading(space, &words[2..]);
                     self.step(Input::Reading(reading));
@@ -396,6 +402,26 @@ impl Timetable {
             reading.sequence = Some(*frame);
         }
         reading
+    }
+
+    /// A picture that arrives now. One camera takes one picture at a time, and each is another file.
+    pub fn picture(&self, space: &str, words: &[&str]) -> Picture {
+        let at = match words[1..] {
+            ["seen", at] => time(at),
+            [] => self.now.at,
+            _ => panic!("no words of a picture: {words:?}"),
+        };
+        let mut sha256 = [0; 32];
+        for (byte, letter) in sha256.iter_mut().zip(format!("{}{at}", words[0]).bytes()) {
+            *byte = letter;
+        }
+        Picture {
+            space: space.parse().unwrap(),
+            camera: words[0].parse().unwrap(),
+            at,
+            unset: (self.now.clock == ClockQuality::Unset).then_some(self.now.boot),
+            sha256: sha256.into(),
+        }
     }
 
     fn set_now(&mut self, at: Timestamp) {
@@ -512,6 +538,11 @@ fn tell(body: &RecordBody) -> String {
             reason,
         } => format!("aside {sensor} {}: {reason}", clock(*observed)),
         RecordBody::JournalDamaged { first, next, .. } => format!("damaged {first}..{next}"),
+        RecordBody::CameraLost { camera, since, cause } => format!("lost {camera} since {}: {cause}", clock(*since)),
+        RecordBody::CameraRestored { camera, since } => format!("restored {camera} since {}", clock(*since)),
+        RecordBody::CameraTampered { camera, what, since } => {
+            format!("tampered {camera} {what:?} since {}", clock(*since))
+        }
     }
 }
 
@@ -540,6 +571,13 @@ fn tell_session(session: &Session) -> String {
     }
     for flag in &session.flags {
         write!(line, " {}", name(serde_json::to_value(flag).unwrap())).unwrap();
+    }
+    for picture in &session.pictures {
+        let of = match picture.of {
+            Moment::Start => "start",
+            Moment::End => "end",
+        };
+        write!(line, " {of} by {} {}", picture.camera, clock(picture.at)).unwrap();
     }
     let civil = Timezone::Wib.business_day(session.start, 0);
     if session.day != civil {
