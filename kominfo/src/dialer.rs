@@ -7,18 +7,18 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand_core::{OsRng, RngCore as _};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+
+use crate::tls;
+pub use crate::tls::{TlsError, TlsFiles};
 
 /// How long the broker may take to accept a connection, and again to complete TLS.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -37,38 +37,12 @@ pub enum DialError {
     /// TLS is asked for, but not all files are given.
     #[error("broker address \"{0}\" needs --ca, --cert and --key: see `kominfo pki init`")]
     FilesMissing(String),
-    /// A certificate or key cannot be read.
-    #[error("{path}: no {what} in PEM form can be read from it: {why}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What should be in it.
-        what: &'static str,
-        /// Why it cannot be read.
-        why: String,
-    },
-    /// The certificate and key do not go together.
-    #[error("{path}: the certificate cannot be used with its key: {source}")]
-    Identity {
-        /// The certificate's file.
-        path: PathBuf,
-        /// Why.
-        source: rustls::Error,
-    },
+    /// The files for TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The local socket cannot be made.
     #[error("cannot make a local socket for the way to the broker: {0}")]
     Socket(#[from] io::Error),
-}
-
-/// Files for mutual TLS, PEM.
-#[derive(Debug, Clone, Copy)]
-pub struct TlsFiles<'a> {
-    /// The authority that signed the broker's certificate.
-    pub ca: &'a Path,
-    /// Our certificate.
-    pub certificate: &'a Path,
-    /// Its private key.
-    pub key: &'a Path,
 }
 
 /// Where the broker is and how to speak to it.
@@ -94,7 +68,7 @@ impl Target {
         let tls = if scheme == "mqtts" {
             let files = files.ok_or_else(|| DialError::FilesMissing(address.to_owned()))?;
             let name = ServerName::try_from(host.clone()).map_err(|_| bad())?;
-            Some((TlsConnector::from(Arc::new(tls_config(files)?)), name))
+            Some((TlsConnector::from(Arc::new(tls::client(files)?)), name))
         } else {
             if !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
                 return Err(DialError::Plain(address.to_owned()));
@@ -147,41 +121,6 @@ fn split_port(text: &str, port_default: u16) -> Option<(String, u16)> {
         None => (text, port_default),
     };
     (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
-fn tls_config(files: TlsFiles<'_>) -> Result<ClientConfig, DialError> {
-    let unreadable = |path: &Path, what, why: &dyn ToString| DialError::File {
-        path: path.to_owned(),
-        what,
-        why: why.to_string(),
-    };
-    let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, DialError> {
-        let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-        let read: Vec<_> = read.map_err(|error| unreadable(path, "certificate", &error))?;
-        if read.is_empty() {
-            return Err(unreadable(path, "certificate", &"there is none in it"));
-        }
-        Ok(read)
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(files.ca)? {
-        roots
-            .add(certificate)
-            .map_err(|error| unreadable(files.ca, "certificate", &error))?;
-    }
-    let identity = certificates(files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(files.key).map_err(|error| unreadable(files.key, "private key", &error))?;
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            builder
-                .with_root_certificates(roots)
-                .with_client_auth_cert(identity, key)
-        })
-        .map_err(|source| DialError::Identity {
-            path: files.certificate.to_owned(),
-            source,
-        })
 }
 
 /// A local socket that leads to the broker while this value lives.

@@ -269,9 +269,9 @@ impl Ingest {
         Ok(receipt)
     }
 
-    /// Takes in what is true now at a box: zstd of a JSON object of keys `space/<id>`, `sensor/<id>`, `box`, and `full`
-    /// when the box is telling everything. Other keys, and
-    /// values of more than 8 KiB, are left out. Tells why it was refused, if it was.
+    /// Takes in what is true now at a box: zstd of a JSON object of keys `space/<id>`, `sensor/<id>`, `camera/<id>`, `box`,
+    /// and `full` when the box is telling everything. Other keys, and values of more than 8 KiB, are left out. Tells why
+    /// it was refused, if it was.
     pub async fn state(
         &self,
         gateway: &GatewayId,
@@ -476,6 +476,7 @@ fn is_state_name(name: &str) -> bool {
     match name.split_once('/') {
         Some(("space", id)) => parking::SpaceId::new(id).is_ok(),
         Some(("sensor", id)) => parking::SensorId::new(id).is_ok(),
+        Some(("camera", id)) => live::command::is_camera_name(id),
         Some(_) => false,
         None => name == "box",
     }

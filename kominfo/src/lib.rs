@@ -3,7 +3,7 @@
 //! [`ingest`] verifies, commits and only then answers with a receipt. [`store`] is PostgreSQL or `SQLite` by one code path.
 //! [`derive`] turns records into figures. [`serve`] joins them to the broker ([`mqtt`], over the TLS of [`dialer`]) and
 //! to a page and an interface for programs ([`web`]). [`audit`] recomputes everything from the records. [`pki`] makes the
-//! certificates by which the broker knows who speaks.
+//! certificates by which the broker knows who speaks. [`live`] brings what a camera sees to whoever watches.
 
 pub mod audit;
 pub mod clock;
@@ -12,8 +12,11 @@ pub mod derive;
 pub mod dialer;
 pub mod files;
 pub mod ingest;
+pub mod live;
+pub mod moment;
 pub mod mqtt;
 pub mod pki;
 pub mod serve;
 pub mod store;
+pub mod tls;
 pub mod web;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::Transport;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, PublishProperties, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 
 use crate::dialer::{DialError, Dialer, Target};
@@ -22,9 +22,11 @@ use crate::dialer::{DialError, Dialer, Target};
 pub const IN_FLIGHT_MAX: u16 = 64;
 /// Largest packet in either direction, bytes.
 pub const PACKET_BYTES_MAX: u32 = 1 << 20;
+/// Commands that the broker has not acknowledged; while there are so many, receipts and acknowledgements wait too.
+const COMMANDS_IN_FLIGHT_MAX: u16 = 16;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const CONNECT_WAIT_S: u64 = 25;
-/// Requests on their way to the library: acknowledgements and receipts. Who adds one waits while it is full.
+/// Requests on their way to the library: acknowledgements, receipts and commands. Who adds one waits while it is full.
 const REQUESTS_MAX: usize = 64;
 
 /// Why a session ended, or never began.
@@ -98,6 +100,19 @@ impl Publisher {
         let sent = self.client.publish(topic, QoS::AtMostOnce, true, payload).await;
         sent.map_err(|_| MqttError::Ended)
     }
+
+    /// Sends a message that the broker keeps for a client that is away, at least once (QoS 1), for at most `expiry`.
+    pub async fn command(&self, topic: &str, payload: Vec<u8>, expiry: Duration) -> Result<(), MqttError> {
+        let properties = PublishProperties {
+            message_expiry_interval: Some(u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX)),
+            ..PublishProperties::default()
+        };
+        let sent = self
+            .client
+            .publish_with_properties(topic, QoS::AtLeastOnce, false, payload, properties)
+            .await;
+        sent.map_err(|_| MqttError::Ended)
+    }
 }
 
 /// A session with the broker. Nothing moves, in either direction, unless [`Session::next`] is being awaited.
@@ -124,8 +139,8 @@ impl Session {
             .set_receive_maximum(Some(IN_FLIGHT_MAX))
             .set_max_packet_size(Some(PACKET_BYTES_MAX))
             .set_connection_timeout(CONNECT_WAIT_S);
-        // Only messages of QoS 0 are sent; the library would set memory aside for 65,535 others.
-        options.set_outgoing_inflight_upper_limit(1);
+        // The library would set memory aside for 65,535.
+        options.set_outgoing_inflight_upper_limit(COMMANDS_IN_FLIGHT_MAX);
         let (client, events) = AsyncClient::new(options, REQUESTS_MAX);
         let mut session = Self {
             client: client.clone(),

@@ -1,7 +1,7 @@
 //! The city's certificate authority: who may speak to its broker.
 //!
-//! Three kinds of certificate, none of which can stand for another: the broker's is good for servers only, those of
-//! kominfo and of the boxes for clients only, and a client's common name is its user name at the broker. Nothing of a
+//! Kinds of certificate, none of which can stand for another: those of the broker and of the listener for live view are
+//! good for servers only, those of kominfo and of the boxes for clients only, and a client's common name is its user name at the broker. Nothing of a
 //! box's request is taken over but its public key.
 
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ pub enum PkiError {
         /// Why.
         source: rcgen::Error,
     },
-    /// A name of the broker is none.
+    /// A name of a server is none.
     #[error("\"{0}\" is no DNS name")]
     Name(String),
     /// The request is of another box.
@@ -75,20 +75,31 @@ pub fn init(folder: &Path, dns: &[String], addresses: &[IpAddr]) -> Result<(), P
     save(folder, CA, &certificate.pem(), &key)?;
     let issuer = Issuer::new(authority, key);
 
-    let mut broker = params("broker", YEARS_MEMBER);
-    broker.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    for name in dns {
-        let san = name.as_str().try_into().map_err(|_| PkiError::Name(name.clone()))?;
-        broker.subject_alt_names.push(SanType::DnsName(san));
-    }
-    broker
-        .subject_alt_names
-        .extend(addresses.iter().copied().map(SanType::IpAddress));
-    issue(folder, BROKER, &broker, &issuer)?;
+    issue(folder, BROKER, &server("broker", dns, addresses)?, &issuer)?;
 
     let mut client = params(KOMINFO, YEARS_MEMBER);
     client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     issue(folder, CLIENT, &client, &issuer)
+}
+
+/// Makes a certificate for an instance's listener for live view at these names and addresses, with the authority in
+/// `folder`: files NAME.crt and NAME.key there.
+pub fn live(folder: &Path, name: &str, dns: &[String], addresses: &[IpAddr]) -> Result<(), PkiError> {
+    let issuer = authority(folder)?;
+    let names = (format!("{name}.crt"), format!("{name}.key"));
+    let params = server(name, dns, addresses)?;
+    issue(folder, (names.0.as_str(), names.1.as_str()), &params, &issuer)
+}
+
+/// The authority in `folder`.
+fn authority(folder: &Path) -> Result<Issuer<'static, KeyPair>, PkiError> {
+    let of = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PkiError::Certificate { path, source }
+    };
+    let (certificate_path, key_path) = (folder.join(CA.0), folder.join(CA.1));
+    let key = KeyPair::from_pem(&files::read_private(&key_path)?).map_err(of(&key_path))?;
+    Issuer::from_ca_cert_pem(&files::read(&certificate_path)?, key).map_err(of(&certificate_path))
 }
 
 /// Signs the request of a box with the authority in `folder`; gives the certificate, PEM.
@@ -100,9 +111,7 @@ pub fn sign_box(folder: &Path, gateway: &GatewayId, request: &Path) -> Result<St
         let path = path.to_owned();
         move |source| PkiError::Certificate { path, source }
     };
-    let (certificate_path, key_path) = (folder.join(CA.0), folder.join(CA.1));
-    let key = KeyPair::from_pem(&files::read_private(&key_path)?).map_err(of(&key_path))?;
-    let issuer = Issuer::from_ca_cert_pem(&files::read(&certificate_path)?, key).map_err(of(&certificate_path))?;
+    let issuer = authority(folder)?;
     // Reading a request verifies that whoever made it has the private key.
     let mut signing = CertificateSigningRequestParams::from_pem(&files::read(request)?).map_err(of(request))?;
     let found = signing
@@ -133,6 +142,18 @@ fn params(common_name: &str, years: i32) -> CertificateParams {
     let year = i32::from(parking::Timezone::Wib.civil(clock::now()).year());
     params.not_after = rcgen::date_time_ymd(year + years, 12, 31);
     params
+}
+
+fn server(common_name: &str, dns: &[String], addresses: &[IpAddr]) -> Result<CertificateParams, PkiError> {
+    let mut server = params(common_name, YEARS_MEMBER);
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    for name in dns {
+        let san = name.as_str().try_into().map_err(|_| PkiError::Name(name.clone()))?;
+        server.subject_alt_names.push(SanType::DnsName(san));
+    }
+    let addresses = addresses.iter().copied().map(SanType::IpAddress);
+    server.subject_alt_names.extend(addresses);
+    Ok(server)
 }
 
 fn issue(

@@ -4,20 +4,15 @@
 
 mod support;
 
-use std::net::{TcpListener as StdListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use kominfo::dialer::{Target, TlsFiles};
 use kominfo::mqtt::{Publisher, Session};
 use kominfo::serve::City as Serving;
 use kominfo::store::AlarmCode;
-use kominfo::{files, pki};
 use ledger::{Cosigner, Receipt};
-use parking::GatewayId;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use support::{City, Database, Street, change, cosigner, write};
+use support::broker::Broker;
+use support::{City, Database, Street, change, cosigner};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,120 +23,26 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Nothing here takes longer unless it is stuck.
 const STUCK: Duration = Duration::from_mins(2);
 
-struct Broker {
-    process: Child,
-    port: u16,
-    folder: tempfile::TempDir,
-}
-
-impl Broker {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        pki::init(&folder.path().join("pki"), &[], &["127.0.0.1".parse().unwrap()]).unwrap();
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/mosquitto");
-        std::fs::copy(shipped.join("acl"), folder.path().join("pki/acl")).unwrap();
-        let port = StdListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut text = std::fs::read_to_string(shipped.join("city.conf")).unwrap();
-        for (from, to) in [
-            ("/etc/mosquitto/parkir", folder.path().join("pki").display().to_string()),
-            ("/var/lib/mosquitto", folder.path().display().to_string()),
-            ("listener 8883", format!("listener {port} 127.0.0.1")),
-        ] {
-            assert!(text.contains(from));
-            text = text.replace(from, &to);
-        }
-        // Or else it gives up root for a user who may not read this folder.
-        text.push_str("\nuser root\n");
-        let config = write(folder.path(), "city.conf", &text);
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
-            .into_iter()
-            .find(|path| Path::new(path).exists());
-        let program = program.expect("Mosquitto is needed: apt-get install mosquitto");
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let process = Command::new(program).arg("-c").arg(config).stderr(log).spawn().unwrap();
-        let broker = Self { process, port, folder };
-        // It says nothing when it is ready but by answering.
-        for _ in 0..500 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return broker;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!(
-            "Mosquitto does not answer: {}",
-            std::fs::read_to_string(broker.folder.path().join("log")).unwrap()
-        );
-    }
-
-    fn pki(&self) -> PathBuf {
-        self.folder.path().join("pki")
-    }
-
-    fn target(&self, name: &str) -> Target {
-        let (ca, certificate, key) = (
-            self.pki().join("ca.crt"),
-            self.pki().join(format!("{name}.crt")),
-            self.pki().join(format!("{name}.key")),
-        );
-        let files = TlsFiles {
-            ca: &ca,
-            certificate: &certificate,
-            key: &key,
-        };
-        Target::new(&format!("mqtts://127.0.0.1:{}", self.port), Some(files)).unwrap()
-    }
-
-    /// Gives a box its certificate.
-    fn admit(&self, name: &str) -> Target {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let request = params.serialize_request(&key).unwrap().pem().unwrap();
-        let request = write(&self.pki(), &format!("{name}.csr"), &request);
-        let certificate = pki::sign_box(&self.pki(), &GatewayId::new(name).unwrap(), &request).unwrap();
-        files::create(
-            &self.pki().join(format!("{name}.crt")),
-            &certificate,
-            files::Access::Public,
-        )
-        .unwrap();
-        files::create(
-            &self.pki().join(format!("{name}.key")),
-            &key.serialize_pem(),
-            files::Access::Private,
-        )
-        .unwrap();
-        self.target(name)
-    }
-
-    async fn serve(&self, database: &Database, cosigner: &Cosigner, instance: &str) -> Instance {
-        let stop = CancellationToken::new();
-        let city = Serving {
-            store: database.open().await,
-            cosigner: cosigner.clone(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            broker: self.target("kominfo-client"),
-            client_id: format!("kominfo-{instance}"),
-            accept_simulated: false,
-        };
-        Instance {
-            task: tokio::spawn(city.run(stop.clone())),
-            stop,
-        }
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
 struct Instance {
     task: JoinHandle<anyhow::Result<()>>,
     stop: CancellationToken,
+}
+
+async fn serve(broker: &Broker, database: &Database, cosigner: &Cosigner, instance: &str) -> Instance {
+    let stop = CancellationToken::new();
+    let city = Serving {
+        store: database.open().await,
+        cosigner: cosigner.clone(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        broker: broker.target("kominfo-client"),
+        client_id: format!("kominfo-{instance}"),
+        accept_simulated: false,
+        live: None,
+    };
+    Instance {
+        task: tokio::spawn(city.run(stop.clone())),
+        stop,
+    }
 }
 
 /// A box on the wire.
@@ -205,7 +106,7 @@ async fn a_box_sends_over_mutual_tls_and_gets_the_citys_receipt() {
     let city = City::with_key(&database, cosigner.clone()).await;
     let street = Street::new("g", 60);
     city.enrol(&street).await;
-    let instance = broker.serve(&database, &cosigner, "a").await;
+    let instance = serve(&broker, &database, &cosigner, "a").await;
     let mut wire = Wire::open(&broker.admit("g"), "g").await;
     let receipt = wire.send_until(&street, 60, 10).await;
     city.cosigner
@@ -223,7 +124,7 @@ async fn a_box_reaches_its_own_topics_only_and_a_stranger_none() {
     let (thief, victim) = (Street::new("thief", 10), Street::new("victim", 10));
     city.enrol(&thief).await;
     city.enrol(&victim).await;
-    let instance = broker.serve(&database, &cosigner, "a").await;
+    let instance = serve(&broker, &database, &cosigner, "a").await;
     let (thief_way, victim_way) = (broker.admit("thief"), broker.admit("victim"));
     let mut wire = Wire::open(&thief_way, "thief").await;
     // In the victim's name, and what only the city may say.
@@ -308,7 +209,7 @@ async fn what_is_wrong_with_one_box_holds_up_no_other() {
     for street in [&damaged, &early, &whole] {
         city.enrol(street).await;
     }
-    let instance = broker.serve(&database, &cosigner, "a").await;
+    let instance = serve(&broker, &database, &cosigner, "a").await;
     let mut wires = Vec::new();
     for name in ["damaged", "early", "whole"] {
         wires.push(Wire::open(&broker.admit(name), name).await);
@@ -361,8 +262,8 @@ async fn two_instances_share_the_boxes_and_the_end_of_one_loses_nothing() {
     for street in &streets {
         city.enrol(street).await;
     }
-    let first = broker.serve(&database, &cosigner, "a").await;
-    let second = broker.serve(&database, &cosigner, "b").await;
+    let first = serve(&broker, &database, &cosigner, "a").await;
+    let second = serve(&broker, &database, &cosigner, "b").await;
     let mut sending = tokio::task::JoinSet::new();
     for street in streets {
         let target = broker.admit(street.gateway.as_str());

@@ -38,7 +38,7 @@ impl Site {
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let web = Web::new(city.store.clone(), stop.clone()).router();
+        let web = Web::new(city.store.clone(), None, stop.clone()).router();
         tokio::spawn(axum::serve(listener, web).into_future());
         Self {
             city,

@@ -107,7 +107,10 @@ class Player {
   showPlaying() {
     if (this.final || this.paused) return;
     const now = performance.now();
-    if (this.camera) {
+    const link = this.texts.linkStates[this.camera?.state]; // the way to the camera, not the camera itself
+    if (link) {
+      this.show("link", link.replace("{detail}", this.camera.message ?? ""));
+    } else if (this.camera) {
       const words = this.texts.cameraStates[this.camera.state] ?? this.camera.state;
       this.show("camera", [words, this.camera.message].filter(Boolean).join(": "));
     } else if (!this.socket || this.socket.readyState !== WebSocket.OPEN) {

@@ -39,10 +39,8 @@ pub fn path_of(id: StreamId) -> String {
 pub enum Close {
     /// The city's instance stops; another may ask.
     Stopping,
-    /// A message could not be read, or was out of order.
+    /// A message could not be read, was out of order or larger than allowed.
     Malformed,
-    /// A message was larger than allowed.
-    TooLarge,
     /// Nobody watches any more.
     NobodyWatches,
     /// The command's time is over and was not prolonged.
@@ -59,7 +57,6 @@ impl Close {
         match self {
             Self::Stopping => 1001,
             Self::Malformed => 1002,
-            Self::TooLarge => 1009,
             Self::NobodyWatches => 4000,
             Self::TimeOver => 4001,
             Self::Silent => 4002,
@@ -72,7 +69,6 @@ impl Close {
         match self {
             Self::Stopping => "stopping",
             Self::Malformed => "malformed message",
-            Self::TooLarge => "message too large",
             Self::NobodyWatches => "nobody watches",
             Self::TimeOver => "time over",
             Self::Silent => "silent",

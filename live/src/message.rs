@@ -97,6 +97,9 @@ pub enum MessageError {
 pub struct UnixMillis(NonZeroU64);
 
 impl UnixMillis {
+    /// The latest time.
+    pub const MAX: Self = Self(NonZeroU64::MAX);
+
     /// Takes milliseconds since 1970; `None` for 0, which stands for an unknown time.
     pub fn new(millis: u64) -> Option<Self> {
         NonZeroU64::new(millis).map(Self)

@@ -48,7 +48,7 @@ struct Place {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Receive from the broker and answer on the web
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Recompute everything from the records, and compare
     Verify(verify::Verify),
     /// Derive sessions and occupancy again from the records
@@ -59,9 +59,9 @@ enum Verb {
     /// Register boxes and clear their alarms
     #[command(subcommand)]
     Box(boxes::Boxes),
-    /// Make the key that receipts are signed with
+    /// Make the keys that receipts and commands are signed with
     Keygen(keygen::Keygen),
-    /// Make the certificates of the city's broker
+    /// Make the certificates of the city's servers
     #[command(subcommand)]
     Pki(pki::Pki),
 }

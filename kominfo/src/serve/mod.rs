@@ -9,12 +9,14 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ledger::Cosigner;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock;
 use crate::dialer::Target;
 use crate::ingest::Ingest;
+use crate::live;
 use crate::store::Store;
 use crate::web::Web;
 
@@ -35,6 +37,8 @@ pub struct City {
     pub client_id: String,
     /// Count records of a made-up clock.
     pub accept_simulated: bool,
+    /// Live view from afar, if it is offered.
+    pub live: Option<live::Settings>,
 }
 
 impl City {
@@ -51,9 +55,15 @@ impl City {
             .with_context(|| format!("cannot listen on {}", self.listen))?;
         let address = listener.local_addr()?;
         let ingest = Arc::new(Ingest::new(store.clone(), self.cosigner, self.accept_simulated));
-        let receiving = receive::receive(ingest, self.broker, self.client_id, stop.clone());
+        let (publishers, publisher) = watch::channel(None);
+        let relay = match self.live {
+            Some(settings) => Some(live::start(settings, store.clone(), publisher, stop.clone()).await?),
+            None => None,
+        };
+        let receiving = receive::receive(ingest, self.broker, self.client_id, publishers, stop.clone());
         let receiving = AbortOnDropHandle::new(tokio::spawn(receiving));
-        let web = Web::new(store.clone(), stop.clone()).router();
+        let web = Web::new(store.clone(), relay.clone(), stop.clone()).router();
+        let web = web.into_make_service_with_connect_info::<SocketAddr>();
         println!("listening on http://{address}");
 
         let until = stop.clone();
@@ -67,6 +77,11 @@ impl City {
             () = out_of_time => tracing::warn!("an answer on the web did not end in time"),
         }
         stop.cancel();
+        if let Some(relay) = relay
+            && tokio::time::timeout(STOP_WAIT, relay.finish()).await.is_err()
+        {
+            tracing::warn!("a live view did not end in time");
+        }
         receiving.await?;
         store.close().await;
         tracing::info!("stopped");

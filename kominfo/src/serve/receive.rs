@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ledger::Receipt;
 use parking::GatewayId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -44,15 +44,22 @@ enum Lane {
     Status,
 }
 
-/// Receives until `stop`, over as many sessions as it takes.
-pub async fn receive(ingest: Arc<Ingest>, target: Target, client_id: String, stop: CancellationToken) {
+/// Receives until `stop`, over as many sessions as it takes. `publishers` is told of the session while there is one.
+pub async fn receive(
+    ingest: Arc<Ingest>,
+    target: Target,
+    client_id: String,
+    publishers: watch::Sender<Option<Publisher>>,
+    stop: CancellationToken,
+) {
     let mut wait = CALL_AGAIN.0;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let error = tokio::select! {
-            result = session(&ingest, &target, &client_id, &stop) => result.err(),
+            result = session(&ingest, &target, &client_id, &publishers, &stop) => result.err(),
             () = stop.cancelled() => None,
         };
+        publishers.send_replace(None);
         if let Some(error) = error {
             tracing::warn!(%error, "session with the broker ended");
         }
@@ -70,6 +77,7 @@ async fn session(
     ingest: &Arc<Ingest>,
     target: &Target,
     client_id: &str,
+    publishers: &watch::Sender<Option<Publisher>>,
     stop: &CancellationToken,
 ) -> Result<(), MqttError> {
     // Retained messages do not come through a shared subscription, so every instance listens to `status` for itself.
@@ -80,6 +88,7 @@ async fn session(
     ];
     let (mut session, publisher) = Session::open(target, client_id, &topics).await?;
     tracing::info!(broker = target.address(), client_id, "receiving");
+    publishers.send_replace(Some(publisher.clone()));
     let mut workers = Workers::new(Arc::clone(ingest), publisher, stop.child_token());
     workers.tell_receipts();
     let result = loop {

@@ -16,6 +16,7 @@ mod read;
 mod rows;
 mod schema;
 mod states;
+mod views;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use quarantine::{Alarm, AlarmCode, NewRefusal, REFUSALS_KEPT_A_BOX, REFUSED_
 pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession};
 pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TileRow};
 pub use states::{Link, State, StatePut};
+pub use views::{LIVE_VIEWS_KEPT_DAYS, LIVE_VIEWS_MAX, LiveView, NewLiveView};
 
 /// How long a statement waits for `SQLite`'s write lock.
 const SQLITE_BUSY: Duration = Duration::from_secs(30);

@@ -10,13 +10,14 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use super::{Backend, During as _, Store, StoreError};
 
 /// The steps from an empty database to the present one. A step, once released, is never changed: add another.
-const STEPS: &[&[&str]] = &[&[
-    "CREATE TABLE boxes (
+const STEPS: &[&[&str]] = &[
+    &[
+        "CREATE TABLE boxes (
         box TEXT PRIMARY KEY,
         timezone TEXT NOT NULL,
         day_cutoff_minutes BIGINT NOT NULL,
         enrolled_ms BIGINT NOT NULL)",
-    "CREATE TABLE logs (
+        "CREATE TABLE logs (
         box TEXT PRIMARY KEY REFERENCES boxes (box),
         origin TEXT NOT NULL,
         vkey TEXT NOT NULL,
@@ -26,19 +27,19 @@ const STEPS: &[&[&str]] = &[&[
         receipt {bytes},
         forked BIGINT NOT NULL,
         updated_ms BIGINT NOT NULL)",
-    "CREATE TABLE leaves (
+        "CREATE TABLE leaves (
         box TEXT NOT NULL,
         idx BIGINT NOT NULL,
         record {bytes} NOT NULL,
         received_ms BIGINT NOT NULL,
         PRIMARY KEY (box, idx))",
-    "CREATE TABLE tiles (
+        "CREATE TABLE tiles (
         box TEXT NOT NULL,
         level BIGINT NOT NULL,
         n BIGINT NOT NULL,
         hashes {bytes} NOT NULL,
         PRIMARY KEY (box, level, n))",
-    "CREATE TABLE sessions (
+        "CREATE TABLE sessions (
         box TEXT NOT NULL,
         session TEXT NOT NULL,
         revision BIGINT NOT NULL,
@@ -54,9 +55,9 @@ const STEPS: &[&[&str]] = &[&[
         fee_point BIGINT NOT NULL,
         fee_high BIGINT NOT NULL,
         PRIMARY KEY (box, session))",
-    "CREATE INDEX sessions_by_day ON sessions (box, day, zone)",
-    "CREATE INDEX sessions_by_start ON sessions (box, start_ms)",
-    "CREATE TABLE occupancy (
+        "CREATE INDEX sessions_by_day ON sessions (box, day, zone)",
+        "CREATE INDEX sessions_by_start ON sessions (box, start_ms)",
+        "CREATE TABLE occupancy (
         box TEXT NOT NULL,
         zone TEXT NOT NULL,
         from_ms BIGINT NOT NULL,
@@ -71,24 +72,24 @@ const STEPS: &[&[&str]] = &[&[
         arrivals BIGINT NOT NULL,
         departures BIGINT NOT NULL,
         PRIMARY KEY (box, zone, from_ms))",
-    "CREATE TABLE events (
+        "CREATE TABLE events (
         box TEXT NOT NULL,
         idx BIGINT NOT NULL,
         kind TEXT NOT NULL,
         PRIMARY KEY (box, idx))",
-    "CREATE INDEX events_by_kind ON events (box, kind)",
-    "CREATE TABLE states (
+        "CREATE INDEX events_by_kind ON events (box, kind)",
+        "CREATE TABLE states (
         box TEXT NOT NULL,
         name TEXT NOT NULL,
         value TEXT NOT NULL,
         updated_ms BIGINT NOT NULL,
         PRIMARY KEY (box, name))",
-    "CREATE TABLE links (
+        "CREATE TABLE links (
         box TEXT PRIMARY KEY REFERENCES boxes (box),
         online BIGINT NOT NULL,
         detail TEXT NOT NULL,
         updated_ms BIGINT NOT NULL)",
-    "CREATE TABLE refusals (
+        "CREATE TABLE refusals (
         refusal {serial},
         box TEXT NOT NULL,
         digest TEXT NOT NULL,
@@ -101,7 +102,7 @@ const STEPS: &[&[&str]] = &[&[
         last_ms BIGINT NOT NULL,
         times BIGINT NOT NULL,
         UNIQUE (box, digest))",
-    "CREATE TABLE alarms (
+        "CREATE TABLE alarms (
         box TEXT NOT NULL,
         code TEXT NOT NULL,
         detail TEXT NOT NULL,
@@ -110,10 +111,24 @@ const STEPS: &[&[&str]] = &[&[
         times BIGINT NOT NULL,
         cleared_ms BIGINT,
         PRIMARY KEY (box, code))",
-    "CREATE TABLE cosigners (
+        "CREATE TABLE cosigners (
         vkey TEXT PRIMARY KEY,
         first_used_ms BIGINT NOT NULL)",
-]];
+    ],
+    &[
+        "CREATE TABLE live_views (
+        number {serial},
+        box TEXT NOT NULL,
+        camera TEXT NOT NULL,
+        profile TEXT NOT NULL,
+        viewer TEXT NOT NULL,
+        begin_ms BIGINT NOT NULL,
+        end_ms BIGINT,
+        bytes BIGINT NOT NULL,
+        reason TEXT NOT NULL)",
+        "CREATE INDEX live_views_by_begin ON live_views (begin_ms)",
+    ],
+];
 
 /// Any number, the same in every version: instances that start at once take their turn by it on PostgreSQL.
 const MIGRATION_LOCK: i64 = 0x7061_726b_6972;

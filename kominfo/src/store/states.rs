@@ -29,7 +29,7 @@ pub enum StatePut {
 pub struct State {
     /// The box.
     pub gateway: String,
-    /// `space/<id>`, `sensor/<id>` or `box`.
+    /// `space/<id>`, `sensor/<id>`, `camera/<id>` or `box`.
     pub name: String,
     /// The value, JSON.
     pub value: String,
@@ -130,6 +130,17 @@ impl Store {
             })
         };
         rows.iter().map(read).collect::<Result<_, _>>().during(action)
+    }
+
+    /// Whether a box has told this key.
+    pub async fn has_state(&self, gateway: &GatewayId, name: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT 1 AS one FROM states WHERE box = $1 AND name = $2")
+            .bind(gateway.as_str())
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await
+            .during("look for a state")?;
+        Ok(row.is_some())
     }
 
     /// Whether each box is connected, of those that have told.

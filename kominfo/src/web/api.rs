@@ -72,7 +72,11 @@ impl IntoResponse for Problem {
 }
 
 /// Reads what a request names.
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(what: &str, text: &str, like: &str) -> Result<T, Problem> {
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    what: &str,
+    text: &str,
+    like: &str,
+) -> Result<T, Problem> {
     text.parse()
         .map_err(|error| Problem::bad(format!("{what}: {error}"), format!("like {like}")))
 }

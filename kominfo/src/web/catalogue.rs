@@ -125,6 +125,33 @@ texts! {
     JOURNAL_FULL: "penyimpanan kotak penuh: pulihkan sambungannya segera", "the box's storage is full: restore its link at once";
     FORKED: "riwayat bercabang", "forked history";
 
+    CAMERAS_LINK: "Lihat {} kamera", "See {} cameras";
+    LIVE_TITLE: "Kamera langsung", "Live cameras";
+    LIVE_SUBTITLE: "Gambar dikirim dari kotak hanya selama ada yang menonton", "Boxes send pictures only while somebody watches";
+    LIVE_OVERVIEW: "Parkir", "Parking";
+    LIVE_NOSCRIPT: "Untuk menonton, JavaScript harus dinyalakan.", "Watching needs JavaScript.";
+    LIVE_FOOTER: "Siapa yang menonton, kamera mana dan berapa lama, dicatat selama 90 hari.", "Who watches which camera and for how long is kept for 90 days.";
+    LIVE_NOT_OFFERED: "Siaran langsung belum disiapkan di server ini: kominfo serve --command-key", "Live view has not been set up on this server: kominfo serve --command-key";
+    LIVE_EMPTY: "Belum ada kamera yang dilaporkan kotak.", "No box has told a camera yet.";
+    LIVE_WATCH: "Tonton", "Watch";
+    LIVE_WATCH_MAIN: "Tonton gambar penuh", "Watch the full picture";
+    LIVE_COST: "{} Mbit/s ≈ {} MB per jam", "{} Mbit/s ≈ {} MB an hour";
+    LIVE_COST_UNKNOWN: "laju data tidak diketahui", "data rate unknown";
+    LIVE_STOP: "Berhenti", "Stop";
+    LIVE_OVER: "Tayangan berakhir.", "The view is over.";
+    LIVE_AGAIN: "Lanjutkan menonton", "Go on watching";
+    LIVE_BOX: "Kotak", "Box";
+    LIVE_VIEWERS: "{} penonton di kotak", "{} viewers at the box";
+    LIVE_VIEWERS_OF: "{} dari {} penonton di kotak", "{} of {} viewers at the box";
+    CAMERA_UP: "menyala", "up";
+    CAMERA_CONNECTING: "sedang menyambung ke kamera", "connecting to the camera";
+    CAMERA_STALLED: "kamera berhenti mengirim gambar", "the camera has stopped sending pictures";
+    CAMERA_OFFLINE: "kamera tidak terjangkau", "the camera cannot be reached";
+    CAMERA_AUTH_FAILED: "kata sandi kamera ditolak", "the camera refused the password";
+    CAMERA_AUTH_UNSUPPORTED: "cara masuk kamera tidak didukung", "the camera's way to log in is not supported";
+    CAMERA_UNSUPPORTED: "format video kamera tidak didukung", "the camera's video format is not supported";
+    CAMERA_DISABLED: "dinonaktifkan", "switched off in the configuration";
+
     ALARMS: "Peringatan", "Alarms";
     NO_ALARMS: "Tidak ada peringatan.", "No alarms.";
     NOTICE: "Pemberitahuan", "Notice";
@@ -155,6 +182,22 @@ texts! {
     GAP_DO: "Biasa sesaat setelah gangguan. Jika terus berulang, basis data kota mungkin dipulihkan dari cadangan lama: cari cadangan yang lebih baru.", "Usual for a moment after a disturbance. If it goes on, the city's database may have been restored from an old backup: look for a newer one.";
 
     FOOTER: "Setiap angka dapat dibuktikan dari catatan kotak: kominfo export proof", "Every figure can be proved from the box's records: kominfo export proof";
+}
+
+/// The state of a camera in words; `None` for one that this version does not know, which is shown as it is.
+pub fn camera_state(state: &str) -> Option<Text> {
+    Some(match state {
+        "" => NOT_TOLD,
+        "up" => CAMERA_UP,
+        "connecting" => CAMERA_CONNECTING,
+        "stalled" => CAMERA_STALLED,
+        "offline" => CAMERA_OFFLINE,
+        "auth_failed" => CAMERA_AUTH_FAILED,
+        "auth_unsupported" => CAMERA_AUTH_UNSUPPORTED,
+        "unsupported" => CAMERA_UNSUPPORTED,
+        "disabled" => CAMERA_DISABLED,
+        _ => return None,
+    })
 }
 
 /// What an alarm means, and what to do about it.

@@ -1,10 +1,20 @@
-//! The web: one page for people, an interface for programs. Both only read.
+//! The web: pages for people, an interface for programs. They only read; watching a camera makes its box send.
 //!
 //! There are no accounts here: the server listens on this machine unless told otherwise, and whoever opens it to a
 //! network puts a proxy with the city's own sign-on in front of it.
 
+/// Appends a line to a page. Writing to a string cannot fail.
+macro_rules! add {
+    ($html:expr, $($argument:tt)*) => {
+        writeln!($html, $($argument)*).unwrap_or_default()
+    };
+}
+
 mod api;
+mod cameras;
 mod catalogue;
+mod live;
+mod live_page;
 mod page;
 mod view;
 
@@ -25,6 +35,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::live::Relay;
 use crate::store::{Store, StoreError};
 
 use api::Problem;
@@ -43,6 +54,7 @@ const SCRIPT: &str = include_str!("live.js");
 #[derive(Debug, Clone)]
 pub struct Web {
     store: Store,
+    relay: Option<Relay>,
     gatherer: Arc<Gatherer>,
     changes: watch::Receiver<u64>,
     viewers: Arc<Semaphore>,
@@ -50,12 +62,13 @@ pub struct Web {
 }
 
 impl Web {
-    /// Serves from `store`; looks for changes until `stop`.
-    pub fn new(store: Store, stop: CancellationToken) -> Self {
+    /// Serves from `store`, and live view if there is a relay; looks for changes until `stop`.
+    pub fn new(store: Store, relay: Option<Relay>, stop: CancellationToken) -> Self {
         let (sender, changes) = watch::channel(0);
         tokio::spawn(look_for_changes(store.clone(), sender, stop.clone()));
         Self {
             store,
+            relay,
             gatherer: Arc::default(),
             changes,
             viewers: Arc::new(Semaphore::new(VIEWERS_MAX)),
@@ -71,8 +84,9 @@ impl Web {
             .route("/style.css", asset("text/css; charset=utf-8", STYLE))
             .route("/live.js", asset("text/javascript; charset=utf-8", SCRIPT))
             .route("/healthz", get(health))
-            .route("/api/v1/live", get(live))
+            .route("/api/v1/live", get(tell_changes))
             .merge(api::routes())
+            .merge(live::routes())
             .fallback(|| async { Problem::not_found("no such page", "the page is at /, the interface under /api/v1/") })
             .layer(axum::middleware::map_response(headers))
             .with_state(self)
@@ -83,14 +97,16 @@ impl Web {
     }
 }
 
+/// Adds what every answer has, unless it says something else itself.
 async fn headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'"),
-    );
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, "default-src 'self'; frame-ancestors 'none'"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-cache"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     response
 }
 
@@ -131,7 +147,7 @@ async fn health(State(web): State<Web>) -> Result<&'static str, Problem> {
     Ok("ok\n")
 }
 
-async fn live(State(web): State<Web>) -> Response {
+async fn tell_changes(State(web): State<Web>) -> Response {
     match Arc::clone(&web.viewers).try_acquire_owned() {
         Ok(place) => Sse::new(changes(web, place))
             .keep_alive(KeepAlive::default())

@@ -6,6 +6,7 @@ use parking::{ClockQuality, SessionCounts, Timestamp, Timezone, VehicleClass, Zo
 
 use super::catalogue::{self as text, Language, Text};
 use super::view::{BoxView, SpaceState, SpaceView, View, ZoneView};
+use crate::moment::moment;
 use crate::store::Alarm;
 
 /// The page with its frame.
@@ -59,13 +60,6 @@ pub fn body(view: &View, language: Language) -> String {
     today(&mut html, view, language);
     boxes(&mut html, view, language);
     html
-}
-
-/// Appends to the page. Writing to a string cannot fail.
-macro_rules! add {
-    ($html:expr, $($argument:tt)*) => {
-        writeln!($html, $($argument)*).unwrap_or_default()
-    };
 }
 
 fn alarms(html: &mut String, view: &View, language: Language) {
@@ -377,6 +371,7 @@ fn box_card(of: &BoxView, now: Timestamp, language: Language) -> String {
             );
         }
     }
+    let cameras = cameras_link(of, language);
     let row = |name: Text, value: &str, more: &str| {
         format!(
             r#"<div><dt>{}</dt><dd>{value} <span class="small">{more}</span></dd></div>"#,
@@ -384,7 +379,7 @@ fn box_card(of: &BoxView, now: Timestamp, language: Language) -> String {
         )
     };
     format!(
-        r#"<article class="card"><h3>{}</h3>{warnings}<dl>{}{}{}{}{}</dl></article>"#,
+        r#"<article class="card"><h3>{}</h3>{warnings}<dl>{}{}{}{}{}</dl>{cameras}</article>"#,
         escape(of.gateway.as_str()),
         row(text::LINK, &link, &since),
         row(text::BACKLOG, &backlog, ""),
@@ -394,23 +389,23 @@ fn box_card(of: &BoxView, now: Timestamp, language: Language) -> String {
     )
 }
 
+fn cameras_link(of: &BoxView, language: Language) -> String {
+    if of.cameras.is_empty() {
+        return String::new();
+    }
+    let address = match language {
+        Language::Indonesian => "/live",
+        Language::English => "/live?lang=en",
+    };
+    let words = text::CAMERAS_LINK.with(language, &of.cameras.len().to_string());
+    format!(r#"<p><a href="{address}">{words}</a></p>"#)
+}
+
 fn timezone_of(view: &View, gateway: &str) -> Timezone {
     view.boxes
         .iter()
         .find(|of| of.gateway.as_str() == gateway)
         .map_or(Timezone::Wib, |of| of.timezone)
-}
-
-/// A time on the site's clock: the hour, and the day unless it is today's.
-fn moment(time: Timestamp, timezone: Timezone, now: Timestamp) -> String {
-    let (civil, today) = (timezone.civil(time), timezone.civil(now).date());
-    let (hour, minute) = (civil.hour(), civil.minute());
-    let day = if civil.date() == today {
-        String::new()
-    } else {
-        format!("{}/{}/{} ", civil.day(), civil.month(), civil.year())
-    };
-    format!("{day}{hour:02}.{minute:02} {}", timezone.name())
 }
 
 fn date(day: parking::CivilDate, language: Language) -> String {
@@ -455,7 +450,7 @@ fn grouped(number: u64, language: Language) -> String {
 }
 
 /// Text of foreign origin, fit for HTML and for an attribute in double quotes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -509,15 +504,5 @@ mod tests {
         let html = body(&view, Language::Indonesian);
         assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;"));
         assert!(html.contains("1.234 kali"));
-    }
-
-    #[test]
-    fn a_time_of_another_day_says_which() {
-        let now: Timestamp = "2026-01-05T10:00:00Z".parse().unwrap();
-        assert_eq!(moment(now, Timezone::Wita, now), "18.00 WITA");
-        assert_eq!(
-            moment(now.plus_seconds(-86_400), Timezone::Wib, now),
-            "4/1/2026 17.00 WIB"
-        );
     }
 }

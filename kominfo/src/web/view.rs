@@ -14,6 +14,7 @@ use parking::{CivilDate, ClockQuality, GatewayId, Timestamp, ZoneDay, ZoneId, du
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::cameras::{CameraView, cameras_of};
 use crate::derive::is_simulated;
 use crate::store::{Alarm, BoxRow, LogRow, SessionFilter, State, Store, StoreError};
 
@@ -61,6 +62,8 @@ pub struct BoxView {
     pub day: CivilDate,
     /// Its zones.
     pub zones: Vec<ZoneView>,
+    /// Its cameras.
+    pub cameras: Vec<CameraView>,
 }
 
 /// A zone.
@@ -212,6 +215,7 @@ impl Gatherer {
             state_updated: states.iter().map(|state| state.updated).max(),
             day,
             zones: zones.collect(),
+            cameras: cameras_of(states),
         })
     }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test program uses another part of it
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on fails
 
+pub mod broker;
 pub mod postgres;
 
 use std::path::Path;

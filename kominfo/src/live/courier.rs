@@ -1,0 +1,108 @@
+//! Signs commands and gives them to the broker.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ledger::TextSigner;
+use live::command::{self, AGE_MAX, CommandError, Destination, LiveCommand, Order, Start, StreamId};
+use live::message::UnixMillis;
+use parking::Timestamp;
+use tokio::sync::watch;
+
+use super::StreamKey;
+use super::stream::TTL;
+use crate::clock;
+use crate::mqtt::{MqttError, Publisher};
+
+/// How long a command may wait for its turn in the session.
+const PUBLISH_WAIT: Duration = Duration::from_secs(2);
+
+/// Why a command was not given to the broker.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CourierError {
+    /// There is no session.
+    #[error("no session with the broker")]
+    NoSession,
+    /// The session did not take it in time.
+    #[error("the session with the broker did not take a command in time")]
+    Slow,
+    /// The session ended.
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    /// It could not be made.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+#[derive(Debug)]
+pub(super) struct Courier {
+    signer: TextSigner,
+    address: String,
+    publishers: watch::Receiver<Option<Publisher>>,
+    /// Of the newest command of this instance, so that no two have the same.
+    issued: Mutex<Option<UnixMillis>>,
+}
+
+impl Courier {
+    pub(super) fn new(signer: TextSigner, address: String, publishers: watch::Receiver<Option<Publisher>>) -> Self {
+        Self {
+            signer,
+            address,
+            publishers,
+            issued: Mutex::default(),
+        }
+    }
+
+    /// Asks for a stream, or for its continuation. `origin`: that of the box's log.
+    pub(super) async fn ask(&self, key: &StreamKey, origin: &str, id: StreamId) -> Result<(), CourierError> {
+        let order = Order::Start(Start {
+            camera: key.camera.clone(),
+            profile: key.profile,
+            ttl: TTL,
+            to: Destination::Kominfo {
+                server: self.address.clone(),
+            },
+        });
+        self.send(key, origin, id, order).await
+    }
+
+    /// Asks for the end of a stream.
+    pub(super) async fn stop(&self, key: &StreamKey, origin: &str, id: StreamId) -> Result<(), CourierError> {
+        self.send(key, origin, id, Order::Stop).await
+    }
+
+    async fn send(&self, key: &StreamKey, origin: &str, id: StreamId, order: Order) -> Result<(), CourierError> {
+        let publisher = self.publishers.borrow().clone().ok_or(CourierError::NoSession)?;
+        let issued = self.next_time(clock::now());
+        let command = LiveCommand { id, issued, order };
+        let payload = command::sign(&command, &command::origin_of(origin), &self.signer)?;
+        let topic = format!("parkir/1/{}/command", key.gateway);
+        // A box that comes back later would refuse it for its age.
+        let sending = publisher.command(&topic, payload, AGE_MAX);
+        let sent = tokio::time::timeout(PUBLISH_WAIT, sending).await;
+        Ok(sent.map_err(|_| CourierError::Slow)??)
+    }
+
+    /// The time to put on a command: later than on all before.
+    fn next_time(&self, now: Timestamp) -> UnixMillis {
+        let mut issued = self.issued.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let after = issued.map_or(1, |last| last.get().saturating_add(1));
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0).max(after);
+        let next = UnixMillis::new(millis).unwrap_or(UnixMillis::MAX);
+        *issued = Some(next);
+        next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_commands_have_the_same_time_even_when_the_clock_stands_or_goes_back() {
+        let signer = TextSigner::generate("c", &mut rand_core::OsRng).unwrap();
+        let courier = Courier::new(signer, "localhost:1".to_owned(), watch::channel(None).1);
+        let times = [5, 5, 5, 3, 9].map(|now| courier.next_time(Timestamp::from_millis(now)).get());
+        assert_eq!(times, [5, 6, 7, 8, 9]);
+    }
+}

@@ -1,0 +1,87 @@
+// Puts players into the cards of the page, and keeps what is said about each camera as the server would say it now.
+
+const main = document.querySelector("main");
+const language = document.documentElement.lang;
+const [{ mountPlayer }, { TEXTS }] = await Promise.all([
+  import(`${main.dataset.assets}player.js`),
+  import(`${main.dataset.assets}texts.js`),
+]);
+
+/** How to end the player of a card, while there is one. */
+const playing = new Map();
+
+const part = (card, name) => card.querySelector(`.${name}`);
+
+const address = (card, profile) => {
+  const url = new URL("/live/ws", location.href);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  url.search = new URLSearchParams({ box: card.dataset.box, camera: card.dataset.camera, profile });
+  return url.href;
+};
+
+const show = (card, { screen, watch, watching, over }) => {
+  for (const [name, shown] of Object.entries({ screen, watch, watching, over })) {
+    part(card, name).hidden = !shown;
+  }
+};
+
+const stop = (card) => {
+  playing.get(card)?.();
+  playing.delete(card);
+  show(card, { watch: true });
+};
+
+const start = (card, profile) => {
+  stop(card);
+  card.dataset.profile = profile;
+  show(card, { screen: true, watching: true });
+  const onState = (state) => {
+    const ended = state === "ended";
+    part(card, "over").hidden = !ended;
+    part(card, "watching").hidden = ended;
+    part(card, "watch").hidden = !ended;
+  };
+  playing.set(card, mountPlayer(part(card, "screen"), { url: () => address(card, profile), texts: TEXTS[language], onState }));
+};
+
+main.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  const card = button?.closest(".camera");
+  if (!card) return;
+  if ("stop" in button.dataset) stop(card);
+  else if ("again" in button.dataset) start(card, card.dataset.profile);
+  else if (button.dataset.profile) start(card, button.dataset.profile);
+});
+
+/** Takes over what is new without touching a picture that plays. */
+const refresh = async () => {
+  const url = new URL(location.href);
+  url.searchParams.set("fragment", "1");
+  const answer = await fetch(url).catch(() => null);
+  if (!answer?.ok) return;
+  const news = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const name = (card) => `${card.dataset.box}/${card.dataset.camera}`;
+  const cards = new Map([...main.querySelectorAll(".camera")].map((card) => [name(card), card]));
+  const fresh = [...news.querySelectorAll(".camera")];
+  if (fresh.length !== cards.size || fresh.some((card) => !cards.has(name(card)))) {
+    if (playing.size === 0) location.reload(); // other cameras than before
+    return;
+  }
+  for (const card of fresh) {
+    part(cards.get(name(card)), "about").innerHTML = part(card, "about").innerHTML;
+  }
+};
+
+let waiting = false;
+const soon = () => {
+  if (waiting) return;
+  waiting = true;
+  setTimeout(() => {
+    waiting = false;
+    refresh();
+  }, 1000);
+};
+
+const events = new EventSource("/api/v1/live");
+events.addEventListener("change", soon);
+setInterval(soon, 30000); // for whoever finds no place among those who are told
