@@ -21,17 +21,20 @@
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`audit`] | what is wrong with a camera, and what to do |
 //! | [`evidence`] | pictures of arrivals and departures |
+//! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
 
 pub mod audit;
 pub mod camera;
 pub mod discovery;
 pub mod evidence;
+pub mod far;
 pub mod health;
 pub mod ladder;
 pub mod picture;
 pub mod pictures;
 pub mod profiles;
+mod publisher;
 pub mod recorder;
 pub mod ring;
 pub mod secrets;

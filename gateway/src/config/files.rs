@@ -204,7 +204,7 @@ fn check_password_hash(bytes: &[u8]) -> Result<(), Wrong> {
 fn check_command_vkey(bytes: &[u8]) -> Result<(), Wrong> {
     let hint = || "ask the city for command.vkey, the verifier key of its commands".to_owned();
     let text = std::str::from_utf8(bytes).map_err(|_| ("is no text".to_owned(), hint()))?;
-    match ledger::LogVerifier::from_vkey(text.trim()) {
+    match ledger::TextVerifier::from_vkey(text.trim()) {
         Ok(_) => Ok(()),
         Err(error) => Err((error.to_string(), hint())),
     }

@@ -15,7 +15,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
-use ledger::{CosignerVerifier, LogSigner};
+use bytes::Bytes;
+use ledger::{CosignerVerifier, LogSigner, TextVerifier};
 use parking::{Input, SensorId, SpaceNow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -25,10 +26,11 @@ use self::engine::{Engine, Sources};
 use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
 use crate::cameras::evidence::{Evidence, Store};
+use crate::cameras::far::{self, FarViews};
 use crate::cameras::worker::Program;
 use crate::cameras::{self, Cameras};
 use crate::clock::{Clock, SimulatedClock};
-use crate::config::Config;
+use crate::config::{Config, FarView};
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
 use crate::page;
@@ -46,6 +48,8 @@ const DELIVERIES_MAX: usize = 256;
 const UPLINK_EVENTS_MAX: usize = 64;
 /// Facts that cameras tell, on their way to the engine. Full: the camera waits.
 const FACTS_MAX: usize = 64;
+/// Commands of the city that wait. Full: a further one is dropped; the city asks again.
+const COMMANDS_MAX: usize = 16;
 /// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
 const UNACKNOWLEDGED_MAX: u16 = 128;
 
@@ -110,13 +114,14 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let (facts, facts_in) = mpsc::channel(FACTS_MAX);
     let (spaces, spaces_now) = watch::channel(Arc::default());
     let (link, link_status) = watch::channel(LinkStatus::from(&state.receipted));
+    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
     let (uplink, dialer) = uplink(
         &config,
         &journal,
         &board,
         &clock,
         state.receipted.clone(),
-        to_engine,
+        (to_engine, commands),
         link,
     )?;
     let traffic = dialer.traffic();
@@ -145,6 +150,13 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let drivers = start_drivers(&config, &clock, &deliveries, inward);
     drop(deliveries);
     let (cameras, recorder) = start_cameras(&config, &clock, &board, (facts, spaces_now.clone()), inward)?;
+    if let Some(wanted) = &config.far_view {
+        let views = far_views(&config, wanted, &cameras, &clock, &board, &journal, link_status.clone(), commands_in)?;
+        inward.spawn("far view", |stop| async move {
+            views.run(stop).await;
+            Ok(())
+        });
+    }
     if let Some(wanted) = &config.page {
         let text = std::fs::read_to_string(&wanted.password_file)
             .with_context(|| format!("cannot read {}", wanted.password_file.display()))?;
@@ -194,13 +206,12 @@ fn start_cameras(
         Some(path) => cameras::secrets::load(path)?,
         None => cameras::secrets::Secrets::new(),
     };
-    let own = std::env::current_exe().context("cannot tell where this program lies")?;
     let sources = cameras::Sources {
         clock: Arc::clone(clock),
         board: Arc::clone(board),
         facts: facts.clone(),
         secrets,
-        program: Program::beside(&own, &config.gateway.data_dir.join("run")),
+        program: program(config)?,
     };
     let (cameras, running) = Cameras::start(config, sources).context("cannot start the recorder")?;
     let known: Vec<String> = cameras.ids().map(|id| format!("camera/{id}")).collect();
@@ -231,6 +242,42 @@ fn start_cameras(
     Ok((cameras, running.recorder))
 }
 
+/// The task that sends streams to the city.
+#[allow(clippy::too_many_arguments)] // each is a part of the daemon that exists once
+fn far_views(
+    config: &Config,
+    wanted: &FarView,
+    cameras: &Cameras,
+    clock: &Arc<Clock>,
+    board: &Arc<Board>,
+    journal: &Arc<Journal>,
+    link: watch::Receiver<LinkStatus>,
+    commands: mpsc::Receiver<Bytes>,
+) -> anyhow::Result<FarViews> {
+    let path = &wanted.command_vkey;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let verifier = TextVerifier::from_vkey(text.trim()).with_context(|| path.display().to_string())?;
+    Ok(FarViews::new(far::Parts {
+        wanted: wanted.clone(),
+        verifier,
+        origin: live::command::origin_of(&config.gateway.log_origin()),
+        identity: identity(config),
+        cameras: cameras.clone(),
+        clock: Arc::clone(clock),
+        board: Arc::clone(board),
+        link,
+        journal: Arc::clone(journal),
+        program: program(config)?,
+        commands,
+    }))
+}
+
+/// How workers are started.
+fn program(config: &Config) -> anyhow::Result<Program> {
+    let own = std::env::current_exe().context("cannot tell where this program lies")?;
+    Ok(Program::beside(&own, &config.gateway.data_dir.join("run")))
+}
+
 /// Opens the journal that the configuration names; nobody else may have it open.
 pub fn open_journal(config: &Config) -> anyhow::Result<(Arc<Journal>, journal::Recovered)> {
     let options = journal::Options {
@@ -257,7 +304,7 @@ fn uplink(
     board: &Arc<Board>,
     clock: &Arc<Clock>,
     receipted: crate::uplink::lane::Receipted,
-    engine: mpsc::Sender<ToEngine>,
+    (engine, commands): (mpsc::Sender<ToEngine>, mpsc::Sender<Bytes>),
     status: watch::Sender<LinkStatus>,
 ) -> anyhow::Result<(Uplink, Dialer)> {
     let read = |path: &std::path::Path| {
@@ -278,11 +325,7 @@ fn uplink(
     let cosigner = CosignerVerifier::from_vkey(read(&keys.kominfo_vkey)?.trim())
         .with_context(|| format!("{}", keys.kominfo_vkey.display()))?;
     let wanted = &config.uplink;
-    let identity = Identity {
-        ca_file: wanted.ca_file.clone(),
-        certificate_file: wanted.certificate_file.clone(),
-        private_key_file: wanted.private_key_file.clone(),
-    };
+    let identity = identity(config);
     let dialer = Dialer::bind(
         &config.gateway.data_dir.join("run"),
         &wanted.host,
@@ -317,8 +360,18 @@ fn uplink(
         traffic: dialer.traffic(),
         engine,
         status,
+        commands,
     };
     Ok((uplink, dialer))
+}
+
+fn identity(config: &Config) -> Identity {
+    let wanted = &config.uplink;
+    Identity {
+        ca_file: wanted.ca_file.clone(),
+        certificate_file: wanted.certificate_file.clone(),
+        private_key_file: wanted.private_key_file.clone(),
+    }
 }
 
 fn start_drivers(

@@ -87,7 +87,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn tls(&self) -> Result<rustls::ClientConfig, DialError> {
+    /// TLS as this box speaks it: its own certificate, the city's authority.
+    pub fn tls(&self) -> Result<rustls::ClientConfig, DialError> {
         let wrong = |what, path: &Path, reason: String| DialError::Identity {
             what,
             path: path.to_owned(),

@@ -134,6 +134,8 @@ pub struct Uplink {
     pub engine: mpsc::Sender<ToEngine>,
     /// Where the status is shown.
     pub status: watch::Sender<LinkStatus>,
+    /// Where the city's commands go.
+    pub commands: mpsc::Sender<Bytes>,
 }
 
 /// The last will and the subscriptions that every session of the uplink has.
@@ -378,10 +380,10 @@ impl Uplink {
                 Err(error) => self.invalid(&error.to_string(), invalid),
             }
         } else if message.topic == self.topics.command() {
-            tracing::info!(
-                bytes = message.payload.len(),
-                "a command came, but this version knows none; taken and not acted on"
-            );
+            // Full: many came at once; the city asks again.
+            if self.commands.try_send(message.payload).is_err() {
+                tracing::warn!("a command of the city was not taken");
+            }
         }
         message.ack.acknowledge();
         Ok(())

@@ -1,0 +1,90 @@
+//! A stream to a media server: a worker publishes by RTSP RECORD what a viewer of the hub gets.
+
+use std::time::Duration;
+
+use live::hub::Hub;
+use live::message::Message;
+use parking::CameraId;
+
+use super::far::Pace;
+use super::wire::{self, Command, Event, FromWorker, Profile};
+use super::worker::{Program, Worker};
+
+/// How long the media server may take to agree.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Publishes until the pace says that it is over, or the server ends it.
+pub(super) async fn publish(
+    program: &Program,
+    url: &str,
+    (camera, profile): &(CameraId, Profile),
+    hub: &Hub,
+    mut pace: Pace,
+) {
+    tracing::info!(%camera, %profile, "a stream is published to a media server");
+    let gate = pace.gate();
+    let ended = tokio::select! {
+        ended = run(program, url, hub, gate) => match ended {
+            Ok(ended) => ended,
+            Err(error) => error.to_string(),
+        },
+        why = pace.over() => why.to_owned(),
+    };
+    tracing::info!(%camera, %profile, ended, "the stream to the media server ended");
+}
+
+type Gate = (
+    std::sync::Arc<super::far::Budget>,
+    tokio::sync::watch::Receiver<bool>,
+);
+
+async fn run(program: &Program, url: &str, hub: &Hub, (budget, mut may_send): Gate) -> std::io::Result<String> {
+    let Ok(mut viewer) = hub.join() else {
+        return Ok("all places of this stream are taken".to_owned());
+    };
+    let mut worker = program.start("publish", "publish")?;
+    let command = Command::Publish {
+        url: url.to_owned(),
+        credentials: None,
+    };
+    worker.send(&wire::command_frame(&command)?).await?;
+    let mut is_running = false;
+    let deadline = tokio::time::Instant::now() + START_TIMEOUT;
+    let ended = loop {
+        let message = tokio::select! {
+            message = viewer.next() => message,
+            frame = worker.next() => match told(&frame?) {
+                Some((true, _)) => {
+                    is_running = true;
+                    continue;
+                }
+                Some((false, message)) => break message,
+                None => continue,
+            },
+            () = tokio::time::sleep_until(deadline), if !is_running => break "the media server does not agree in time".to_owned(),
+        };
+        let bytes = match message {
+            Some(Message::Init(init)) => init.payload(),
+            Some(Message::Chunk(chunk)) => chunk.payload(),
+            Some(Message::Ended { reason }) => break reason,
+            Some(_) => continue,
+            None => break "the stream ended".to_owned(),
+        };
+        Pace::admit(&budget, &mut may_send, bytes.len()).await;
+        send(&mut worker, &bytes).await?;
+    };
+    worker.kill().await;
+    Ok(ended)
+}
+
+async fn send(worker: &mut Worker, bytes: &[u8]) -> std::io::Result<()> {
+    worker.send(&wire::publish_prefix(bytes.len())?).await?;
+    worker.send(bytes).await
+}
+
+fn told(frame: &[u8]) -> Option<(bool, String)> {
+    match FromWorker::read(frame) {
+        Ok(FromWorker::Event(Event::Published { running, message })) => Some((running, message)),
+        _ => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! A client that publishes, as to a media server.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod support;
+
+use gstreamer::{self as gst, prelude::*};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use support::Simulator;
+
+const CAMERA: &str = "[[camera]]\nname = 'a'\n[camera.main]\ncodec = 'h264'\nwidth = 320\nheight = 180\nfps = 20\ngop = 10\n\
+                      bitrate_kbit = 200\nsource = 'drawn'\n";
+
+/// Publishes 40 frames and returns how many keyframes the encoder made, and what the simulator has counted so far.
+fn publish(simulator: &mut Simulator, codec: &str, address: &str) -> (u64, Value) {
+    gst::init().unwrap();
+    let pipeline = gst::parse::launch(&format!(
+        "videotestsrc num-buffers=40 is-live=true ! video/x-raw,width=320,height=180,framerate=20/1 ! \
+         {codec} name=encoder key-int-max=10 ! rtspclientsink protocols=tcp tls-validation-flags=0 location={address}"
+    ));
+    let pipeline = pipeline.unwrap().downcast::<gst::Pipeline>().unwrap();
+    let keyframes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&keyframes);
+    let source = pipeline.by_name("encoder").unwrap().static_pad("src").unwrap();
+    source.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let keyframe = !info.buffer().unwrap().flags().contains(gst::BufferFlags::DELTA_UNIT);
+        counted.fetch_add(u64::from(keyframe), Ordering::SeqCst);
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let kinds = [gst::MessageType::Eos, gst::MessageType::Error];
+    let end = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(gst::ClockTime::from_seconds(30), &kinds)
+        .unwrap();
+    assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
+    pipeline.set_state(gst::State::Null).unwrap();
+    let stats = simulator.command(&json!({ "cmd": "stats" }))["cameras"]["a"]["streams"]["record"].take();
+    (keyframes.load(Ordering::SeqCst), stats)
+}
+
+#[test]
+fn published_frames_and_keyframes_are_counted_with_and_without_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut simulator = Simulator::start(folder.path(), CAMERA, &["--tls-port", "0"]);
+    let plain = format!("rtsp://127.0.0.1:{}/a/record", simulator.port());
+    let secret = format!("rtsps://127.0.0.1:{}/a/record", simulator.greeting["tls_port"]);
+    let (made, first) = publish(&mut simulator, "x264enc tune=zerolatency", &plain);
+    assert_eq!((&first["frames"], &first["keyframes"]), (&json!(40), &json!(made)));
+    let (more, second) = publish(&mut simulator, "x265enc tune=zerolatency", &secret);
+    assert_eq!(
+        (&second["frames"], &second["keyframes"]),
+        (&json!(80), &json!(made + more))
+    );
+}
