@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use ledger::{Cosigner, CosignerVerifier, LogVerifier, Proof};
+use ledger::{Cosigner, CosignerVerifier, LogVerifier, Proof, TextSigner, TextVerifier};
 use support::{City, Database, Street, write};
 
 fn kominfo(folder: &Path, arguments: &[&str]) -> Output {
@@ -63,11 +63,34 @@ fn keys_and_certificates_are_private_and_made_once() {
     assert!(fails(folder.path(), &keygen).contains("exists already"));
     assert_eq!(fs::read(&key).unwrap(), before);
 
+    let (command, command_vkey) = (
+        folder.path().join("keys/command.key"),
+        folder.path().join("keys/command.vkey"),
+    );
+    assert_eq!((mode(&command), mode(&command_vkey)), (0o600, 0o644));
+    let signer = TextSigner::from_text(fs::read_to_string(&command).unwrap().trim()).unwrap();
+    assert_eq!(signer.name(), "kominfo.parkir.example.id/command");
+    let note = signer.sign("text\n").unwrap();
+    let verifier = TextVerifier::from_vkey(&fs::read_to_string(&command_vkey).unwrap()).unwrap();
+    assert_eq!(verifier.open(note.as_bytes()).unwrap(), "text\n");
+    // A city that has its key for receipts gets the other one beside it, once.
+    fs::remove_file(&command).unwrap();
+    fs::remove_file(&command_vkey).unwrap();
+    let commands = [&keygen[..], &["--commands"]].concat();
+    ok(folder.path(), &commands);
+    assert_eq!(mode(&command), 0o600);
+    assert!(fails(folder.path(), &commands).contains("exists already"));
+    assert_eq!(fs::read(&key).unwrap(), before);
+
     ok(
         folder.path(),
         &["pki", "init", "--out", "pki", "--dns", "localhost", "--ip", "127.0.0.1"],
     );
-    for private in ["ca.key", "broker.key", "kominfo-client.key"] {
+    let live = ["pki", "live", "--pki", "pki", "--name", "live-2", "--ip", "127.0.0.1"];
+    ok(folder.path(), &live);
+    assert!(fails(folder.path(), &live).contains("exists already"));
+    assert!(fails(folder.path(), &["pki", "live", "--pki", "pki"]).contains("how boxes call"));
+    for private in ["ca.key", "broker.key", "kominfo-client.key", "live-2.key"] {
         assert_eq!(mode(&folder.path().join("pki").join(private)), 0o600, "{private}");
     }
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
@@ -79,6 +102,24 @@ fn keys_and_certificates_are_private_and_made_once() {
         "keys/kominfo.key",
     ];
     assert!(fails(folder.path(), &serve).contains("chmod 600"));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let part = kominfo(
+        folder.path(),
+        &[&serve[..], &["--command-key", "keys/command.key"]].concat(),
+    );
+    let said = String::from_utf8_lossy(&part.stderr).into_owned();
+    assert!(!part.status.success() && said.contains("--live-address"), "{said}");
+    let live = [
+        ["--command-key", "keys/command.key", "--live-ca", "pki/ca.crt"],
+        ["--live-cert", "pki/live-2.crt", "--live-key", "pki/live-2.key"],
+        ["--live-listen", "127.0.0.1:0", "--live-address", "no address"],
+    ]
+    .concat();
+    let wrong = kominfo(folder.path(), &[&serve[..], &live].concat());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("like live.example.id:8443"));
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o644)).unwrap();
+    let readable = [&serve[..], &live[..live.len() - 1], &["127.0.0.1:1"]].concat();
+    assert!(fails(folder.path(), &readable).contains("command.key is a private key that others may read"));
 }
 
 #[test]

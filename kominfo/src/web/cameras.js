@@ -38,8 +38,6 @@ const start = (card, profile) => {
   const onState = (state) => {
     const ended = state === "ended";
     part(card, "over").hidden = !ended;
-    part(card, "watching").hidden = ended;
-    part(card, "watch").hidden = !ended;
   };
   playing.set(card, mountPlayer(part(card, "screen"), { url: () => address(card, profile), texts: TEXTS[language], onState }));
 };

@@ -138,8 +138,8 @@ texts! {
     LIVE_COST: "{} Mbit/s ≈ {} MB per jam", "{} Mbit/s ≈ {} MB an hour";
     LIVE_COST_UNKNOWN: "laju data tidak diketahui", "data rate unknown";
     LIVE_STOP: "Berhenti", "Stop";
-    LIVE_OVER: "Tayangan berakhir.", "The view is over.";
     LIVE_AGAIN: "Lanjutkan menonton", "Go on watching";
+    LIVE_LAST: "terakhir: {}", "last told: {}";
     LIVE_BOX: "Kotak", "Box";
     LIVE_VIEWERS: "{} penonton di kotak", "{} viewers at the box";
     LIVE_VIEWERS_OF: "{} dari {} penonton di kotak", "{} of {} viewers at the box";

@@ -104,11 +104,10 @@ fn card(of: &BoxView, camera: &CameraView, view: &View, is_offered: bool, langua
         }
         add!(
             html,
-            r#"</div><p class="watching" hidden><button type="button" data-stop>{}</button></p>
-<p class="over" hidden>{} <button type="button" data-again>{}</button></p>"#,
-            t(text::LIVE_STOP),
-            t(text::LIVE_OVER),
-            t(text::LIVE_AGAIN)
+            r#"</div><p class="over" hidden><button type="button" data-again>{}</button></p>
+<p class="watching" hidden><button type="button" data-stop>{}</button></p>"#,
+            t(text::LIVE_AGAIN),
+            t(text::LIVE_STOP)
         );
     }
     add!(html, "</article>");
@@ -120,11 +119,12 @@ fn about(of: &BoxView, camera: &CameraView, view: &View, language: Language) -> 
     let t = |text: Text| text.in_(language);
     let time = |time| moment(time, of.timezone, view.now);
     let mut html = String::new();
-    let words = text::camera_state(&camera.state).map_or_else(|| escape(&camera.state), |text| t(text).to_owned());
-    let (sign, class) = if camera.state == "up" {
-        ("✓", "good")
-    } else {
-        ("!", "bad")
+    let told = text::camera_state(&camera.state).map_or_else(|| escape(&camera.state), |text| t(text).to_owned());
+    // What a box last said of a camera is worth nothing while the box is away.
+    let (sign, class, words) = match (of.online, camera.state.as_str()) {
+        (Some(true), "up") => ("✓", "good", told),
+        (Some(true), _) => ("!", "bad", told),
+        _ => ("?", "bad", text::LIVE_LAST.with(language, &told)),
     };
     let since = camera
         .since

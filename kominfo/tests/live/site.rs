@@ -309,9 +309,8 @@ impl Watcher {
             let frame = match soon(self.socket.next()).await? {
                 Ok(Ws::Text(text)) => Frame::Text(text.as_str().to_owned()),
                 Ok(Ws::Binary(bytes)) => Frame::Binary(bytes),
-                Ok(Ws::Close(_)) => return None,
+                Ok(Ws::Close(_)) | Err(tungstenite::Error::ConnectionClosed) => return None,
                 Ok(_) => continue,
-                Err(tungstenite::Error::ConnectionClosed) => return None,
                 Err(error) => panic!("{error}"),
             };
             return Some(Message::parse(frame).unwrap());
