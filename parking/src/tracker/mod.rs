@@ -13,26 +13,27 @@
 //! Pictures are evidence beside the readings and never make or change a stay. One that cannot be used is dropped without a
 //! record.
 
+mod bindings;
+mod present;
+mod set_aside;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::present::SpaceNow;
+use self::set_aside::SetAsideCounts;
 use crate::event::{Event, Said, What};
 use crate::occupancy::{View, ZoneBook};
 use crate::session::Names;
 use crate::space::{SpaceBook, Surroundings, Taken};
-use crate::timeline::SpaceState;
 use crate::{
-    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SensorId, SessionId, Site, SpaceId,
-    Stamp, Timestamp, Zone, ZoneId,
+    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SessionId, Site, SpaceId, Stamp,
+    Timestamp, Zone, ZoneId,
 };
 
 /// A reading dated more than this after its receipt, or a picture after the present, cannot be right, milliseconds.
 const FUTURE_MS: i64 = 60_000;
-/// Readings of one sensor set aside with a record, in one hour; further ones in that hour are dropped.
-const SET_ASIDE_PER_HOUR_MAX: u32 = 4;
-/// Sensors whose readings are set aside with a record, in one hour; those of further ones are dropped.
-const SET_ASIDE_SENSORS_MAX: usize = 256;
 
 /// What happens to a site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,33 +77,6 @@ pub struct Outcome {
     pub changed: bool,
 }
 
-/// What a space is right now, for screens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SpaceNow {
-    /// The space.
-    pub space: SpaceId,
-    /// Its zone.
-    pub zone: ZoneId,
-    /// What it is.
-    pub state: SpaceState,
-    /// Since when it is occupied, if it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub occupied_since: Option<Timestamp>,
-    /// When its sensor was last heard.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub heard: Option<Timestamp>,
-    /// Its sensor.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sensor: Option<SensorId>,
-}
-
-/// Readings of one sensor that were set aside in one hour.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct SetAside {
-    hour: i64,
-    count: u32,
-}
-
 /// The state of a site.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SiteTracker {
@@ -111,7 +85,7 @@ pub struct SiteTracker {
     counter: u64,
     spaces: BTreeMap<SpaceId, SpaceBook>,
     zones: BTreeMap<ZoneId, ZoneBook>,
-    set_aside: BTreeMap<SensorId, SetAside>,
+    set_aside: SetAsideCounts,
     /// The bindings that are in force.
     bound: Vec<Binding>,
     /// When the next binding begins or ends.
@@ -135,7 +109,7 @@ impl SiteTracker {
             counter: 0,
             spaces: spaces.collect(),
             zones: BTreeMap::new(),
-            set_aside: BTreeMap::new(),
+            set_aside: SetAsideCounts::default(),
             bound: Vec::new(),
             next_binding: site.bindings.iter().map(|binding| binding.during.from).min(),
             corrected: None,
@@ -214,38 +188,6 @@ impl SiteTracker {
             .iter()
             .filter_map(|zone| Some(self.zones.get(&zone.id)?.deadline(&zone.rules)));
         spaces.chain(zones).chain(self.next_binding).min()
-    }
-
-    /// What every space is at `now`.
-    pub fn spaces_now(&mut self, now: Timestamp) -> Vec<SpaceNow> {
-        let site = &self.site;
-        let shown = self.spaces.iter_mut().map(|(id, book)| {
-            let around = surroundings(site, id);
-            let present = book.present(|| around);
-            let walk = &present.walk;
-            let closed = around
-                .space
-                .closed
-                .iter()
-                .any(|span| span.from <= now && span.until.is_none_or(|until| now < until));
-            let state = if closed {
-                SpaceState::Closed
-            } else {
-                walk.state_at(now, present.silence_ms)
-            };
-            let open = walk.stays.last().filter(|stay| stay.end.is_none());
-            SpaceNow {
-                space: id.clone(),
-                zone: around.space.zone.clone(),
-                state,
-                occupied_since: open
-                    .filter(|_| state == SpaceState::Occupied)
-                    .map(|stay| stay.start.point),
-                heard: walk.heard.filter(|_| walk.state.is_some()),
-                sensor: walk.sensor.clone(),
-            }
-        });
-        shown.collect()
     }
 
     /// Begins to watch zones that are new. Whether there were any.
@@ -366,18 +308,7 @@ impl SiteTracker {
     }
 
     fn set_aside(&mut self, now: Stamp, reading: &Reading, reason: String, bodies: &mut Vec<RecordBody>) -> Touched {
-        let hour = now.at.as_seconds().div_euclid(3_600);
-        let this_hour = |known: &SetAside| known.hour == hour;
-        let sensors = self.set_aside.values().filter(|known| this_hour(known)).count();
-        let known = self.set_aside.get(&reading.sensor).filter(|known| this_hour(known));
-        let is_full = match known {
-            Some(known) => known.count >= SET_ASIDE_PER_HOUR_MAX,
-            None => sensors >= SET_ASIDE_SENSORS_MAX,
-        };
-        if !is_full {
-            let count = known.map_or(0, |known| known.count) + 1;
-            self.set_aside.retain(|_, known| this_hour(known));
-            self.set_aside.insert(reading.sensor.clone(), SetAside { hour, count });
+        if self.set_aside.admit(&reading.sensor, now.at) {
             bodies.push(RecordBody::ReadingSetAside {
                 sensor: reading.sensor.clone(),
                 observed: reading.observed,
@@ -385,23 +316,6 @@ impl SiteTracker {
             });
         }
         Touched::Nothing
-    }
-
-    /// The space that a reading's sensor was bound to when it spoke; if that is not known, the one that it is bound to.
-    fn space_of(&self, reading: &Reading, unset: bool) -> Option<SpaceId> {
-        let is_its = |binding: &&Binding| binding.sensor == reading.sensor;
-        let at = reading.observed.min(reading.received.at).floor_to_second();
-        let holds = |binding: &&Binding| {
-            binding.during.from <= at && binding.during.until.is_none_or(|until| at < until.floor_to_second())
-        };
-        let bindings = &self.site.bindings;
-        let found = if unset {
-            let now = self.bound.iter().find(is_its);
-            now.or_else(|| bindings.iter().rfind(is_its))
-        } else {
-            bindings.iter().filter(is_its).find(holds)
-        };
-        found.map(|binding| binding.space.clone())
     }
 
     /// Live sources may have said something while the box was off.
@@ -465,39 +379,6 @@ impl SiteTracker {
         }
         self.open_zones(now.at);
         self.rebind(now, bodies);
-    }
-
-    /// Ends the bindings that end by now, and begins those that begin.
-    fn rebind(&mut self, now: Stamp, bodies: &mut Vec<RecordBody>) {
-        let plan = self.site.bindings.clone();
-        self.unbind(now, &plan, bodies);
-        for binding in &plan {
-            let span = binding.during;
-            let in_force = span.from <= now.at && span.until.is_none_or(|until| now.at < until);
-            if in_force && !self.bound.iter().any(|known| is_same_binding(known, binding)) {
-                self.happen(&binding.space, now, span.from, What::Bound(binding.sensor.clone()));
-                bodies.push(binding_record(binding, None));
-                self.bound.push(binding.clone());
-            }
-        }
-        let begins = plan.iter().map(|binding| binding.during.from);
-        let ends = self.bound.iter().filter_map(|binding| binding.during.until);
-        self.next_binding = begins.chain(ends).filter(|time| *time > now.at).min();
-    }
-
-    /// Ends the bindings that `plan` ends by now or does not hold any more.
-    fn unbind(&mut self, now: Stamp, plan: &[Binding], bodies: &mut Vec<RecordBody>) {
-        for mut binding in std::mem::take(&mut self.bound) {
-            let planned = plan.iter().find(|planned| is_same_binding(&binding, planned));
-            let until = planned.map_or(Some(now.at), |planned| planned.during.until);
-            if let Some(ended) = until.filter(|until| *until <= now.at) {
-                self.happen(&binding.space, now, ended, What::Unbound);
-                bodies.push(binding_record(&binding, Some(ended)));
-            } else {
-                binding.during.until = until;
-                self.bound.push(binding);
-            }
-        }
     }
 
     /// Folds what lies beyond the horizon, after everything due was written down.
@@ -592,19 +473,4 @@ fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-/// Whether both are the same binding, the end or begin of which may have been edited.
-fn is_same_binding(a: &Binding, b: &Binding) -> bool {
-    let overlap = |a: &Binding, b: &Binding| b.during.until.is_none_or(|until| a.during.from < until);
-    a.sensor == b.sensor && a.space == b.space && overlap(a, b) && overlap(b, a)
-}
-
-fn binding_record(binding: &Binding, until: Option<Timestamp>) -> RecordBody {
-    RecordBody::Binding {
-        sensor: binding.sensor.clone(),
-        space: binding.space.clone(),
-        from: binding.during.from,
-        until,
-    }
 }
