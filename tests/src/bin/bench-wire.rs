@@ -201,6 +201,8 @@ fn uplink(
         traffic: dialer.traffic(),
         engine,
         status: watch::channel(LinkStatus::default()).0,
+        // The benchmark's broker gives no commands.
+        commands: mpsc::channel(1).0,
     };
     Ok((uplink, dialer))
 }
