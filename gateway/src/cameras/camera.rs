@@ -12,12 +12,12 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use live::message::{CameraState, Message};
 use parking::{CameraId, ClockQuality, Stamp, Timestamp, Timezone};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::{self, Effect, Event as HealthEvent, HealthMachine, HourOfDay, Now, Statistics};
+use super::health::{self, Effect, Event as HealthEvent, Evidence, HealthMachine, HourOfDay, Now, Statistics};
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
 use super::stream::{Key, Phase, Stream, StreamStatus};
@@ -95,7 +95,7 @@ pub enum Request {
 }
 
 /// What is told of a camera.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CameraStatus {
     /// Its name in records and addresses.
     pub id: CameraId,
@@ -108,7 +108,7 @@ pub struct CameraStatus {
     /// Since when, on the box's axis.
     pub since: Timestamp,
     /// The numbers behind it.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Evidence>,
     /// Camera's clock minus the box's, milliseconds.
     pub clock_offset_ms: Option<i64>,
     /// Its worker's process.
@@ -364,7 +364,7 @@ impl CameraTask {
             stream.ended(Instant::now(), cause, message, jitter);
         }
         if self.is_looked(profile) {
-            self.health_step(HealthEvent::Failed(failure(cause))).await;
+            self.health_step(HealthEvent::Failed(cause.into())).await;
         }
     }
 
@@ -649,7 +649,7 @@ impl CameraTask {
             state: health.state,
             cause: health.cause,
             since: self.health_since.at,
-            evidence: health.evidence.iter().map(ToString::to_string).collect(),
+            evidence: health.evidence.clone(),
             clock_offset_ms: self.clock_offset_ms,
             worker_pid: self.worker.as_ref().and_then(Worker::pid),
             workers_started: self.workers_started,
@@ -740,25 +740,5 @@ fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
         gop,
         last_frame: (stats.frames > 0).then_some(now),
         last_keyframe: (stats.keyframes > 0).then_some(now),
-    }
-}
-
-fn failure(cause: Cause) -> health::Failure {
-    use health::Failure;
-    match cause {
-        Cause::Refused => Failure::Refused,
-        Cause::Unreachable => Failure::Unreachable,
-        Cause::NotRtsp => Failure::NotRtsp,
-        Cause::NotFound => Failure::NotFound,
-        Cause::Rejected => Failure::Refused,
-        Cause::AuthFailed => Failure::AuthFailed,
-        Cause::AuthUnsupported => Failure::AuthUnsupported,
-        Cause::NoVideo => Failure::NoVideo,
-        Cause::UnsupportedCodec | Cause::Mux => Failure::NoVideo,
-        Cause::BadSdp => Failure::BadSdp,
-        Cause::Stalled => Failure::Stalled,
-        Cause::Ended => Failure::Ended,
-        Cause::NoKeyframes => Failure::NoKeyframes,
-        Cause::Worker => Failure::WorkerCrashed,
     }
 }

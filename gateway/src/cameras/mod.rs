@@ -73,6 +73,30 @@ impl From<parking::ClockQuality> for ring::ClockQuality {
     }
 }
 
+impl From<wire::Cause> for health::Failure {
+    fn from(cause: wire::Cause) -> Self {
+        use wire::Cause;
+        match cause {
+            Cause::Refused => Self::Refused,
+            Cause::Unreachable => Self::Unreachable,
+            Cause::NoAnswer => Self::NoAnswer,
+            Cause::NotRtsp => Self::NotRtsp,
+            Cause::Rejected => Self::Rejected,
+            Cause::NotFound => Self::NotFound,
+            Cause::AuthFailed => Self::AuthFailed,
+            Cause::AuthUnsupported => Self::AuthUnsupported,
+            Cause::NoVideo => Self::NoVideo,
+            Cause::UnsupportedCodec => Self::UnsupportedCodec,
+            Cause::BadSdp => Self::BadSdp,
+            Cause::Stalled => Self::Stalled,
+            Cause::Ended => Self::Ended,
+            Cause::NoKeyframes => Self::NoKeyframes,
+            Cause::Mux => Self::Mux,
+            Cause::Worker => Self::WorkerCrashed,
+        }
+    }
+}
+
 /// All cameras of the box, for everybody who asks.
 #[derive(Clone)]
 pub struct Cameras(Arc<BTreeMap<CameraId, Known>>);

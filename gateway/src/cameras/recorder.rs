@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking::CameraId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::ring::{Counters, Fragment, Limits, Ring, Segment, State};
@@ -33,7 +33,7 @@ const SEGMENT_BYTES_MAX: u64 = 32 << 20;
 pub type RingName = (CameraId, Profile);
 
 /// How a ring is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RingStatus {
     /// Whether it records, and why not.
     #[serde(flatten)]

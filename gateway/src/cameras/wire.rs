@@ -256,8 +256,10 @@ pub struct Format {
 pub enum Cause {
     /// Nobody listens at the port.
     Refused,
-    /// No way to the address, or no answer in time.
+    /// No way to the address.
     Unreachable,
+    /// A connection, but no whole answer in time.
+    NoAnswer,
     /// Something answers, but not RTSP.
     NotRtsp,
     /// The camera refuses, with another status than those below.

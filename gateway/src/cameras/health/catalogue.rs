@@ -53,15 +53,27 @@ pub fn cause_text(cause: Cause) -> Text {
             "Kamera tidak mengenal alamat aliran ini.",
             "The camera does not know the path of this stream.",
         ),
+        Cause::Rejected => Text::new(
+            "Kamera menjawab permintaan ini dengan galat: batas penonton tercapai, sedang mulai, atau alamat aliran salah.",
+            "The camera answers this request with an error: its limit of viewers, a restart, or a wrong path.",
+        ),
         Cause::AuthFailed => Text::new(
             "Kamera menolak nama pengguna atau kata sandi.",
             "The camera refuses the user name or the password.",
         ),
         Cause::AuthUnsupported => Text::new(
-            "Kamera hanya menerima digest SHA-256, yang tidak didukung kotak ini.",
-            "The camera accepts SHA-256 digest only, which this box does not support.",
+            "Kamera meminta cara masuk yang tidak dikenal kotak ini.",
+            "The camera asks for a way of logging in that this box does not know.",
         ),
         Cause::NoVideo => Text::new("Aliran ini tidak berisi video.", "This stream has no video."),
+        Cause::UnsupportedCodec => Text::new(
+            "Video kamera bukan H.264 atau H.265.",
+            "The camera's video is neither H.264 nor H.265.",
+        ),
+        Cause::Mux => Text::new(
+            "Video kamera tidak dapat disimpan sebagai berkas: isinya menyimpang dari standar.",
+            "The camera's video cannot be put into a file: it departs from the standard.",
+        ),
         Cause::BadSdp => Text::new(
             "Keterangan aliran dari kamera tidak dapat dibaca.",
             "The camera's description of the stream cannot be read.",
@@ -130,17 +142,29 @@ pub fn what_to_do(cause: Cause) -> Text {
             "Cocokkan alamat aliran dengan buku petunjuk, dan aktifkan substream di kamera.",
             "Compare the stream's path with the manual, and switch the substream on in the camera.",
         ),
+        Cause::Rejected => Text::new(
+            "Tutup penonton lain, mulai ulang kamera, dan cocokkan alamat aliran dengan buku petunjuk.",
+            "Close other viewers, restart the camera, and compare the stream's path with the manual.",
+        ),
         Cause::AuthFailed => Text::new(
             "Perbaiki nama pengguna dan kata sandi di konfigurasi. Jangan mencoba berulang: kamera dapat mengunci akun.",
             "Correct user name and password in the configuration. Do not try often: the camera may lock the account.",
         ),
         Cause::AuthUnsupported => Text::new(
-            "Ubah autentikasi RTSP di kamera menjadi digest MD5 atau Basic.",
-            "Change the camera's RTSP authentication to digest MD5 or Basic.",
+            "Ubah autentikasi RTSP di kamera menjadi digest atau Basic.",
+            "Change the camera's RTSP authentication to digest or Basic.",
         ),
         Cause::NoVideo => Text::new(
             "Pilih alamat aliran video, dan aktifkan video pada saluran itu.",
             "Choose the path of a video stream, and switch video on for that channel.",
+        ),
+        Cause::UnsupportedCodec => Text::new(
+            "Pilih H.264 untuk aliran ini di pengaturan video kamera.",
+            "Choose H.264 for this stream in the camera's video settings.",
+        ),
+        Cause::Mux => Text::new(
+            "Pilih H.264 profil main di kamera dan perbarui firmware; jika berulang, kirim log kotak ke pengembang.",
+            "Choose H.264, profile main, and update the firmware; if it happens again, send the box's log to the developers.",
         ),
         Cause::BadSdp => Text::new(
             "Perbarui firmware kamera, dan pilih H.264 untuk aliran ini.",

@@ -48,18 +48,26 @@ pub enum ClockQuality {
 pub enum Failure {
     /// The camera's host refused the TCP connection.
     Refused,
-    /// No way to the host, or it did not answer.
+    /// No way to the host.
     Unreachable,
+    /// The host took the connection and did not answer.
+    NoAnswer,
     /// Something answered, but not RTSP.
     NotRtsp,
     /// There is no such stream (RTSP 404).
     NotFound,
+    /// The camera refused with another RTSP status than those that have a name here.
+    Rejected,
     /// Wrong user or password (RTSP 401, 403).
     AuthFailed,
     /// The camera wants a way of logging in that is not supported.
     AuthUnsupported,
     /// The stream has no video.
     NoVideo,
+    /// The video is neither H.264 nor H.265.
+    UnsupportedCodec,
+    /// The video cannot be put into a file.
+    Mux,
     /// The description of the stream cannot be read.
     BadSdp,
     /// No data for longer than allowed.
@@ -184,18 +192,24 @@ pub enum Cause {
     Refused,
     /// See [`Failure::Unreachable`].
     Unreachable,
-    /// No answer within the time for connecting.
+    /// No answer within the time for connecting. See also [`Failure::NoAnswer`].
     NoAnswer,
     /// See [`Failure::NotRtsp`].
     NotRtsp,
     /// See [`Failure::NotFound`].
     NotFound,
+    /// See [`Failure::Rejected`].
+    Rejected,
     /// See [`Failure::AuthFailed`].
     AuthFailed,
     /// See [`Failure::AuthUnsupported`].
     AuthUnsupported,
     /// See [`Failure::NoVideo`].
     NoVideo,
+    /// See [`Failure::UnsupportedCodec`].
+    UnsupportedCodec,
+    /// See [`Failure::Mux`].
+    Mux,
     /// See [`Failure::BadSdp`].
     BadSdp,
     /// See [`Failure::Stalled`].
@@ -220,7 +234,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::None,
         Self::Starting,
         Self::Interrupted,
@@ -229,9 +243,12 @@ impl Cause {
         Self::NoAnswer,
         Self::NotRtsp,
         Self::NotFound,
+        Self::Rejected,
         Self::AuthFailed,
         Self::AuthUnsupported,
         Self::NoVideo,
+        Self::UnsupportedCodec,
+        Self::Mux,
         Self::BadSdp,
         Self::Stalled,
         Self::Ended,
