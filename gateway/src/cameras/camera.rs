@@ -465,15 +465,14 @@ impl CameraTask {
                 }
             }
         }
-        match found {
-            Some(key) => self.make(&key, width, Some(answer)),
-            None => {
-                let why = match at {
-                    None => health::cause_text(self.health.health().cause).en.to_owned(),
-                    Some(at) => format!("nothing of {at} is kept"),
-                };
-                answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
-            }
+        if let Some(key) = found {
+            self.make(&key, width, Some(answer));
+        } else {
+            let why = match at {
+                None => health::cause_text(self.health.health().cause).en.to_owned(),
+                Some(at) => format!("nothing of {at} is kept"),
+            };
+            answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
         }
     }
 
@@ -582,7 +581,7 @@ impl CameraTask {
                 }
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
-                    let body = self.record(record);
+                    let body = self.record(&record);
                     if self.around.notes.send(body).await.is_err() {
                         tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
                     }
@@ -596,18 +595,18 @@ impl CameraTask {
         self.around.clock.at_boottime(nanos)
     }
 
-    fn record(&self, record: health::Record) -> parking::RecordBody {
+    fn record(&self, record: &health::Record) -> parking::RecordBody {
         let camera = self.id.clone();
         let at = |mono: Duration| self.stamp_of(mono).at;
         match record {
             health::Record::CameraLost { last_frame, cause } => parking::RecordBody::CameraLost {
                 camera,
                 since: at(last_frame.unwrap_or_else(|| mono(self.around.clock.now()))),
-                cause: word(&cause),
+                cause: word(cause),
             },
             health::Record::CameraRestored { at: since } => parking::RecordBody::CameraRestored {
                 camera,
-                since: at(since),
+                since: at(*since),
             },
             health::Record::CameraTampered { what, since, .. } => parking::RecordBody::CameraTampered {
                 camera,
@@ -617,12 +616,12 @@ impl CameraTask {
                     health::Tampering::Moved => parking::Tampering::Moved,
                     health::Tampering::Frozen => parking::Tampering::Frozen,
                 },
-                since: at(since),
+                since: at(*since),
             },
             health::Record::CameraUnsteady { since, changes } => parking::RecordBody::CameraUnsteady {
                 camera,
-                since: at(since),
-                changes,
+                since: at(*since),
+                changes: *changes,
             },
         }
     }

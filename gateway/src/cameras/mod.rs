@@ -137,7 +137,7 @@ pub struct Sources {
 impl Cameras {
     /// Everything that the configuration asks for; nothing runs yet but the recorder.
     pub fn start(config: &Config, mut sources: Sources) -> std::io::Result<(Self, Running)> {
-        let recorder = Recorder::start(config, Arc::clone(&sources.clock), Arc::clone(&sources.board))?;
+        let recorder = Recorder::start(config, Arc::clone(&sources.clock), &sources.board)?;
         let (recorder, thread) = recorder;
         let (pictures, maker) = Pictures::new(sources.program.clone(), pictures::masks(&config.cameras));
         let around = Surroundings {
@@ -161,7 +161,10 @@ impl Cameras {
                 Known {
                     title: camera.title.clone(),
                     spaces: camera.spaces.clone(),
-                    hubs: streams.iter().map(|stream| (stream.profile, stream.hub.clone())).collect(),
+                    hubs: streams
+                        .iter()
+                        .map(|stream| (stream.profile, stream.hub.clone()))
+                        .collect(),
                     rings: Profile::ALL
                         .into_iter()
                         .filter_map(|profile| Some((profile, recorder.ring(&camera.id, profile)?)))

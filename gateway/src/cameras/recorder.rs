@@ -101,7 +101,7 @@ pub fn ring_folder(ring_dir: &Path, camera: &CameraId, profile: Profile) -> Path
 impl Recorder {
     /// Opens the rings that the configuration asks for, on a thread of their own. A ring that does not open is told and
     /// tried again.
-    pub fn start(config: &Config, clock: Arc<Clock>, board: Arc<Board>) -> std::io::Result<(Self, RecorderThread)> {
+    pub fn start(config: &Config, clock: Arc<Clock>, board: &Board) -> std::io::Result<(Self, RecorderThread)> {
         let mut rings = Vec::new();
         let mut limits = Vec::new();
         for camera in &config.cameras {
@@ -249,7 +249,9 @@ impl Thread {
         let now = self.clock.now();
         let at = jiff::Timestamp::from_millisecond(now.at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index) else { continue };
+            let Some(slot) = self.slots.get_mut(index) else {
+                continue;
+            };
             if slot.ring.is_none() {
                 slot.open(&self.rings[index].folder);
             }

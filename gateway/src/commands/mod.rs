@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
         Command::Ledger(arguments) => ledger::run(arguments.command),
         Command::Sensors(arguments) => sensors::run(&arguments),
         Command::Keygen(keygen) => keygen.run(),
-        Command::Password(password) => password.run(),
+        Command::Password(_) => password::Password::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

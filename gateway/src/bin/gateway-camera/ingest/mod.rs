@@ -136,7 +136,9 @@ impl AnyIngest {
 async fn late(source: &Source) -> Failure {
     let seconds = CONNECT_TIMEOUT.as_secs();
     let url = url::Url::parse(&source.url).ok();
-    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port().unwrap_or(RTSP_PORT))));
+    let host = url
+        .as_ref()
+        .and_then(|url| Some((url.host_str()?, url.port().unwrap_or(RTSP_PORT))));
     let Some(host) = host else {
         return Failure::new(Cause::Unreachable, "no host in the address");
     };
