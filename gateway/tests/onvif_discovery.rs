@@ -286,7 +286,7 @@ async fn no_password_of_a_camera_is_in_anything_that_is_shown() {
         ..Settings::sound(65)
     };
     let (_camera, found) = found(settings).await;
-    let sections = config_sections(&[found], &["hikvision"]);
+    let sections = config_sections(&[found]);
     assert!(
         sections.contains("REMOVED") && !sections.contains("rahasia"),
         "{sections}"
@@ -400,8 +400,8 @@ async fn the_table_and_the_sections_show_what_was_found() {
     let shown = table(&report.found);
     assert!(shown.lines().all(|line| line.chars().count() <= 120), "{shown}");
     insta::assert_snapshot!("table", shown);
-    let sections = config_sections(&report.found, &["hikvision"]);
+    let sections = config_sections(&report.found);
     let read: toml::Table = toml::from_str(&sections).unwrap();
-    assert_eq!(read["camera"].as_array().unwrap().len(), 2);
+    assert_eq!(read["cameras"].as_array().unwrap().len(), 2);
     insta::assert_snapshot!("sections", sections);
 }

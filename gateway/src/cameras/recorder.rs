@@ -48,6 +48,8 @@ pub struct RingStatus {
     pub files: usize,
     /// Time of the oldest frame.
     pub oldest: Option<jiff::Timestamp>,
+    /// Time at which the newest frame ends.
+    pub newest: Option<jiff::Timestamp>,
 }
 
 enum Job {
@@ -291,14 +293,15 @@ impl Thread {
             return;
         };
         let status = slot.ring.as_ref().map(|ring| {
-            let (files, oldest) = ring.extent();
+            let (files, extent) = ring.extent();
             RingStatus {
                 state: ring.state().clone(),
                 counters: ring.counters(),
                 dropped_waiting: 0,
                 bytes: ring.bytes(),
                 files,
-                oldest,
+                oldest: extent.map(|(oldest, _)| oldest),
+                newest: extent.map(|(_, newest)| newest),
             }
         });
         *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;

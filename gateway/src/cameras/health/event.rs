@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cameras::picture::Features;
+use crate::cameras::words::{Language, Value};
 
 /// An hour of the day where the camera is, 0 to 23.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -317,6 +318,15 @@ pub enum Limit {
     Above,
 }
 
+impl Limit {
+    fn sign(self) -> char {
+        match self {
+            Self::Below => '<',
+            Self::Above => '>',
+        }
+    }
+}
+
 /// A number behind a verdict. Prints as `edge_correlation 0.21 < 0.45`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -352,6 +362,20 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// The number and its limit for people, as in `korelasi tepi 0,21 < 0,45`.
+    pub fn text(&self, language: Language) -> String {
+        let number = |value| Value::Hundredths(value).in_(language);
+        let name = super::measure_text(self.measure).in_(language);
+        format!(
+            "{name} {} {} {}",
+            number(self.value),
+            self.wrong.sign(),
+            number(self.limit)
+        )
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.measure {
@@ -367,11 +391,7 @@ impl fmt::Display for Evidence {
             Measure::DisplacedCorrelation => "displaced_correlation",
             Measure::ClockOffsetS => "clock_offset_s",
         };
-        let sign = match self.wrong {
-            Limit::Below => '<',
-            Limit::Above => '>',
-        };
-        write!(f, "{name} {:.2} {sign} {:.2}", self.value, self.limit)
+        write!(f, "{name} {:.2} {} {:.2}", self.value, self.wrong.sign(), self.limit)
     }
 }
 

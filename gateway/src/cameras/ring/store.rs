@@ -460,11 +460,12 @@ impl Ring {
         self.sealed_bytes.saturating_add(open)
     }
 
-    /// Number of files, and the time of the oldest frame.
-    pub fn extent(&self) -> (usize, Option<Timestamp>) {
+    /// Number of files, the time of the oldest frame, and the time at which the newest ends.
+    pub fn extent(&self) -> (usize, Option<(Timestamp, Timestamp)>) {
         let open = self.open.as_ref().map(|open| &open.segment);
-        let oldest = self.sealed.front().or(open).map(|segment| segment.from);
-        (self.sealed.len() + usize::from(open.is_some()), oldest)
+        let files = self.sealed.len() + usize::from(open.is_some());
+        let ends = self.sealed.front().or(open).zip(open.or(self.sealed.back()));
+        (files, ends.map(|(oldest, newest)| (oldest.from, newest.to)))
     }
 
     /// Whether it records, and why not.
