@@ -8,9 +8,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use gateway::cameras::discovery::media::Codec;
-use gateway::cameras::discovery::{DiscoverError, Interface, Interfaces, Options, Problem, config_sections, discover, table};
+use gateway::cameras::discovery::{
+    DiscoverError, Interface, Interfaces, Options, Problem, config_sections, discover, table,
+};
+use jiff::SignedDuration;
 
 use onvif_camera::replies::Profile;
 use onvif_camera::{Auth, Camera, Network, Quirk, Settings, all_found, clock, credentials, discovered, found, path};
@@ -284,7 +286,7 @@ async fn no_password_of_a_camera_is_in_anything_that_is_shown() {
         ..Settings::sound(65)
     };
     let (_camera, found) = found(settings).await;
-    let sections = config_sections(&[found], &["hikvision"]);
+    let sections = config_sections(&[found]);
     assert!(
         sections.contains("REMOVED") && !sections.contains("rahasia"),
         "{sections}"
@@ -398,8 +400,8 @@ async fn the_table_and_the_sections_show_what_was_found() {
     let shown = table(&report.found);
     assert!(shown.lines().all(|line| line.chars().count() <= 120), "{shown}");
     insta::assert_snapshot!("table", shown);
-    let sections = config_sections(&report.found, &["hikvision"]);
+    let sections = config_sections(&report.found);
     let read: toml::Table = toml::from_str(&sections).unwrap();
-    assert_eq!(read["camera"].as_array().unwrap().len(), 2);
+    assert_eq!(read["cameras"].as_array().unwrap().len(), 2);
     insta::assert_snapshot!("sections", sections);
 }

@@ -12,12 +12,12 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use live::message::{CameraState, Message};
 use parking::{CameraId, ClockQuality, Input, Stamp, Timestamp, Timezone};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::{self, Effect, Event as HealthEvent, HealthMachine, HourOfDay, Now, Statistics};
+use super::health::{self, Effect, Event as HealthEvent, Evidence, HealthMachine, HourOfDay, Now, Statistics};
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
 use super::stream::{Key, Phase, Stream, StreamStatus};
@@ -95,7 +95,7 @@ pub enum Request {
 }
 
 /// What is told of a camera.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CameraStatus {
     /// Its name in records and addresses.
     pub id: CameraId,
@@ -108,7 +108,7 @@ pub struct CameraStatus {
     /// Since when, on the box's axis.
     pub since: Timestamp,
     /// The numbers behind it.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Evidence>,
     /// Camera's clock minus the box's, milliseconds.
     pub clock_offset_ms: Option<i64>,
     /// Its worker's process.
@@ -271,7 +271,10 @@ impl CameraTask {
         let now = Instant::now();
         if let Some(worker) = &self.worker
             && worker.silent_at() <= now
-            && self.streams.iter().any(|stream| matches!(stream.phase, Phase::Playing(_)))
+            && self
+                .streams
+                .iter()
+                .any(|stream| matches!(stream.phase, Phase::Playing(_)))
         {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::TimedOut,
@@ -279,7 +282,9 @@ impl CameraTask {
             ));
         }
         for index in 0..self.streams.len() {
-            let Some(stream) = self.streams.get_mut(index) else { continue };
+            let Some(stream) = self.streams.get_mut(index) else {
+                continue;
+            };
             let is_wanted = stream.is_wanted(now);
             let profile = stream.profile;
             match stream.phase {
@@ -292,7 +297,9 @@ impl CameraTask {
                 }
                 _ => {}
             }
-            let Some(stream) = self.streams.get_mut(index) else { continue };
+            let Some(stream) = self.streams.get_mut(index) else {
+                continue;
+            };
             if let Phase::Waiting(until) = stream.phase
                 && until <= now
             {
@@ -303,7 +310,9 @@ impl CameraTask {
                 }
                 self.send(&Command::Open { profile, source }).await?;
             }
-            let Some(stream) = self.streams.get_mut(index) else { continue };
+            let Some(stream) = self.streams.get_mut(index) else {
+                continue;
+            };
             let frames = stream.chunk_frames_wanted();
             if matches!(stream.phase, Phase::Playing(_)) && frames != stream.chunk_frames {
                 stream.chunk_frames = frames;
@@ -336,7 +345,9 @@ impl CameraTask {
     }
 
     fn is_looked(&self, profile: Profile) -> bool {
-        self.streams.get(self.looked_stream()).is_some_and(|stream| stream.profile == profile)
+        self.streams
+            .get(self.looked_stream())
+            .is_some_and(|stream| stream.profile == profile)
     }
 
     async fn worker_lost(&mut self, why: &str) {
@@ -364,7 +375,7 @@ impl CameraTask {
             stream.ended(Instant::now(), cause, message, jitter);
         }
         if self.is_looked(profile) {
-            self.health_step(HealthEvent::Failed(failure(cause))).await;
+            self.health_step(HealthEvent::Failed(cause.into())).await;
         }
     }
 
@@ -385,7 +396,9 @@ impl CameraTask {
             FromWorker::Chunk(profile, head, chunk) => {
                 let chunk = frame.slice_ref(chunk);
                 let stamp = self.around.clock.at_boottime(head.at_ns);
-                let brought_key = self.stream(profile).is_some_and(|stream| stream.chunk(head, stamp, chunk));
+                let brought_key = self
+                    .stream(profile)
+                    .is_some_and(|stream| stream.chunk(head, stamp, chunk));
                 if brought_key && self.wants_look && self.is_looked(profile) {
                     self.look();
                 }
@@ -425,7 +438,8 @@ impl CameraTask {
                 }
                 if self.is_looked(profile) {
                     let mono = mono(self.around.clock.now());
-                    self.health_step(HealthEvent::Statistics(statistics(&stats, mono))).await;
+                    self.health_step(HealthEvent::Statistics(statistics(&stats, mono)))
+                        .await;
                     self.tell();
                 }
             }
@@ -465,15 +479,14 @@ impl CameraTask {
                 }
             }
         }
-        match found {
-            Some(key) => self.make(&key, width, Some(answer)),
-            None => {
-                let why = match at {
-                    None => health::cause_text(self.health.health().cause).en.to_owned(),
-                    Some(at) => format!("nothing of {at} is kept"),
-                };
-                answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
-            }
+        if let Some(key) = found {
+            self.make(&key, width, Some(answer));
+        } else {
+            let why = match at {
+                None => health::cause_text(self.health.health().cause).en.to_owned(),
+                Some(at) => format!("nothing of {at} is kept"),
+            };
+            answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
         }
     }
 
@@ -539,7 +552,10 @@ impl CameraTask {
             return;
         }
         let stream = self.streams.get(self.looked_stream());
-        let key = stream.and_then(Stream::newest_key).filter(|key| key.at_ns != self.looked_at_ns).cloned();
+        let key = stream
+            .and_then(Stream::newest_key)
+            .filter(|key| key.at_ns != self.looked_at_ns)
+            .cloned();
         self.wants_look = key.is_none();
         if let Some(key) = key {
             self.looked_at_ns = key.at_ns;
@@ -582,7 +598,7 @@ impl CameraTask {
                 }
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
-                    let body = self.record(record);
+                    let body = self.record(&record);
                     if self.around.facts.send(Input::Note(body)).await.is_err() {
                         tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
                     }
@@ -596,18 +612,18 @@ impl CameraTask {
         self.around.clock.at_boottime(nanos)
     }
 
-    fn record(&self, record: health::Record) -> parking::RecordBody {
+    fn record(&self, record: &health::Record) -> parking::RecordBody {
         let camera = self.id.clone();
         let at = |mono: Duration| self.stamp_of(mono).at;
         match record {
             health::Record::CameraLost { last_frame, cause } => parking::RecordBody::CameraLost {
                 camera,
                 since: at(last_frame.unwrap_or_else(|| mono(self.around.clock.now()))),
-                cause: word(&cause),
+                cause: word(cause),
             },
             health::Record::CameraRestored { at: since } => parking::RecordBody::CameraRestored {
                 camera,
-                since: at(since),
+                since: at(*since),
             },
             health::Record::CameraTampered { what, since, .. } => parking::RecordBody::CameraTampered {
                 camera,
@@ -617,12 +633,12 @@ impl CameraTask {
                     health::Tampering::Moved => parking::Tampering::Moved,
                     health::Tampering::Frozen => parking::Tampering::Frozen,
                 },
-                since: at(since),
+                since: at(*since),
             },
             health::Record::CameraUnsteady { since, changes } => parking::RecordBody::CameraUnsteady {
                 camera,
-                since: at(since),
-                changes,
+                since: at(*since),
+                changes: *changes,
             },
         }
     }
@@ -649,7 +665,7 @@ impl CameraTask {
             state: health.state,
             cause: health.cause,
             since: self.health_since.at,
-            evidence: health.evidence.iter().map(ToString::to_string).collect(),
+            evidence: health.evidence.clone(),
             clock_offset_ms: self.clock_offset_ms,
             worker_pid: self.worker.as_ref().and_then(Worker::pid),
             workers_started: self.workers_started,
@@ -722,7 +738,9 @@ fn health_now(now: Stamp, timezone: Timezone) -> Now {
     let hour = u8::try_from(local_s.rem_euclid(86_400) / 3_600).ok();
     Now {
         mono: mono(now),
-        hour: hour.filter(|_| now.clock != ClockQuality::Unset).and_then(HourOfDay::new),
+        hour: hour
+            .filter(|_| now.clock != ClockQuality::Unset)
+            .and_then(HourOfDay::new),
     }
 }
 
@@ -740,25 +758,5 @@ fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
         gop,
         last_frame: (stats.frames > 0).then_some(now),
         last_keyframe: (stats.keyframes > 0).then_some(now),
-    }
-}
-
-fn failure(cause: Cause) -> health::Failure {
-    use health::Failure;
-    match cause {
-        Cause::Refused => Failure::Refused,
-        Cause::Unreachable => Failure::Unreachable,
-        Cause::NotRtsp => Failure::NotRtsp,
-        Cause::NotFound => Failure::NotFound,
-        Cause::Rejected => Failure::Refused,
-        Cause::AuthFailed => Failure::AuthFailed,
-        Cause::AuthUnsupported => Failure::AuthUnsupported,
-        Cause::NoVideo => Failure::NoVideo,
-        Cause::UnsupportedCodec | Cause::Mux => Failure::NoVideo,
-        Cause::BadSdp => Failure::BadSdp,
-        Cause::Stalled => Failure::Stalled,
-        Cause::Ended => Failure::Ended,
-        Cause::NoKeyframes => Failure::NoKeyframes,
-        Cause::Worker => Failure::WorkerCrashed,
     }
 }

@@ -31,11 +31,13 @@ pub mod evidence;
 pub mod far;
 pub mod health;
 pub mod ladder;
+pub mod measure;
 pub mod picture;
 pub mod pictures;
 pub mod profiles;
 mod publisher;
 pub mod recorder;
+pub mod recordings;
 pub mod ring;
 pub mod secrets;
 pub mod stream;
@@ -72,6 +74,30 @@ impl From<parking::ClockQuality> for ring::ClockQuality {
             parking::ClockQuality::Holdover => Self::Holdover,
             parking::ClockQuality::Unset => Self::Unset,
             parking::ClockQuality::Simulated => Self::Simulated,
+        }
+    }
+}
+
+impl From<wire::Cause> for health::Failure {
+    fn from(cause: wire::Cause) -> Self {
+        use wire::Cause;
+        match cause {
+            Cause::Refused => Self::Refused,
+            Cause::Unreachable => Self::Unreachable,
+            Cause::NoAnswer => Self::NoAnswer,
+            Cause::NotRtsp => Self::NotRtsp,
+            Cause::Rejected => Self::Rejected,
+            Cause::NotFound => Self::NotFound,
+            Cause::AuthFailed => Self::AuthFailed,
+            Cause::AuthUnsupported => Self::AuthUnsupported,
+            Cause::NoVideo => Self::NoVideo,
+            Cause::UnsupportedCodec => Self::UnsupportedCodec,
+            Cause::BadSdp => Self::BadSdp,
+            Cause::Stalled => Self::Stalled,
+            Cause::Ended => Self::Ended,
+            Cause::NoKeyframes => Self::NoKeyframes,
+            Cause::Mux => Self::Mux,
+            Cause::Worker => Self::WorkerCrashed,
         }
     }
 }
@@ -116,7 +142,7 @@ pub struct Sources {
 impl Cameras {
     /// Everything that the configuration asks for; nothing runs yet but the recorder.
     pub fn start(config: &Config, mut sources: Sources) -> std::io::Result<(Self, Running)> {
-        let recorder = Recorder::start(config, Arc::clone(&sources.clock), Arc::clone(&sources.board))?;
+        let recorder = Recorder::start(config, Arc::clone(&sources.clock), &sources.board)?;
         let (recorder, thread) = recorder;
         let (pictures, maker) = Pictures::new(sources.program.clone(), pictures::masks(&config.cameras));
         let around = Surroundings {
@@ -140,7 +166,10 @@ impl Cameras {
                 Known {
                     title: camera.title.clone(),
                     spaces: camera.spaces.clone(),
-                    hubs: streams.iter().map(|stream| (stream.profile, stream.hub.clone())).collect(),
+                    hubs: streams
+                        .iter()
+                        .map(|stream| (stream.profile, stream.hub.clone()))
+                        .collect(),
                     rings: Profile::ALL
                         .into_iter()
                         .filter_map(|profile| Some((profile, recorder.ring(&camera.id, profile)?)))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking::CameraId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::ring::{Counters, Fragment, Limits, Ring, Segment, State};
@@ -33,7 +33,7 @@ const SEGMENT_BYTES_MAX: u64 = 32 << 20;
 pub type RingName = (CameraId, Profile);
 
 /// How a ring is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RingStatus {
     /// Whether it records, and why not.
     #[serde(flatten)]
@@ -48,6 +48,8 @@ pub struct RingStatus {
     pub files: usize,
     /// Time of the oldest frame.
     pub oldest: Option<jiff::Timestamp>,
+    /// Time at which the newest frame ends.
+    pub newest: Option<jiff::Timestamp>,
 }
 
 enum Job {
@@ -101,7 +103,7 @@ pub fn ring_folder(ring_dir: &Path, camera: &CameraId, profile: Profile) -> Path
 impl Recorder {
     /// Opens the rings that the configuration asks for, on a thread of their own. A ring that does not open is told and
     /// tried again.
-    pub fn start(config: &Config, clock: Arc<Clock>, board: Arc<Board>) -> std::io::Result<(Self, RecorderThread)> {
+    pub fn start(config: &Config, clock: Arc<Clock>, board: &Board) -> std::io::Result<(Self, RecorderThread)> {
         let mut rings = Vec::new();
         let mut limits = Vec::new();
         for camera in &config.cameras {
@@ -249,7 +251,9 @@ impl Thread {
         let now = self.clock.now();
         let at = jiff::Timestamp::from_millisecond(now.at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index) else { continue };
+            let Some(slot) = self.slots.get_mut(index) else {
+                continue;
+            };
             if slot.ring.is_none() {
                 slot.open(&self.rings[index].folder);
             }
@@ -289,14 +293,15 @@ impl Thread {
             return;
         };
         let status = slot.ring.as_ref().map(|ring| {
-            let (files, oldest) = ring.extent();
+            let (files, extent) = ring.extent();
             RingStatus {
                 state: ring.state().clone(),
                 counters: ring.counters(),
                 dropped_waiting: 0,
                 bytes: ring.bytes(),
                 files,
-                oldest,
+                oldest: extent.map(|(oldest, _)| oldest),
+                newest: extent.map(|(_, newest)| newest),
             }
         });
         *shared.status.lock().unwrap_or_else(PoisonError::into_inner) = status;

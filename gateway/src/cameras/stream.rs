@@ -10,7 +10,7 @@ use bytes::Bytes;
 use live::hub::Hub;
 use live::message::{Chunk, Init as InitMessage, Message, StreamInfo, UnixMillis};
 use parking::{CameraId, Stamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -56,11 +56,25 @@ pub struct Key {
     pub stamp: Stamp,
 }
 
+/// Whether a stream is open, for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseStatus {
+    /// Nobody needs it.
+    Closed,
+    /// It is opened again soon.
+    Waiting,
+    /// The camera was asked.
+    Opening,
+    /// The camera has answered.
+    Playing,
+}
+
 /// What is told of a stream.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StreamStatus {
-    /// `closed`, `waiting`, `opening`, `playing`.
-    pub phase: &'static str,
+    /// Whether it is open.
+    pub phase: PhaseStatus,
     /// Codec by RFC 6381.
     pub codecs: Option<String>,
     /// Width, pixels.
@@ -348,10 +362,10 @@ impl Stream {
         let info = self.init.as_ref().map(Init::info);
         StreamStatus {
             phase: match self.phase {
-                Phase::Closed => "closed",
-                Phase::Waiting(_) => "waiting",
-                Phase::Opening => "opening",
-                Phase::Playing(_) => "playing",
+                Phase::Closed => PhaseStatus::Closed,
+                Phase::Waiting(_) => PhaseStatus::Waiting,
+                Phase::Opening => PhaseStatus::Opening,
+                Phase::Playing(_) => PhaseStatus::Playing,
             },
             codecs: info.map(|info| info.codec.clone()),
             width: info.map(|info| u32::from(info.width)),

@@ -23,6 +23,18 @@ pub struct Text {
     pub en: &'static str,
 }
 
+impl std::str::FromStr for Language {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "id" => Ok(Self::Indonesian),
+            "en" => Ok(Self::English),
+            _ => Err("write id (Bahasa Indonesia) or en (English)".to_owned()),
+        }
+    }
+}
+
 impl Text {
     /// A text in both languages.
     pub const fn new(id: &'static str, en: &'static str) -> Self {
@@ -60,15 +72,20 @@ pub enum Value {
     Whole(i64),
     /// A number with one decimal: `1,5` in Indonesian, `1.5` in English.
     Tenths(f32),
+    /// A number with two decimals.
+    Hundredths(f32),
 }
 
 impl Value {
-    fn in_(&self, language: Language) -> String {
+    /// The value in `language`.
+    pub fn in_(&self, language: Language) -> String {
         match (self, language) {
             (Self::Name(name), _) => name.clone(),
             (Self::Whole(number), _) => number.to_string(),
             (Self::Tenths(number), Language::Indonesian) => format!("{number:.1}").replace('.', ","),
             (Self::Tenths(number), Language::English) => format!("{number:.1}"),
+            (Self::Hundredths(number), Language::Indonesian) => format!("{number:.2}").replace('.', ","),
+            (Self::Hundredths(number), Language::English) => format!("{number:.2}"),
         }
     }
 }

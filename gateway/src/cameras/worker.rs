@@ -21,6 +21,8 @@ use super::wire::FRAME_BYTES_MAX;
 pub const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How long a worker may take a command.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a worker may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// Lines of one worker's errors that are logged; further ones are dropped.
 const LOG_LINES_MAX: usize = 50;
 /// Longest line that is logged, bytes.
@@ -85,8 +87,16 @@ impl Program {
 
 /// What a worker needs to know of its surroundings, and nothing else: no secret comes by this way.
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
-    let names = ["PATH", "LD_LIBRARY_PATH", "GST_PLUGIN_SYSTEM_PATH", "GST_PLUGIN_PATH", "GST_DEBUG"];
-    names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+    let names = [
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "GST_PLUGIN_SYSTEM_PATH",
+        "GST_PLUGIN_PATH",
+        "GST_DEBUG",
+    ];
+    names
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 async fn log_lines(stderr: tokio::process::ChildStderr, worker: String) {
@@ -144,6 +154,15 @@ impl Worker {
     /// When it will have said nothing for too long.
     pub fn silent_at(&self) -> Instant {
         self.heard + SILENCE_MAX
+    }
+
+    /// Lets it take leave of its cameras and end; kills it if that takes too long.
+    pub async fn end(mut self) {
+        // Its socket ends, which is the sign. If that fails it has gone already.
+        self.write.shutdown().await.ok();
+        if tokio::time::timeout(END_TIMEOUT, self.child.wait()).await.is_err() {
+            self.kill().await;
+        }
     }
 
     /// Kills it and waits until it is gone.

@@ -84,6 +84,34 @@ impl Kernel {
     }
 }
 
+/// The wall clock as it is, for commands that run beside the daemon. Nothing that is kept may be dated by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WallClock {
+    /// What it says.
+    pub at: Timestamp,
+    /// Whether the kernel says that it is synchronised.
+    pub synchronised: bool,
+    mono_ms: i64,
+}
+
+impl WallClock {
+    /// Reads it.
+    pub fn read() -> Self {
+        let kernel = Kernel::read();
+        Self {
+            at: kernel.wall,
+            synchronised: kernel.synchronised,
+            mono_ms: kernel.mono_ms,
+        }
+    }
+
+    /// What it would have said at `boottime_ns` of the kernel's monotonic clock, in this boot.
+    pub fn at_boottime(&self, boottime_ns: u64) -> Timestamp {
+        let mono_ms = i64::try_from(boottime_ns / 1_000_000).unwrap_or(i64::MAX);
+        self.at.plus_millis(mono_ms.saturating_sub(self.mono_ms))
+    }
+}
+
 impl Clock {
     /// Starts the clock, counts the boot, and takes the time that was last saved in `data_dir` as certainly passed. Writes
     /// to `data_dir`: whoever calls holds the journal's lock.
@@ -136,7 +164,9 @@ impl Clock {
     pub fn at_boottime(&self, boottime_ns: u64) -> Stamp {
         let kernel = Kernel::read();
         let mono_ms = boottime_ns / 1_000_000;
-        let ago_ms = kernel.mono_ms.saturating_sub(i64::try_from(mono_ms).unwrap_or(i64::MAX));
+        let ago_ms = kernel
+            .mono_ms
+            .saturating_sub(i64::try_from(mono_ms).unwrap_or(i64::MAX));
         let axis = *self.axis.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, clock) = match &self.simulated {
             Some(line) => (

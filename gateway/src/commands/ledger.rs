@@ -91,7 +91,7 @@ impl Source {
 
     fn read(&self, wanted: Wanted) -> anyhow::Result<Vec<Kept>> {
         match self {
-            Self::Daemon(daemon) => daemon.get(&format!("/ledger?from={}&count={}", wanted.from, wanted.count)),
+            Self::Daemon(daemon) => Ok(daemon.get(&format!("/ledger?from={}&count={}", wanted.from, wanted.count))?),
             Self::Journal(journal) => Ok(kept(journal, wanted)?),
         }
     }

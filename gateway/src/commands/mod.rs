@@ -7,6 +7,7 @@ macro_rules! tell {
     };
 }
 
+mod cameras;
 pub mod check;
 mod keygen;
 mod ledger;
@@ -44,6 +45,8 @@ enum Command {
     Ledger(ledger::LedgerArguments),
     /// Sensor profiles, and what a payload means.
     Sensors(sensors::Arguments),
+    /// Cameras: how they are, pictures, clips, and what is on the network.
+    Cameras(cameras::Arguments),
     Keygen(keygen::Keygen),
     Password(password::Password),
 }
@@ -57,8 +60,9 @@ pub fn main() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Ledger(arguments) => ledger::run(arguments.command),
         Command::Sensors(arguments) => sensors::run(&arguments),
+        Command::Cameras(arguments) => cameras::run(&arguments),
         Command::Keygen(keygen) => keygen.run(),
-        Command::Password(password) => password.run(),
+        Command::Password(_) => password::Password::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,13 +8,13 @@ use rand::Rng;
 use super::UsageError;
 use crate::page::password::{BYTES_MAX, CHARS_MIN, Hash};
 
-/// Reads a password from standard input and prints its hash, for the file that page.password_file names.
+/// Reads a password from standard input and prints its hash, for the file that `page.password_file` names.
 #[derive(Debug, Args)]
 pub struct Password {}
 
 impl Password {
     /// Runs the command.
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run() -> anyhow::Result<()> {
         let mut line = String::new();
         std::io::stdin().lock().read_line(&mut line)?;
         let password = line.trim_end_matches(['\n', '\r']);

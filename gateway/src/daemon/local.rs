@@ -1,4 +1,6 @@
-//! The daemon's own API on a Unix socket: what `gateway status` and the box's page ask.
+//! The daemon's own API on a Unix socket: what `gateway status` and other commands ask.
+
+pub mod cameras;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -150,6 +152,7 @@ impl LocalApi {
             .route("/status", get(status))
             .route("/spaces", get(spaces))
             .route("/ledger", get(ledger))
+            .merge(cameras::routes())
             .with_state(Arc::clone(&self.parts));
         let board = tokio::spawn(keep_box_on_board(Arc::clone(&self.parts), cancel.clone()));
         let served = axum::serve(self.listener, app)

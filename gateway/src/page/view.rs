@@ -5,8 +5,8 @@ use std::fmt::Write;
 use parking::CameraId;
 
 use crate::cameras::camera::{CameraStatus, StreamLine};
-use crate::cameras::words::{Language, Text};
 use crate::cameras::wire::Profile;
+use crate::cameras::words::{Language, Text};
 use crate::cameras::{Cameras, health};
 
 const TITLE: Text = Text::new("Kamera", "Cameras");
@@ -110,13 +110,10 @@ pub(super) fn login(gateway: &str, language: Language, wrong: bool) -> String {
 pub(super) fn overview(gateway: &str, cameras: &Cameras, language: Language) -> String {
     let mut inside = String::new();
     if cameras.ids().next().is_none() {
-        let _ = write!(inside, "<p>{}</p>", NONE.in_(language));
+        write!(inside, "<p>{}</p>", NONE.in_(language)).unwrap_or_default();
     } else {
-        let _ = write!(
-            inside,
-            "<p><button id=\"watch-all\">{}</button></p>",
-            WATCH_ALL.in_(language)
-        );
+        let watch_all = WATCH_ALL.in_(language);
+        write!(inside, "<p><button id=\"watch-all\">{watch_all}</button></p>").unwrap_or_default();
     }
     inside.push_str("<div class=\"grid\">");
     for id in cameras.ids() {
@@ -147,23 +144,34 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
         Some(status) => (word(status.state), words(status, language), advice(status, language)),
         None => ("connecting".to_owned(), WAITING.in_(language).to_owned(), ""),
     };
-    let figures = status.as_ref().map_or_else(String::new, |status| figures(status, language));
-    let first = if profiles.contains(&Profile::Sub) { Profile::Sub } else { Profile::Main };
-    let shown = if large && profiles.contains(&Profile::Main) { Profile::Main } else { first };
+    let figures = status
+        .as_ref()
+        .map_or_else(String::new, |status| figures(status, language));
+    let first = if profiles.contains(&Profile::Sub) {
+        Profile::Sub
+    } else {
+        Profile::Main
+    };
+    let shown = if large && profiles.contains(&Profile::Main) {
+        Profile::Main
+    } else {
+        first
+    };
     let mut buttons = format!(
         "<button class=\"watch\" data-profile=\"{first}\">{}</button>",
         WATCH_SUB.in_(language)
     );
     if profiles.len() > 1 {
         let text = WATCH_MAIN.in_(language);
-        let _ = write!(buttons, "<button class=\"watch\" data-profile=\"main\">{text}</button>");
+        write!(buttons, "<button class=\"watch\" data-profile=\"main\">{text}</button>").unwrap_or_default();
     }
-    let _ = write!(
+    write!(
         buttons,
         "<button class=\"stop\" hidden>{}</button><a class=\"button\" href=\"/camera/{id}/snapshot.jpg?w=1920\" target=\"_blank\">{}</a>",
         STOP.in_(language),
         PICTURE.in_(language)
-    );
+    )
+    .unwrap_or_default();
     format!(
         "<section class=\"camera\" data-camera=\"{id}\" data-state=\"{state}\" data-shown=\"{shown}\" data-start=\"{start}\">\
          <h2><a href=\"/camera/{id}{query}\">{title}</a></h2>\
@@ -188,22 +196,22 @@ fn word(state: health::State) -> String {
 fn figures(status: &CameraStatus, language: Language) -> String {
     let lines: Vec<String> = [("sub", &status.sub), ("main", &status.main)]
         .into_iter()
-        .filter_map(|(name, stream)| line(name, StreamLine::of(stream.as_ref()?)?, language))
+        .filter_map(|(name, stream)| Some(line(name, StreamLine::of(stream.as_ref()?)?, language)))
         .collect();
     lines.join("<br>")
 }
 
-fn line(name: &str, stream: StreamLine, language: Language) -> Option<String> {
+fn line(name: &str, stream: StreamLine, language: Language) -> String {
     let hour = match language {
         Language::Indonesian => "jam",
         Language::English => "hour",
     };
     // Kilobits a second, 3,600 seconds, 8 bits, 1,000 kilobytes.
     let megabytes = stream.kbit * 3_600.0 / 8_000.0;
-    Some(format!(
+    format!(
         "{name}: {}×{} · {:.0} fps · {:.0} kbit/s ≈ {megabytes:.0} MB/{hour}",
         stream.width, stream.height, stream.fps, stream.kbit
-    ))
+    )
 }
 
 #[cfg(test)]

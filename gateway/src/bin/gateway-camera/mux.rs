@@ -94,7 +94,11 @@ impl Mux {
         };
         let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
         for name in between {
-            chain.push(gst::ElementFactory::make(name).build().with_context(|| format!("no element {name}"))?);
+            chain.push(
+                gst::ElementFactory::make(name)
+                    .build()
+                    .with_context(|| format!("no element {name}"))?,
+            );
         }
         chain.extend([mux, sink.upcast()]);
         pipeline.add_many(&chain)?;
@@ -141,7 +145,9 @@ impl Mux {
         if begins_chunk {
             self.release()?;
             if !self.is_first {
-                let split = gst::Structure::builder("FMP4MuxSplitNow").field("chunk", !unit.keyframe).build();
+                let split = gst::Structure::builder("FMP4MuxSplitNow")
+                    .field("chunk", !unit.keyframe)
+                    .build();
                 self.source.send_event(gst::event::CustomDownstream::new(split));
             }
             self.is_first = false;
@@ -178,7 +184,10 @@ impl Mux {
             self.held.drain(..).for_each(|buffer| list.add(buffer));
         }
         self.source.push_buffer_list(list).map(|_| ()).map_err(|_| {
-            let message = self.failed.get().map_or("the muxer does not take this stream", String::as_str);
+            let message = self
+                .failed
+                .get()
+                .map_or("the muxer does not take this stream", String::as_str);
             Failure::new(Cause::Mux, message)
         })
     }
@@ -256,7 +265,9 @@ impl Chunks {
         let duration = first.duration().map_or(Duration::ZERO, Into::into);
         let head = ChunkHead {
             keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
-            at_ns: self.base_ns.saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
+            at_ns: self
+                .base_ns
+                .saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
             duration,
             frames: u16::try_from(frames).unwrap_or(u16::MAX),
             run: self.output.run,

@@ -28,6 +28,7 @@ pub struct Timeline {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_field_names)] // the unit stands last in the name
 struct Anchored {
     /// Box's time minus camera's time.
     offset_ns: i64,

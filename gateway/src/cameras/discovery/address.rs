@@ -128,7 +128,7 @@ fn authority(url: &Url) -> (Option<&str>, Option<u16>) {
 
 /// Replaces the values of parameters that are named like passwords. Some makers put the login into the path, as in
 /// `/user=admin&password=x&channel=1.sdp`, with `_` in the place of `&` in some versions.
-fn without_passwords(path: &str) -> (String, bool) {
+pub fn without_passwords(path: &str) -> (String, bool) {
     const NAMES: [&str; 5] = ["password=", "passwd=", "passwort=", "pass=", "pwd="];
     let lower = path.to_ascii_lowercase();
     let first = |from: usize| {

@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use url::Url;
 
-pub use address::Stream;
+pub use address::{Stream, without_passwords};
 pub use client::{Now, REPLY_BYTES_MAX, RequestError};
 pub use found::{Finding, Found, FoundProfile, Problem};
 pub use login::LoginError;

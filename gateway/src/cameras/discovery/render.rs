@@ -7,17 +7,15 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::address::Stream;
-use super::found::{Found, FoundProfile, offset_text};
-use super::media::Codec;
+use super::found::{CLOCK_OFFSET_MAX, Found, FoundProfile, offset_text};
+use crate::cameras::profiles::CameraProfile;
 
 /// Widest line, columns.
 const WIDTH_MAX: usize = 120;
 /// Widest cell of each column of the table. What is longer is cut, with an ellipsis.
 const CELLS_MAX: [usize; 6] = [23, 30, 20, 17, 16, 8];
-/// Longest name of a camera in the configuration, bytes.
-const NAME_BYTES_MAX: usize = 32;
-/// The profile in the configuration for cameras without one of their own.
-const GENERIC: &str = "generic";
+/// Longest name that a camera gets in the configuration, before its number, bytes.
+const ID_BYTES_MAX: usize = 32;
 
 /// The cameras in `found`, a line each, then what there is to say about them.
 pub fn table(found: &[Found]) -> String {
@@ -123,21 +121,20 @@ fn push_wrapped(text: &mut String, first: &str, next: &str, words: &str) {
     text.push('\n');
 }
 
-/// The cameras in `found` as `[[camera]]` sections. `profiles` are the camera profiles that the configuration knows: a
-/// camera whose maker is none of them gets the generic one.
-pub fn config_sections(found: &[Found], profiles: &[&str]) -> String {
+/// The cameras in `found` as `[[cameras]]` sections.
+pub fn config_sections(found: &[Found]) -> String {
     let mut text = String::new();
-    let mut names = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for camera in found {
         if !text.is_empty() {
             text.push('\n');
         }
-        push_section(&mut text, camera, &name(camera, &mut names), profiles);
+        push_section(&mut text, camera, &mut ids);
     }
     text
 }
 
-fn push_section(text: &mut String, camera: &Found, name: &str, profiles: &[&str]) {
+fn push_section(text: &mut String, camera: &Found, ids: &mut BTreeSet<String>) {
     let information = &camera.information;
     let identity = [
         &information.manufacturer,
@@ -151,33 +148,53 @@ fn push_section(text: &mut String, camera: &Found, name: &str, profiles: &[&str]
         .filter(|word| !word.is_empty())
         .collect();
     comment(text, &format!("{} {}", camera.address, identity.join(", ")));
-    let with_stream = |profile: &'_ FoundProfile| profile.stream.clone().map(|stream| (stream, profile.media.clone()));
-    let Some((main, main_media)) = camera.main().and_then(with_stream) else {
+    let stream_of = |profile: Option<&FoundProfile>| profile.and_then(|profile| profile.stream.clone());
+    let Some(main) = stream_of(camera.main()) else {
         comment(text, "No section: it did not tell where its main stream is.");
         for problem in &camera.problems {
             comment(text, &problem.to_string());
         }
         return;
     };
-    let sub = camera.sub().and_then(with_stream);
-    text.push_str("[[camera]]\n");
-    key(text, "name", name);
+    if main.host.is_ipv6() {
+        comment(text, "No section: give the camera an IPv4 address or a name first.");
+        return;
+    }
+    let sub = stream_of(camera.sub());
+    let id = id(camera, ids);
+    text.push_str("[[cameras]]\n");
+    key(text, "id", &id);
+    if let Some(name) = camera.scopes.name.as_deref().filter(|name| !name.trim().is_empty()) {
+        key(text, "name", name);
+    }
     key(text, "host", &main.host.to_string());
     key(text, "main", &main.path);
     match &sub {
-        Some((sub, _)) => key(text, "sub", &sub.path),
+        Some(sub) => key(text, "sub", &sub.path),
         None => comment(text, "sub = \"...\": there is no smaller stream"),
     }
-    // The codec is the one of the stream that the ring and the live view take.
-    let codec = sub.as_ref().map_or(&main_media.codec, |(_, media)| &media.codec);
-    key(text, "codec", if *codec == Codec::H265 { "h265" } else { "h264" });
-    key(text, "profile", camera_profile(&information.manufacturer, profiles));
+    key(
+        text,
+        "profile",
+        &CameraProfile::by_manufacturer(&information.manufacturer).name,
+    );
+    let secret = format!("{id} = {{ user = \"...\", password = \"...\" }}");
     comment(
         text,
-        &format!("Put user and password into the secrets file: {name} = {{ user = \"...\", password = \"...\" }}"),
+        &format!("Into the file that video.secrets_file names, if it wants a login: {secret}"),
     );
-    for note in stream_notes(&main, sub.as_ref().map(|(sub, _)| sub)) {
+    for note in stream_notes(&main, sub.as_ref()) {
         comment(text, note);
+    }
+    let offset = camera.clock_offset.filter(|offset| offset.abs() > CLOCK_OFFSET_MAX);
+    if let Some(offset) = offset {
+        comment(
+            text,
+            &format!(
+                "Its clock is {} off; let it take its time from the box by NTP.",
+                offset_text(offset)
+            ),
+        );
     }
     for finding in camera.findings() {
         comment(text, &finding.to_string());
@@ -215,33 +232,17 @@ fn comment(text: &mut String, words: &str) {
     }
 }
 
-/// The profile of the cameras of this maker, if it is one of `profiles`.
-fn camera_profile<'a>(manufacturer: &str, profiles: &[&'a str]) -> &'a str {
-    // Makers under the name of their own brands, or of those who sell them.
-    let brands = [
-        ("hilook", "hikvision"),
-        ("ezviz", "hikvision"),
-        ("imou", "dahua"),
-        ("amcrest", "dahua"),
-    ];
-    let maker = slug(manufacturer).unwrap_or_default();
-    let brand = brands.iter().find(|(brand, _)| maker.starts_with(brand));
-    let maker = brand.map_or(maker.as_str(), |(_, maker)| maker);
-    let known = profiles.iter().find(|profile| maker.starts_with(**profile));
-    known.copied().unwrap_or(GENERIC)
-}
-
 /// A name that no other camera has, of what the camera calls itself, or else of its address.
-fn name(camera: &Found, names: &mut BTreeSet<String>) -> String {
+fn id(camera: &Found, ids: &mut BTreeSet<String>) -> String {
     let called = camera.scopes.name.as_deref().and_then(slug);
     let base = called.unwrap_or_else(|| format!("camera-{}", slug(&camera.address.to_string()).unwrap_or_default()));
-    let mut name = base.clone();
+    let mut id = base.clone();
     let mut number = 2;
-    while !names.insert(name.clone()) {
-        name = format!("{base}-{number}");
+    while !ids.insert(id.clone()) {
+        id = format!("{base}-{number}");
         number += 1;
     }
-    name
+    id
 }
 
 /// Letters, digits and single hyphens, at most 32.
@@ -250,7 +251,7 @@ fn slug(text: &str) -> Option<String> {
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
     let mut slug = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
-    slug.truncate(NAME_BYTES_MAX);
+    slug.truncate(ID_BYTES_MAX);
     let slug = slug.trim_end_matches('-');
     (!slug.is_empty()).then(|| slug.to_owned())
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::super::found::Problem;
-use super::super::media::MediaProfile;
+use super::super::media::{Codec, MediaProfile};
 use super::super::probe::Scopes;
 use super::*;
 
@@ -41,7 +41,7 @@ fn camera(last: u8, name: Option<&str>, main: Option<&str>) -> Found {
 }
 
 fn sections(cameras: &[Found]) -> toml::Table {
-    let text = config_sections(cameras, &["hikvision", "dahua"]);
+    let text = config_sections(cameras);
     toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -53,11 +53,11 @@ fn each_camera_has_a_name_of_its_own_made_of_letters_digits_and_hyphens() {
         .map(|(last, name)| camera(last, Some(name), Some("/a")))
         .collect();
     let sections = sections(&cameras);
-    let shown: Vec<&str> = sections["camera"]
+    let shown: Vec<&str> = sections["cameras"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| one["name"].as_str().unwrap())
+        .map(|one| one["id"].as_str().unwrap())
         .collect();
     let expected = [
         "jl-asia-afrika-2",
@@ -74,16 +74,61 @@ fn each_camera_has_a_name_of_its_own_made_of_letters_digits_and_hyphens() {
 fn a_path_is_quoted_whatever_is_in_it() {
     let path = "/a\\b\"]\n[evil]\u{7f}";
     assert_eq!(
-        sections(&[camera(1, None, Some(path))])["camera"][0]["main"].as_str(),
+        sections(&[camera(1, None, Some(path))])["cameras"][0]["main"].as_str(),
         Some(path)
     );
 }
 
 #[test]
-fn a_camera_without_a_smaller_stream_has_the_codec_of_its_main_one() {
+fn a_camera_without_a_smaller_stream_has_its_main_one() {
     let sections = sections(&[camera(1, None, Some("/a"))]);
-    let section = sections["camera"][0].as_table().unwrap();
-    assert_eq!((section["codec"].as_str(), section.get("sub")), (Some("h265"), None));
+    let section = sections["cameras"][0].as_table().unwrap();
+    let keys: Vec<&str> = section.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["host", "id", "main", "profile"]);
+}
+
+#[test]
+fn the_sections_belong_into_a_configuration() {
+    const SOUND: &str = include_str!("../../config/tests/sound.toml");
+    let mut hik = camera(
+        1,
+        Some("Simpang \"Dago\" \\ №2"),
+        Some("/Streaming/Channels/101?x=1&y=2"),
+    );
+    hik.information.manufacturer = "HiLook".to_owned();
+    let mut small = hik.profiles[0].clone();
+    small.stream.as_mut().unwrap().path = "/Streaming/Channels/102".to_owned();
+    hik.profiles.push(small);
+    hik.sub = Some(1);
+    let plain = camera(2, None, Some("/"));
+    let text = format!("{SOUND}\n{}", config_sections(&[hik, plain]));
+    let config = crate::config::Config::from_bytes(std::path::Path::new("box.toml"), text.as_bytes())
+        .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+    assert_eq!(config.warnings, []);
+    let [hik, plain] = config.cameras.as_slice() else {
+        panic!("{:?}", config.cameras)
+    };
+    assert_eq!(
+        (hik.id.as_str(), hik.title.as_str()),
+        ("simpang-dago-2", "Simpang \"Dago\" \\ №2")
+    );
+    assert_eq!(
+        (hik.host.as_str(), hik.sub.as_deref()),
+        ("192.168.1.1:554", Some("/Streaming/Channels/102"))
+    );
+    assert!(hik.record.sub && !plain.record.sub);
+    assert_eq!(
+        (plain.id.as_str(), plain.main.as_deref()),
+        ("camera-192-168-1-2", Some("/"))
+    );
+}
+
+#[test]
+fn an_address_of_ipv6_makes_no_section() {
+    let mut camera = camera(1, None, Some("/a"));
+    let stream = camera.profiles[0].stream.as_mut().unwrap();
+    stream.host = "[fd00::7]:554".parse().unwrap();
+    assert!(sections(&[camera]).is_empty());
 }
 
 #[test]
@@ -94,12 +139,19 @@ fn a_camera_without_a_stream_has_only_comments() {
 }
 
 #[test]
-fn the_profile_is_the_makers_if_the_configuration_has_it() {
-    let profile = |maker: &str| camera_profile(maker, &["hikvision", "dahua"]);
+fn the_profile_is_the_makers() {
+    let profile = |maker: &str| {
+        let mut camera = camera(1, None, Some("/a"));
+        camera.information.manufacturer = maker.to_owned();
+        sections(&[camera])["cameras"][0]["profile"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(profile("HIKVISION"), "hikvision");
-    assert_eq!(profile("Hikvision Digital Technology"), "hikvision");
     assert_eq!(profile("HiLook"), "hikvision");
     assert_eq!(profile("IMOU"), "dahua");
+    assert_eq!(profile("Reolink"), "reolink");
     assert_eq!(profile("AXIS"), "generic");
     assert_eq!(profile(""), "generic");
 }

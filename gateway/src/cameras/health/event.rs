@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cameras::picture::Features;
+use crate::cameras::words::{Language, Value};
 
 /// An hour of the day where the camera is, 0 to 23.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,18 +49,26 @@ pub enum ClockQuality {
 pub enum Failure {
     /// The camera's host refused the TCP connection.
     Refused,
-    /// No way to the host, or it did not answer.
+    /// No way to the host.
     Unreachable,
+    /// The host took the connection and did not answer.
+    NoAnswer,
     /// Something answered, but not RTSP.
     NotRtsp,
     /// There is no such stream (RTSP 404).
     NotFound,
+    /// The camera refused with another RTSP status than those that have a name here.
+    Rejected,
     /// Wrong user or password (RTSP 401, 403).
     AuthFailed,
     /// The camera wants a way of logging in that is not supported.
     AuthUnsupported,
     /// The stream has no video.
     NoVideo,
+    /// The video is neither H.264 nor H.265.
+    UnsupportedCodec,
+    /// The video cannot be put into a file.
+    Mux,
     /// The description of the stream cannot be read.
     BadSdp,
     /// No data for longer than allowed.
@@ -184,18 +193,24 @@ pub enum Cause {
     Refused,
     /// See [`Failure::Unreachable`].
     Unreachable,
-    /// No answer within the time for connecting.
+    /// No answer within the time for connecting. See also [`Failure::NoAnswer`].
     NoAnswer,
     /// See [`Failure::NotRtsp`].
     NotRtsp,
     /// See [`Failure::NotFound`].
     NotFound,
+    /// See [`Failure::Rejected`].
+    Rejected,
     /// See [`Failure::AuthFailed`].
     AuthFailed,
     /// See [`Failure::AuthUnsupported`].
     AuthUnsupported,
     /// See [`Failure::NoVideo`].
     NoVideo,
+    /// See [`Failure::UnsupportedCodec`].
+    UnsupportedCodec,
+    /// See [`Failure::Mux`].
+    Mux,
     /// See [`Failure::BadSdp`].
     BadSdp,
     /// See [`Failure::Stalled`].
@@ -220,7 +235,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::None,
         Self::Starting,
         Self::Interrupted,
@@ -229,9 +244,12 @@ impl Cause {
         Self::NoAnswer,
         Self::NotRtsp,
         Self::NotFound,
+        Self::Rejected,
         Self::AuthFailed,
         Self::AuthUnsupported,
         Self::NoVideo,
+        Self::UnsupportedCodec,
+        Self::Mux,
         Self::BadSdp,
         Self::Stalled,
         Self::Ended,
@@ -300,6 +318,15 @@ pub enum Limit {
     Above,
 }
 
+impl Limit {
+    fn sign(self) -> char {
+        match self {
+            Self::Below => '<',
+            Self::Above => '>',
+        }
+    }
+}
+
 /// A number behind a verdict. Prints as `edge_correlation 0.21 < 0.45`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -335,6 +362,20 @@ impl Evidence {
     }
 }
 
+impl Evidence {
+    /// The number and its limit for people, as in `korelasi tepi 0,21 < 0,45`.
+    pub fn text(&self, language: Language) -> String {
+        let number = |value| Value::Hundredths(value).in_(language);
+        let name = super::measure_text(self.measure).in_(language);
+        format!(
+            "{name} {} {} {}",
+            number(self.value),
+            self.wrong.sign(),
+            number(self.limit)
+        )
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.measure {
@@ -350,11 +391,7 @@ impl fmt::Display for Evidence {
             Measure::DisplacedCorrelation => "displaced_correlation",
             Measure::ClockOffsetS => "clock_offset_s",
         };
-        let sign = match self.wrong {
-            Limit::Below => '<',
-            Limit::Above => '>',
-        };
-        write!(f, "{name} {:.2} {sign} {:.2}", self.value, self.limit)
+        write!(f, "{name} {:.2} {} {:.2}", self.value, self.wrong.sign(), self.limit)
     }
 }
 

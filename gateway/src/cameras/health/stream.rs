@@ -78,7 +78,7 @@ impl Stream {
     }
 
     pub fn failed(&mut self, now: Duration, failure: Failure) {
-        self.failure = Some(cause_of(failure));
+        self.failure = Some(Cause::from(failure));
         self.enter(now, Phase::Failed);
     }
 
@@ -246,20 +246,26 @@ impl Stream {
     }
 }
 
-fn cause_of(failure: Failure) -> Cause {
-    match failure {
-        Failure::Refused => Cause::Refused,
-        Failure::Unreachable => Cause::Unreachable,
-        Failure::NotRtsp => Cause::NotRtsp,
-        Failure::NotFound => Cause::NotFound,
-        Failure::AuthFailed => Cause::AuthFailed,
-        Failure::AuthUnsupported => Cause::AuthUnsupported,
-        Failure::NoVideo => Cause::NoVideo,
-        Failure::BadSdp => Cause::BadSdp,
-        Failure::Stalled => Cause::Stalled,
-        Failure::Ended => Cause::Ended,
-        Failure::NoKeyframes => Cause::NoKeyframes,
-        Failure::WorkerCrashed => Cause::WorkerCrashed,
+impl From<Failure> for Cause {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused => Self::Refused,
+            Failure::Unreachable => Self::Unreachable,
+            Failure::NoAnswer => Self::NoAnswer,
+            Failure::NotRtsp => Self::NotRtsp,
+            Failure::NotFound => Self::NotFound,
+            Failure::Rejected => Self::Rejected,
+            Failure::AuthFailed => Self::AuthFailed,
+            Failure::AuthUnsupported => Self::AuthUnsupported,
+            Failure::NoVideo => Self::NoVideo,
+            Failure::UnsupportedCodec => Self::UnsupportedCodec,
+            Failure::Mux => Self::Mux,
+            Failure::BadSdp => Self::BadSdp,
+            Failure::Stalled => Self::Stalled,
+            Failure::Ended => Self::Ended,
+            Failure::NoKeyframes => Self::NoKeyframes,
+            Failure::WorkerCrashed => Self::WorkerCrashed,
+        }
     }
 }
 

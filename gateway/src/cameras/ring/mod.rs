@@ -37,6 +37,7 @@ mod scan;
 mod segment;
 mod storage;
 mod store;
+mod survey;
 mod time;
 
 #[cfg(test)]
@@ -53,4 +54,5 @@ pub use scan::ScanError;
 pub use segment::{MemoryIndex, Segment, SegmentId, SegmentIndex};
 pub use storage::{Directory, ReadAt, SegmentFile, Storage, segment_path};
 pub use store::{Appended, Ring};
+pub use survey::{Survey, survey};
 pub use time::ClockQuality;

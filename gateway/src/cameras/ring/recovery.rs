@@ -10,7 +10,7 @@ use std::io;
 
 use super::scan::{Check, ScanError, SegmentReader, read_summary};
 use super::segment::{Segment, SegmentId, SegmentIndex};
-use super::storage::{SegmentFile, Storage};
+use super::storage::{ReadAt, SegmentFile, Storage};
 use super::time::{ClockQuality, plus_ticks};
 
 /// What opening a ring found.
@@ -104,20 +104,7 @@ fn examine(storage: &dyn Storage, id: SegmentId, bytes: u64, recovered: &mut Rec
             return None;
         }
     };
-    if let Some((summary, codec)) = read_summary(file.as_ref(), bytes) {
-        return Some(Segment {
-            id,
-            from: summary.from,
-            to: summary.to,
-            clock: summary.clock,
-            existed_at: None,
-            bytes,
-            fragments: summary.fragments,
-            frames: summary.frames,
-            codec,
-        });
-    }
-    let (segment, damage) = match scan(file.as_ref(), id, bytes) {
+    let (segment, damage) = match describe(file.as_ref(), id, bytes) {
         Ok(scanned) => scanned,
         Err(error @ ScanError::Read { .. }) => {
             recovered.files_unreadable += 1;
@@ -153,8 +140,30 @@ fn cut(file: &dyn SegmentFile, bytes: u64) -> io::Result<()> {
     file.sync()
 }
 
-/// Reads a whole file; the segment is `None` if not one fragment is whole.
-fn scan(file: &dyn SegmentFile, id: SegmentId, bytes: u64) -> Result<(Option<Segment>, Option<ScanError>), ScanError> {
+/// A segment, if not one fragment is whole `None`, and what is damaged behind it.
+pub(super) type Described = (Option<Segment>, Option<ScanError>);
+
+/// Takes a finished file at its word, and reads any other.
+pub(super) fn describe<R: ReadAt + ?Sized>(file: &R, id: SegmentId, bytes: u64) -> Result<Described, ScanError> {
+    let Some((summary, codec)) = read_summary(file, bytes) else {
+        return scan(file, id, bytes);
+    };
+    let segment = Segment {
+        id,
+        from: summary.from,
+        to: summary.to,
+        clock: summary.clock,
+        existed_at: None,
+        bytes,
+        fragments: summary.fragments,
+        frames: summary.frames,
+        codec,
+    };
+    Ok((Some(segment), None))
+}
+
+/// Reads a whole file.
+fn scan<R: ReadAt + ?Sized>(file: &R, id: SegmentId, bytes: u64) -> Result<Described, ScanError> {
     let mut reader = SegmentReader::open(file, bytes, Check::Frames)?;
     let timescale = reader.init.info().timescale;
     let mut segment: Option<Segment> = None;

@@ -62,24 +62,32 @@ pub fn segment_path(folder: &Path, id: SegmentId) -> PathBuf {
     folder.join(id.file_name())
 }
 
+/// The segment files of a folder and their lengths, bytes, in any order.
+pub(super) fn list(folder: &Path) -> io::Result<Vec<(SegmentId, u64)>> {
+    let mut listed = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some(id) = entry.file_name().to_str().and_then(SegmentId::from_file_name) else {
+            continue;
+        };
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => listed.push((id, metadata.len())),
+            Ok(_) => {}
+            // Removed meanwhile, by the ring that is at work there.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(listed)
+}
+
 impl Storage for Directory {
     fn path(&self) -> &Path {
         &self.path
     }
 
     fn list(&self) -> io::Result<Vec<(SegmentId, u64)>> {
-        let mut listed = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let Some(id) = entry.file_name().to_str().and_then(SegmentId::from_file_name) else {
-                continue;
-            };
-            let metadata = entry.metadata()?;
-            if metadata.is_file() {
-                listed.push((id, metadata.len()));
-            }
-        }
-        Ok(listed)
+        list(&self.path)
     }
 
     fn create(&self, id: SegmentId) -> io::Result<Box<dyn SegmentFile>> {

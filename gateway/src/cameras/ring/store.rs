@@ -216,35 +216,36 @@ impl Ring {
 
     /// Writes to the open file, or to a new one. Gives whether it is a new one.
     fn write(&mut self, fragment: &Checked<'_>) -> Result<bool, RingError> {
-        let folder = self.storage.path().to_owned();
-        let failed = |action, id, source| RingError::Storage {
-            action,
-            path: segment_path(&folder, id),
-            source,
+        let Some(mut open) = self.open.take() else {
+            self.write_first(fragment)?;
+            return Ok(true);
         };
-        if let Some(mut open) = self.open.take() {
+        let written = open
+            .file
+            .append(&mut fragment.parts(&[], &[]))
+            .and_then(|()| open.file.sync());
+        if let Err(source) = written {
+            // After a failed sync nobody knows what is on disk: this file ends where it was known to be whole.
+            self.counters.write_errors += 1;
             let id = open.segment.id;
-            let written = open
-                .file
-                .append(&mut fragment.parts(&[], &[]))
-                .and_then(|()| open.file.sync());
-            if let Err(source) = written {
-                // After a failed sync nobody knows what is on disk: this file ends where it was known to be whole.
-                self.counters.write_errors += 1;
-                self.abandon(open);
-                return Err(failed("write", id, source));
-            }
-            let segment = &mut open.segment;
-            segment.bytes += fragment.bytes;
-            segment.to = fragment.to;
-            segment.fragments = segment.fragments.saturating_add(1);
-            segment.frames += fragment.frames;
-            open.decode_end = fragment.decode_end;
-            self.open = Some(open);
-            return Ok(false);
+            self.abandon(open);
+            return Err(self.failed("write", id, source));
         }
+        let segment = &mut open.segment;
+        segment.bytes += fragment.bytes;
+        segment.to = fragment.to;
+        segment.fragments = segment.fragments.saturating_add(1);
+        segment.frames += fragment.frames;
+        open.decode_end = fragment.decode_end;
+        self.open = Some(open);
+        Ok(false)
+    }
+
+    /// Begins a file with a fragment.
+    fn write_first(&mut self, fragment: &Checked<'_>) -> Result<(), RingError> {
         let Some(stream) = &mut self.stream else {
-            return Err(RingError::NotBegun { path: folder });
+            let path = self.storage.path().to_owned();
+            return Err(RingError::NotBegun { path });
         };
         let id = SegmentId(self.next);
         // Used up even if it fails, so that no leftover can be in the way twice.
@@ -257,10 +258,13 @@ impl Ring {
             run: run.0,
         };
         head_box.write(&mut head);
-        let mut file = self.storage.create(id).map_err(|source| {
-            self.counters.write_errors += 1;
-            failed("make", id, source)
-        })?;
+        let mut file = match self.storage.create(id) {
+            Ok(file) => file,
+            Err(source) => {
+                self.counters.write_errors += 1;
+                return Err(self.failed("make", id, source));
+            }
+        };
         self.names_changed = true;
         let written = file
             .append(&mut fragment.parts(stream.init.bytes(), &head))
@@ -269,7 +273,7 @@ impl Ring {
             self.counters.write_errors += 1;
             // What cannot be removed now is removed or repaired when the ring is opened again.
             self.storage.remove(id).unwrap_or_default();
-            return Err(failed("write", id, source));
+            return Err(self.failed("write", id, source));
         }
         stream.run = Some(run);
         self.open = Some(OpenSegment {
@@ -287,7 +291,15 @@ impl Ring {
             },
             decode_end: fragment.decode_end,
         });
-        Ok(true)
+        Ok(())
+    }
+
+    fn failed(&self, action: &'static str, id: SegmentId, source: io::Error) -> RingError {
+        RingError::Storage {
+            action,
+            path: segment_path(self.storage.path(), id),
+            source,
+        }
     }
 
     /// Removes the oldest files until a fragment of `bytes` more fits under the caps.
@@ -448,11 +460,12 @@ impl Ring {
         self.sealed_bytes.saturating_add(open)
     }
 
-    /// Number of files, and the time of the oldest frame.
-    pub fn extent(&self) -> (usize, Option<Timestamp>) {
+    /// Number of files, the time of the oldest frame, and the time at which the newest ends.
+    pub fn extent(&self) -> (usize, Option<(Timestamp, Timestamp)>) {
         let open = self.open.as_ref().map(|open| &open.segment);
-        let oldest = self.sealed.front().or(open).map(|segment| segment.from);
-        (self.sealed.len() + usize::from(open.is_some()), oldest)
+        let files = self.sealed.len() + usize::from(open.is_some());
+        let ends = self.sealed.front().or(open).zip(open.or(self.sealed.back()));
+        (files, ends.map(|(oldest, newest)| (oldest.from, newest.to)))
     }
 
     /// Whether it records, and why not.

@@ -10,6 +10,10 @@ use gateway::cameras::wire::{Cause, Client, Source, Transport};
 
 /// How long a camera may take to answer and play.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a camera that has not answered may take to accept one more connection.
+const KNOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// RTSP's port (RFC 2326).
+const RTSP_PORT: u16 = 554;
 
 /// A stream's codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,13 +125,26 @@ impl AnyIngest {
                 Ok((Self::Retina(Box::new(ingest)), greeting))
             }
         };
-        let seconds = CONNECT_TIMEOUT.as_secs();
-        tokio::time::timeout(CONNECT_TIMEOUT, connected)
-            .await
-            .unwrap_or_else(|_| {
-                let message = format!("no whole answer within {seconds} s");
-                Err(Failure::new(Cause::Unreachable, message))
-            })
+        match tokio::time::timeout(CONNECT_TIMEOUT, connected).await {
+            Ok(connected) => connected,
+            Err(_) => Err(late(source).await),
+        }
+    }
+}
+
+/// Why nothing came in time: whether the host takes a connection at all tells a dead camera from one that hangs.
+async fn late(source: &Source) -> Failure {
+    let seconds = CONNECT_TIMEOUT.as_secs();
+    let url = url::Url::parse(&source.url).ok();
+    let host = url
+        .as_ref()
+        .and_then(|url| Some((url.host_str()?, url.port().unwrap_or(RTSP_PORT))));
+    let Some(host) = host else {
+        return Failure::new(Cause::Unreachable, "no host in the address");
+    };
+    match tokio::time::timeout(KNOCK_TIMEOUT, tokio::net::TcpStream::connect(host)).await {
+        Ok(Ok(_)) => Failure::new(Cause::NoAnswer, format!("no whole answer within {seconds} s")),
+        _ => Failure::new(Cause::Unreachable, format!("no connection within {seconds} s")),
     }
 }
 

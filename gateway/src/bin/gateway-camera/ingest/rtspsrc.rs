@@ -4,6 +4,7 @@
 //! What is known of GStreamer 1.22: a camera that stalls gives an end of stream after half a minute and no error, so
 //! stalls are the caller's to notice; a SHA-256 digest challenge is not understood; `tcp-timeout` covers connecting only.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -39,7 +40,9 @@ pub struct Rtspsrc {
 impl Rtspsrc {
     pub(super) async fn connect(source: &Source) -> Result<(Self, Greeting), Failure> {
         let (sender, mut items) = mpsc::channel(FRAMES_MAX);
-        let pipeline = pipeline(source, &sender).map_err(|error| Failure::new(Cause::Worker, format!("{error:#}")))?;
+        let audio = Arc::new(AtomicBool::new(false));
+        let pipeline =
+            pipeline(source, &sender, &audio).map_err(|error| Failure::new(Cause::Worker, format!("{error:#}")))?;
         let pipeline = Running(pipeline);
         if pipeline.0.set_state(gst::State::Playing).is_err() {
             return Err(Failure::new(Cause::NotRtsp, "GStreamer does not take this address"));
@@ -50,7 +53,11 @@ impl Rtspsrc {
             items,
             first: Some(first),
         };
-        Ok((ingest, Greeting::default()))
+        let greeting = Greeting {
+            server: None,
+            audio: audio.load(Ordering::Relaxed),
+        };
+        Ok((ingest, greeting))
     }
 }
 
@@ -100,7 +107,8 @@ impl Ingest for Rtspsrc {
     }
 }
 
-fn pipeline(source: &Source, items: &Items) -> anyhow::Result<gst::Pipeline> {
+/// `audio` tells afterwards whether the camera offers sound.
+fn pipeline(source: &Source, items: &Items, audio: &Arc<AtomicBool>) -> anyhow::Result<gst::Pipeline> {
     let pipeline = gst::Pipeline::new();
     let transport = match source.transport {
         Transport::Tcp => "tcp",
@@ -121,11 +129,17 @@ fn pipeline(source: &Source, items: &Items) -> anyhow::Result<gst::Pipeline> {
             .property("user-id", &credentials.user)
             .property("user-pw", &credentials.password);
     }
-    let rtspsrc = builder.build().context("no element rtspsrc (gstreamer1.0-plugins-good)")?;
-    rtspsrc.connect("select-stream", false, |values| {
+    let rtspsrc = builder
+        .build()
+        .context("no element rtspsrc (gstreamer1.0-plugins-good)")?;
+    let offers_audio = Arc::clone(audio);
+    rtspsrc.connect("select-stream", false, move |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
         let media = caps.and_then(|caps| caps.structure(0)?.get::<String>("media").ok());
-        Some(media.is_some_and(|media| media == "video").to_value())
+        if media.as_deref() == Some("audio") {
+            offers_audio.store(true, Ordering::Relaxed);
+        }
+        Some((media.as_deref() == Some("video")).to_value())
     });
     let taken = AtomicBool::new(false);
     let (items_for_pads, weak) = (items.clone(), pipeline.downgrade());
@@ -138,8 +152,8 @@ fn pipeline(source: &Source, items: &Items) -> anyhow::Result<gst::Pipeline> {
         }
     });
     let items_for_pads = items.clone();
-    let any_video = std::sync::Arc::new(AtomicBool::new(false));
-    let seen = std::sync::Arc::clone(&any_video);
+    let any_video = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&any_video);
     rtspsrc.connect_pad_added(move |_, _| seen.store(true, Ordering::Relaxed));
     rtspsrc.connect_no_more_pads(move |_| {
         if !any_video.load(Ordering::Relaxed) {

@@ -8,3 +8,4 @@ mod disk;
 mod recording;
 mod streams;
 mod support;
+mod survey;

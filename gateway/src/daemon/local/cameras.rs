@@ -1,0 +1,110 @@
+//! What `gateway cameras` asks of the daemon: how cameras are, a picture, where recordings lie.
+//!
+//! | address | answer |
+//! | --- | --- |
+//! | `/cameras` | [`CameraStatus`] of each, JSON |
+//! | `/cameras/ID/snapshot?width=&at=` | JPEG with masks; its time in [`AT_HEADER`] and [`CLOCK_HEADER`] |
+//! | `/cameras/ID/recording?profile=&from=&to=` | [`Recording`] around that time, JSON |
+//!
+//! Clips are cut by who asks, so that a long one does not burden the daemon.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use parking::{CameraId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Parts;
+use crate::cameras::Cameras;
+use crate::cameras::camera::{CameraStatus, SnapshotError};
+use crate::cameras::recordings::{Recording, Stretch};
+use crate::cameras::wire::Profile;
+
+/// Header with the time at which the picture was received.
+pub const AT_HEADER: &str = "x-received-at";
+/// Header with what the clock was worth then.
+pub const CLOCK_HEADER: &str = "x-clock";
+
+/// Which picture is wanted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SnapshotQuery {
+    /// Greatest width, pixels.
+    pub width: u16,
+    /// Of which moment; the newest if there is none.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+}
+
+/// Which recording is wanted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RecordingQuery {
+    /// The stream.
+    pub profile: Profile,
+    /// From when.
+    pub from: jiff::Timestamp,
+    /// Until when.
+    pub to: jiff::Timestamp,
+}
+
+pub(super) fn routes() -> Router<Arc<Parts>> {
+    Router::new()
+        .route("/cameras", get(statuses))
+        .route("/cameras/{id}/snapshot", get(snapshot))
+        .route("/cameras/{id}/recording", get(recording))
+}
+
+async fn statuses(State(parts): State<Arc<Parts>>) -> Json<Vec<CameraStatus>> {
+    Json(parts.cameras.statuses())
+}
+
+fn known(cameras: &Cameras, id: &str) -> Result<CameraId, Response> {
+    let known = cameras.ids().find(|known| known.as_str() == id).cloned();
+    known.ok_or_else(|| {
+        let ids: Vec<&str> = cameras.ids().map(CameraId::as_str).collect();
+        let words = format!("it runs without camera {id}; it has: {}", ids.join(", "));
+        (StatusCode::NOT_FOUND, words).into_response()
+    })
+}
+
+async fn snapshot(
+    State(parts): State<Arc<Parts>>,
+    Path(id): Path<String>,
+    Query(wanted): Query<SnapshotQuery>,
+) -> Result<Response, Response> {
+    let camera = known(&parts.cameras, &id)?;
+    let made = parts.cameras.snapshot(&camera, wanted.at, wanted.width).await;
+    let snapshot = made.map_err(|error: SnapshotError| {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        (status, error.to_string()).into_response()
+    })?;
+    let clock = serde_json::to_value(snapshot.stamp.clock).unwrap_or_default();
+    let headers = [
+        (CONTENT_TYPE.as_str(), "image/jpeg".to_owned()),
+        (AT_HEADER, snapshot.stamp.at.to_string()),
+        (CLOCK_HEADER, clock.as_str().unwrap_or_default().to_owned()),
+    ];
+    Ok((headers, snapshot.jpeg).into_response())
+}
+
+async fn recording(
+    State(parts): State<Arc<Parts>>,
+    Path(id): Path<String>,
+    Query(wanted): Query<RecordingQuery>,
+) -> Result<Json<Recording>, Response> {
+    let camera = known(&parts.cameras, &id)?;
+    let Some(ring) = parts.cameras.ring(&camera, wanted.profile) else {
+        let words = format!("{camera} {} is not recorded", wanted.profile);
+        return Err((StatusCode::NOT_FOUND, words).into_response());
+    };
+    let stretch = Stretch {
+        from: wanted.from,
+        to: wanted.to,
+    };
+    let segments = ring.segments().await;
+    Ok(Json(Recording::around(stretch, ring.folder().to_owned(), segments)))
+}
