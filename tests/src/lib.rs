@@ -16,5 +16,7 @@ pub mod load;
 pub mod process;
 pub mod servers;
 pub mod street;
+pub mod street_cameras;
 pub mod truth;
+pub mod viewer;
 pub mod world;
