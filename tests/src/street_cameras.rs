@@ -82,8 +82,16 @@ pub fn write_box(text: &mut String, cameras: &[StreetCamera], files: &CameraFile
     writeln!(text, "[far_view]\ncommand_vkey = \"{}\"", files.command_vkey.display())?;
     writeln!(text, "servers = {}\n", quoted(&files.servers))?;
     for StreetCamera { id, title, spaces } in cameras {
-        writeln!(text, "[[cameras]]\nid = \"{id}\"\nname = \"{title}\"\nhost = \"{}\"", files.cameras)?;
-        writeln!(text, "main = \"/{id}/main\"\nsub = \"/{id}/sub\"\nspaces = {}\n", quoted(spaces))?;
+        writeln!(
+            text,
+            "[[cameras]]\nid = \"{id}\"\nname = \"{title}\"\nhost = \"{}\"",
+            files.cameras
+        )?;
+        writeln!(
+            text,
+            "main = \"/{id}/main\"\nsub = \"/{id}/sub\"\nspaces = {}\n",
+            quoted(spaces)
+        )?;
     }
     Ok(())
 }
@@ -94,7 +102,10 @@ fn simulator_toml(cameras: &[StreetCamera]) -> Result<String, std::fmt::Error> {
     for StreetCamera { id, spaces, .. } in cameras {
         writeln!(text, "[[camera]]\nname = \"{id}\"\nspaces = {}", quoted(spaces))?;
         for (stream, width, height, kbit) in [("main", 960, 540, 900), ("sub", 640, 360, 400)] {
-            writeln!(text, "[camera.{stream}]\ncodec = \"h264\"\nwidth = {width}\nheight = {height}")?;
+            writeln!(
+                text,
+                "[camera.{stream}]\ncodec = \"h264\"\nwidth = {width}\nheight = {height}"
+            )?;
             // A keyframe a second: also on a fast clock one is near to each arrival and departure.
             writeln!(text, "fps = 12\ngop = 12\nbitrate_kbit = {kbit}\nsource = \"drawn\"")?;
         }
@@ -103,7 +114,10 @@ fn simulator_toml(cameras: &[StreetCamera]) -> Result<String, std::fmt::Error> {
 }
 
 fn quoted<T: ToString>(values: &[T]) -> String {
-    let quoted: Vec<String> = values.iter().map(|value| format!("\"{}\"", value.to_string())).collect();
+    let quoted: Vec<String> = values
+        .iter()
+        .map(|value| format!("\"{}\"", value.to_string()))
+        .collect();
     format!("[{}]", quoted.join(", "))
 }
 
@@ -121,7 +135,11 @@ pub fn make_password(file: &Path) -> anyhow::Result<String> {
     drop(stdin);
     let output = child.wait_with_output()?;
     anyhow::ensure!(output.status.success(), "gateway password: {}", output.status);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
     file.write_all(&output.stdout)?;
     Ok(password)
 }
@@ -305,7 +323,11 @@ mod tests {
         assert_eq!(changes.len(), 2 * day.truth.sessions.len());
         let mut standing = std::collections::BTreeSet::new();
         for (_, _, space, class) in changes {
-            assert!(if class.is_some() { standing.insert(space) } else { standing.remove(space) });
+            assert!(if class.is_some() {
+                standing.insert(space)
+            } else {
+                standing.remove(space)
+            });
         }
         assert!(standing.is_empty());
     }

@@ -23,7 +23,9 @@ impl Viewer {
     pub async fn open(address: SocketAddr, gateway: &GatewayId, camera: &CameraId) -> anyhow::Result<Self> {
         let url = format!("ws://{address}/live/ws?box={gateway}&camera={camera}&profile=sub");
         let mut request = url.into_client_request()?;
-        request.headers_mut().insert("origin", format!("http://{address}").parse()?);
+        request
+            .headers_mut()
+            .insert("origin", format!("http://{address}").parse()?);
         let tcp = TcpStream::connect(address).await.context("the portal is not there")?;
         let (socket, _) = tokio_tungstenite::client_async(request, tcp).await?;
         Ok(Self { socket })

@@ -252,7 +252,12 @@ impl City {
             let listen = free_address()?;
             let live = format!("{LIVE_HOST}:{}", listen.port());
             spec = spec
-                .args(["--command-key", &pki("command.key"), "--live-listen", &listen.to_string()])
+                .args([
+                    "--command-key",
+                    &pki("command.key"),
+                    "--live-listen",
+                    &listen.to_string(),
+                ])
                 .args(["--live-address", &live, "--live-cert", &pki("live.crt")])
                 .args(["--live-key", &pki("live.key")]);
             self.live.push(live);
