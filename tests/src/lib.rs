@@ -6,6 +6,7 @@
 //! measure one part of it. Everything drawn by chance comes from a seed that a failing test prints.
 
 pub mod api;
+pub mod box_page;
 pub mod chaos;
 pub mod city;
 pub mod clock;
@@ -16,5 +17,7 @@ pub mod load;
 pub mod process;
 pub mod servers;
 pub mod street;
+pub mod street_cameras;
 pub mod truth;
+pub mod viewer;
 pub mod world;

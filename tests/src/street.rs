@@ -9,6 +9,8 @@ use parking::{
     Space, SpaceId, TariffId, TariffSchedule, Timestamp, Timezone, VehicleClass, Zone, ZoneId,
 };
 
+use crate::street_cameras::{self, CameraFiles, StreetCamera};
+
 /// Every sensor of the street speaks at least this often, seconds.
 pub const HEARTBEAT_S: u32 = 3_600;
 
@@ -41,6 +43,8 @@ pub struct Street {
     pub site: Site,
     /// Make of the sensor of each space, in the order of `site.spaces` and `site.sensors`.
     pub makes: Vec<Make>,
+    /// Its cameras; none unless asked for.
+    pub cameras: Vec<StreetCamera>,
 }
 
 /// Minutes after midnight as a time of day.
@@ -63,6 +67,8 @@ pub struct BoxFiles {
     pub city_port: u16,
     /// Port of the sensor broker on 127.0.0.1.
     pub sensor_port: u16,
+    /// What belongs to its cameras, if it has any.
+    pub cameras: Option<CameraFiles>,
 }
 
 impl Street {
@@ -116,7 +122,18 @@ impl Street {
             makes.push(if index % 2 == 0 { Make::Bosch } else { Make::Nwave });
         }
         site.tariffs = tariffs(zones)?;
-        Ok(Self { site, makes })
+        Ok(Self {
+            site,
+            makes,
+            cameras: Vec::new(),
+        })
+    }
+
+    /// The same street with cameras that together see all its spaces.
+    pub fn with_cameras(mut self, number: usize) -> Result<Self, IdError> {
+        let spaces: Vec<SpaceId> = self.site.spaces.iter().map(|space| space.id.clone()).collect();
+        self.cameras = street_cameras::along(&spaces, number)?;
+        Ok(self)
     }
 
     /// The gateway's configuration for this street.
@@ -185,6 +202,9 @@ impl Street {
             )?;
             writeln!(text, "heartbeat_s = {}\n", sensor.heartbeat_s)?;
         }
+        if let Some(files) = &files.cameras {
+            street_cameras::write_box(&mut text, &self.cameras, files)?;
+        }
         Ok(text)
     }
 }
@@ -211,7 +231,8 @@ fn class_of(index: usize) -> VehicleClass {
     }
 }
 
-fn class_name(class: VehicleClass) -> &'static str {
+/// A class as configurations name it.
+pub fn class_name(class: VehicleClass) -> &'static str {
     match class {
         VehicleClass::Motorcycle => "motorcycle",
         VehicleClass::Car => "car",

@@ -1,4 +1,4 @@
-//! A whole small city on this machine: boxes with their sensor brokers, the city's broker, `kominfo` and its database.
+//! A whole small city on this machine: boxes with their sensor brokers and cameras, the city's broker, `kominfo` and its database.
 //!
 //! Keys, certificates and configuration are made by the programs' own commands, as an operator would.
 
@@ -20,9 +20,13 @@ use crate::process::{Daemon, Ready, Spec, free_address, run, workspace_program};
 use crate::servers::mosquitto::{self, Broker};
 use crate::servers::postgres::{self, Postgres};
 use crate::street::{BoxFiles, Street};
+use crate::street_cameras::RoadsideCameras;
 
 /// First part of every box's log name.
 pub const LOG_DOMAIN: &str = "parkir.example.id";
+
+/// The city's name for boxes that send live view.
+const LIVE_HOST: &str = "localhost";
 
 /// How long a program may take to end when asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -51,6 +55,8 @@ pub struct City {
     pub database: String,
     /// Certificates and keys of the city.
     pub pki: PathBuf,
+    /// Where boxes send live view, of each instance, `HOST:PORT`; none when no box has cameras.
+    pub live: Vec<String>,
 }
 
 /// One box and its sensor broker.
@@ -70,6 +76,8 @@ pub struct RoadsideBox {
     pub data: PathBuf,
     /// Its street.
     pub street: Street,
+    /// Its cameras and its page, if its street has cameras.
+    pub cameras: Option<RoadsideCameras>,
 }
 
 /// Everything. Processes end before the folder is removed.
@@ -114,7 +122,8 @@ impl World {
         instances: usize,
     ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("parkir-").tempdir()?;
-        let city = City::start(folder.path(), database, instances).await?;
+        let with_live = streets.iter().any(|street| !street.cameras.is_empty());
+        let city = City::start(folder.path(), database, instances, with_live).await?;
         let mut boxes = Vec::new();
         for street in streets {
             boxes.push(RoadsideBox::prepare(folder.path(), &city, street, clock).await?);
@@ -155,6 +164,9 @@ impl World {
         for roadside in &mut self.boxes {
             roadside.gateway.terminate(PATIENCE).await?;
             roadside.sensor_broker.daemon.terminate(PATIENCE).await?;
+            if let Some(cameras) = &roadside.cameras {
+                cameras.simulator.stop().await?;
+            }
         }
         for daemon in kominfo {
             daemon.terminate(PATIENCE).await?;
@@ -174,8 +186,9 @@ impl World {
 }
 
 impl City {
-    /// Makes the city's keys and certificates, and starts broker, database and `instances` of `kominfo serve`.
-    pub async fn start(folder: &Path, database: Database, instances: usize) -> anyhow::Result<Self> {
+    /// Makes the city's keys and certificates, and starts broker, database and `instances` of `kominfo serve`, which
+    /// take live view if asked to.
+    pub async fn start(folder: &Path, database: Database, instances: usize, with_live: bool) -> anyhow::Result<Self> {
         let pki = folder.join("city");
         fs::create_dir_all(&pki)?;
         let program = workspace_program("kominfo")?;
@@ -188,6 +201,9 @@ impl City {
             &program,
             ["pki", "init", "--out", out, "--dns", "localhost", "--ip", "127.0.0.1"],
         )?;
+        if with_live {
+            run(&program, ["pki", "live", "--pki", out, "--dns", LIVE_HOST])?;
+        }
         let broker = mosquitto::city(folder, &pki).await?;
         let postgres = match database {
             Database::Sqlite => None,
@@ -202,19 +218,20 @@ impl City {
             postgres,
             database,
             pki,
+            live: Vec::new(),
         };
         for number in 1..=instances {
-            city.add_instance(folder, number).await?;
+            city.add_instance(folder, number, with_live).await?;
         }
         Ok(city)
     }
 
-    async fn add_instance(&mut self, folder: &Path, number: usize) -> anyhow::Result<()> {
+    async fn add_instance(&mut self, folder: &Path, number: usize, with_live: bool) -> anyhow::Result<()> {
         let address = free_address()?;
         let name = format!("kominfo-{number}");
         let pki = |file: &str| self.pki.join(file).display().to_string();
         let ready = Ready::Line("listening on http".to_owned());
-        let spec = Spec::new(
+        let mut spec = Spec::new(
             &name,
             workspace_program("kominfo")?,
             folder.join(format!("{name}.log")),
@@ -231,6 +248,20 @@ impl City {
             "--cosigner-key",
             &pki("kominfo.key"),
         ]);
+        if with_live {
+            let listen = free_address()?;
+            let live = format!("{LIVE_HOST}:{}", listen.port());
+            spec = spec
+                .args([
+                    "--command-key",
+                    &pki("command.key"),
+                    "--live-listen",
+                    &listen.to_string(),
+                ])
+                .args(["--live-address", &live, "--live-cert", &pki("live.crt")])
+                .args(["--live-key", &pki("live.key")]);
+            self.live.push(live);
+        }
         self.kominfo.push(Daemon::start(spec).await?);
         self.addresses.push(address);
         Ok(())
@@ -246,6 +277,13 @@ impl RoadsideBox {
         fs::create_dir_all(&keys)?;
         enrol(city, &id, &keys)?;
         let sensor_broker = mosquitto::sensors(&folder).await?;
+        let (cameras, files) = if street.cameras.is_empty() {
+            (None, None)
+        } else {
+            let key = city.pki.join("command.vkey");
+            let started = RoadsideCameras::start(&folder, &street.cameras, &key, city.live.clone()).await?;
+            (Some(started.0), Some(started.1))
+        };
         let files = BoxFiles {
             log_domain: LOG_DOMAIN.to_owned(),
             data_dir: path_text(&data)?.to_owned(),
@@ -253,6 +291,7 @@ impl RoadsideBox {
             city_host: "localhost".to_owned(),
             city_port: city.broker.address.port(),
             sensor_port: sensor_broker.address.port(),
+            cameras: files,
         };
         let config = folder.join("box.toml");
         fs::write(&config, street.box_toml(&files)?)?;
@@ -273,6 +312,7 @@ impl RoadsideBox {
             keys,
             data,
             street,
+            cameras,
         })
     }
 

@@ -14,6 +14,7 @@ fn the_gateway_reads_a_street_as_the_simulator_means_it() -> anyhow::Result<()> 
         city_host: "localhost".to_owned(),
         city_port: 8883,
         sensor_port: 1883,
+        cameras: None,
     };
     let path = folder.path().join("box.toml");
     std::fs::write(&path, street.box_toml(&files)?)?;

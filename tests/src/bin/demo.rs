@@ -2,25 +2,33 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::Parser;
+use live::message::Message;
 use parking::{Timestamp, Timezone};
 use tests::api::Api;
+use tests::box_page::BoxPage;
 use tests::city::faults::Faults;
 use tests::city::{LEAVING_S, Plan, devices, simulate};
 use tests::clock::{SimulatedClock, unix_ms};
 use tests::street::Street;
+use tests::street_cameras;
+use tests::viewer::Viewer;
 use tests::world::{Database, World};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How often the progress line is written.
 const PROGRESS: Duration = Duration::from_secs(5);
 
+/// How long the check at the end waits for cameras and for live view.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The street opens at this time, seconds after midnight.
 const OPENING_S: i64 = OPENING_MINUTES as i64 * 60;
 /// Its business day begins then too: of hours without a box nothing is known, and the first day would have too many.
 const OPENING_MINUTES: u32 = 6 * 60;
 
-/// A street of parking spaces with sensors, the box at its side, and the city's receiving end.
+/// A street of parking spaces with sensors and cameras, the box at its side, and the city's receiving end.
 #[derive(Debug, Parser)]
 #[command(name = "demo")]
 struct Arguments {
@@ -36,6 +44,9 @@ struct Arguments {
     /// Zones.
     #[arg(long, default_value_t = 2)]
     zones: usize,
+    /// Cameras; each sees its part of the spaces.
+    #[arg(long, default_value_t = 4)]
+    cameras: usize,
     /// Seed of the first day; each further day has the next.
     #[arg(long)]
     seed: Option<u64>,
@@ -47,8 +58,9 @@ async fn main() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let seed = arguments.seed.unwrap_or_else(rand::random);
-    println!("starting: sensor broker, city broker, kominfo on SQLite, gateway (seed {seed})");
+    println!("starting: cameras, sensor broker, city broker, kominfo on SQLite, gateway (seed {seed})");
     let mut street = Street::new("jalan-simulasi-01", 1, arguments.spaces, arguments.zones)?;
+    street = street.with_cameras(arguments.cameras)?;
     street.site.day_cutoff_minutes = OPENING_MINUTES;
     let opening = opening_today();
     let clock = SimulatedClock::starting_in(Duration::from_secs(4), opening, arguments.rate);
@@ -61,6 +73,13 @@ async fn main() -> anyhow::Result<()> {
     let api = world.api()?;
     println!("folder:   {} (boxes, keys, database, logs)", world.folder().display());
     println!("open:     {}/", api.url());
+    if let Some(cameras) = &world.boxes[0].cameras {
+        println!("cameras:  {}/live (from afar, through the city)", api.url());
+        println!(
+            "          http://{}/ (the box's own page; password: {})",
+            cameras.page, cameras.password
+        );
+    }
     println!(
         "clock:    {} simulated seconds in a second, from 06:00 WIB; Ctrl-C ends everything",
         arguments.rate
@@ -102,7 +121,11 @@ async fn days(world: &World, street: Street, opening: Timestamp, seed: u64) -> a
     };
     loop {
         let day = simulate(&street, &plan, &mut sensors);
-        world.play(0, day.uplinks).await??;
+        let uplinks = world.play(0, day.uplinks);
+        if let Some(cameras) = &world.boxes[0].cameras {
+            street_cameras::play(&cameras.simulator, &street.cameras, &day.truth, world.clock).await?;
+        }
+        uplinks.await??;
         world.clock.reach(plan.end()).await;
         plan = Plan {
             seed: plan.seed.wrapping_add(1),
@@ -130,10 +153,34 @@ async fn progress(world: &World, api: &Api) -> anyhow::Result<()> {
     }
 }
 
-/// At the end of a bounded run: the page is there and sessions have come in.
+/// At the end of a bounded run: the page is there, sessions have come in, cameras are up, and can be seen from afar.
 async fn smoke(world: &World, api: &Api) -> anyhow::Result<()> {
-    let sessions = api.sessions(&world.boxes[0].id).await?.len();
-    anyhow::ensure!(sessions > 0, "no session has reached the city");
-    println!("{sessions} sessions at the city");
-    Ok(())
+    let roadside = &world.boxes[0];
+    let sessions = api.sessions(&roadside.id).await?;
+    anyhow::ensure!(!sessions.is_empty(), "no session has reached the city");
+    let pictured = sessions.iter().filter(|session| !session.pictures.is_empty()).count();
+    println!(
+        "{} sessions at the city, {pictured} of them with pictures",
+        sessions.len()
+    );
+    let Some(cameras) = &roadside.cameras else {
+        return Ok(());
+    };
+    let page = BoxPage::log_in(cameras.page, &cameras.password).await?;
+    let up = page.await_all_up(PATIENCE).await?;
+    anyhow::ensure!(up == roadside.street.cameras.len(), "{up} cameras on the box's page");
+    for camera in &roadside.street.cameras {
+        let jpeg = page.snapshot(&camera.id).await?;
+        println!("{}: up, a picture of {} bytes", camera.id, jpeg.len());
+    }
+    anyhow::ensure!(pictured > 0, "no session has a picture");
+    let camera = roadside.street.cameras.first().context("no camera")?;
+    let mut viewer = Viewer::open(world.city.addresses[0], &roadside.id, &camera.id).await?;
+    loop {
+        let message = viewer.next(PATIENCE).await?.context("the portal has closed the view")?;
+        if let Message::Chunk(chunk) = message {
+            println!("{}: live at the portal, {} bytes first", camera.id, chunk.wire_bytes());
+            return Ok(());
+        }
+    }
 }

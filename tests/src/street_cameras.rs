@@ -1,0 +1,334 @@
+//! Cameras of a [`Street`](crate::street::Street): which spaces they see, how simulator and box are told, and pictures in
+//! which vehicles come and go when they truly do.
+//!
+//! One `camera-simulator` serves all cameras of a box. It ends when its standard input closes, so it cannot outlive the
+//! test.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Blocking, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use parking::{CameraId, IdError, SpaceId, Timestamp, VehicleClass};
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::Mutex;
+
+use crate::clock::SimulatedClock;
+use crate::process::{free_address, workspace_program};
+use crate::street::class_name;
+use crate::truth::Truth;
+
+/// How long the simulator may take to start, to answer or to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Characters of the page's password.
+const PASSWORD_CHARS: usize = 12;
+
+/// A camera and what it sees.
+#[derive(Debug, Clone)]
+pub struct StreetCamera {
+    /// Its name, in box and simulator.
+    pub id: CameraId,
+    /// Its name on screens.
+    pub title: String,
+    /// The spaces in its picture.
+    pub spaces: Vec<SpaceId>,
+}
+
+/// Where a box with cameras finds what belongs to them.
+#[derive(Debug, Clone)]
+pub struct CameraFiles {
+    /// Where the cameras are.
+    pub cameras: SocketAddr,
+    /// Where the box's page is to be.
+    pub page: SocketAddr,
+    /// The hash of its password.
+    pub password_file: PathBuf,
+    /// The city's key for commands.
+    pub command_vkey: PathBuf,
+    /// Servers that live views may go to, `HOST:PORT`.
+    pub servers: Vec<String>,
+}
+
+/// `number` cameras in a row, each of which sees its part of the spaces.
+pub fn along(spaces: &[SpaceId], number: usize) -> Result<Vec<StreetCamera>, IdError> {
+    let part = spaces.len().div_ceil(number.max(1)).max(1);
+    let camera = |(index, spaces): (usize, &[SpaceId])| {
+        Ok(StreetCamera {
+            id: CameraId::new(format!("kamera-{}", index + 1))?,
+            title: format!("Jalan Simulasi {}–{}", index * part + 1, index * part + spaces.len()),
+            spaces: spaces.to_vec(),
+        })
+    };
+    spaces.chunks(part).enumerate().map(camera).collect()
+}
+
+/// The part of `box.toml` that is about cameras.
+pub fn write_box(text: &mut String, cameras: &[StreetCamera], files: &CameraFiles) -> std::fmt::Result {
+    // Test machines have small disks; a box leaves two GiB free.
+    writeln!(text, "[video]\nfree_mib_min = 256\n")?;
+    writeln!(text, "[page]\nlisten = \"{}\"", files.page)?;
+    writeln!(text, "password_file = \"{}\"\n", files.password_file.display())?;
+    writeln!(text, "[far_view]\ncommand_vkey = \"{}\"", files.command_vkey.display())?;
+    writeln!(text, "servers = {}\n", quoted(&files.servers))?;
+    for StreetCamera { id, title, spaces } in cameras {
+        writeln!(
+            text,
+            "[[cameras]]\nid = \"{id}\"\nname = \"{title}\"\nhost = \"{}\"",
+            files.cameras
+        )?;
+        writeln!(
+            text,
+            "main = \"/{id}/main\"\nsub = \"/{id}/sub\"\nspaces = {}\n",
+            quoted(spaces)
+        )?;
+    }
+    Ok(())
+}
+
+/// The simulator's file. Sizes and rates are such that a few cameras need little of a core.
+fn simulator_toml(cameras: &[StreetCamera]) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for StreetCamera { id, spaces, .. } in cameras {
+        writeln!(text, "[[camera]]\nname = \"{id}\"\nspaces = {}", quoted(spaces))?;
+        for (stream, width, height, kbit) in [("main", 960, 540, 900), ("sub", 640, 360, 400)] {
+            writeln!(
+                text,
+                "[camera.{stream}]\ncodec = \"h264\"\nwidth = {width}\nheight = {height}"
+            )?;
+            // A keyframe a second: also on a fast clock one is near to each arrival and departure.
+            writeln!(text, "fps = 12\ngop = 12\nbitrate_kbit = {kbit}\nsource = \"drawn\"")?;
+        }
+    }
+    Ok(text)
+}
+
+fn quoted<T: ToString>(values: &[T]) -> String {
+    let quoted: Vec<String> = values
+        .iter()
+        .map(|value| format!("\"{}\"", value.to_string()))
+        .collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// Makes up a password for the box's page and writes its hash, as a technician would.
+pub fn make_password(file: &Path) -> anyhow::Result<String> {
+    let random = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS);
+    let password: String = random.map(char::from).collect();
+    let mut child = Blocking::new(workspace_program("gateway")?)
+        .arg("password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    writeln!(stdin, "{password}")?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    anyhow::ensure!(output.status.success(), "gateway password: {}", output.status);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    file.write_all(&output.stdout)?;
+    Ok(password)
+}
+
+/// Cameras of one box, its page and what they need.
+#[derive(Debug)]
+pub struct RoadsideCameras {
+    /// The cameras' simulator.
+    pub simulator: CameraSimulator,
+    /// Where the box's page is.
+    pub page: SocketAddr,
+    /// Its password.
+    pub password: String,
+}
+
+impl RoadsideCameras {
+    /// Starts the simulator and makes the files that the box needs. `servers`: where live views may go.
+    pub async fn start(
+        folder: &Path,
+        cameras: &[StreetCamera],
+        command_vkey: &Path,
+        servers: Vec<String>,
+    ) -> anyhow::Result<(Self, CameraFiles)> {
+        let simulator = CameraSimulator::start(folder, cameras).await?;
+        let password_file = folder.join("page.password");
+        let password = make_password(&password_file)?;
+        let page = free_address()?;
+        let files = CameraFiles {
+            cameras: simulator.address,
+            page,
+            password_file,
+            command_vkey: command_vkey.to_owned(),
+            servers,
+        };
+        let cameras = Self {
+            simulator,
+            page,
+            password,
+        };
+        Ok((cameras, files))
+    }
+}
+
+/// A running `camera-simulator`.
+#[derive(Debug, Clone)]
+pub struct CameraSimulator {
+    /// Where its cameras are.
+    pub address: SocketAddr,
+    talk: Arc<Mutex<Talk>>,
+}
+
+#[derive(Debug)]
+struct Talk {
+    child: Child,
+    /// Closed when it is to end.
+    stdin: Option<ChildStdin>,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl CameraSimulator {
+    /// Starts it with its file and log in `folder`.
+    pub async fn start(folder: &Path, cameras: &[StreetCamera]) -> anyhow::Result<Self> {
+        let config = folder.join("cameras.toml");
+        fs::write(&config, simulator_toml(cameras)?)?;
+        let log = fs::File::create(folder.join("camera-simulator.log"))?;
+        let mut child = Command::new(workspace_program("camera-simulator")?)
+            .arg("--cameras")
+            .arg(&config)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start camera-simulator")?;
+        let stdin = child.stdin.take();
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut talk = Talk {
+            child,
+            stdin,
+            answers: BufReader::new(stdout).lines(),
+        };
+        let greeting = talk.answer().await?;
+        let port = greeting["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        Ok(Self {
+            address: ([127, 0, 0, 1], port.context("no port in its greeting")?).into(),
+            talk: Arc::new(Mutex::new(talk)),
+        })
+    }
+
+    /// Its process, while it runs.
+    pub async fn pid(&self) -> Option<u32> {
+        self.talk.lock().await.child.id()
+    }
+
+    /// Gives a command and returns the answer, when it has taken effect.
+    pub async fn tell(&self, command: &Value) -> anyhow::Result<Value> {
+        let mut talk = self.talk.lock().await;
+        let stdin = talk.stdin.as_mut().context("the camera simulator is ending")?;
+        stdin.write_all(format!("{command}\n").as_bytes()).await?;
+        let answer = talk.answer().await?;
+        anyhow::ensure!(answer["ok"] == true, "{command}: {answer}");
+        Ok(answer)
+    }
+
+    /// A vehicle stands on a space, or none.
+    pub async fn show(&self, camera: &CameraId, space: &SpaceId, class: Option<VehicleClass>) -> anyhow::Result<()> {
+        let mut command = json!({ "camera": camera, "space": space, "occupied": class.is_some() });
+        if let Some(class) = class {
+            command["class"] = json!(class_name(class));
+        }
+        self.tell(&command).await.map(drop)
+    }
+
+    /// Lets it end.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let mut talk = self.talk.lock().await;
+        talk.stdin = None;
+        let ended = tokio::time::timeout(PATIENCE, talk.child.wait()).await;
+        ended.context("the camera simulator does not end")??;
+        Ok(())
+    }
+}
+
+impl Talk {
+    async fn answer(&mut self) -> anyhow::Result<Value> {
+        let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
+        let line = line.context("the camera simulator does not answer")??;
+        let line = line.context("the camera simulator has ended; see camera-simulator.log")?;
+        serde_json::from_str(&line).with_context(|| format!("no JSON: {line}"))
+    }
+}
+
+/// Lets vehicles come and go in the pictures when they truly do.
+pub async fn play(
+    simulator: &CameraSimulator,
+    cameras: &[StreetCamera],
+    truth: &Truth,
+    clock: SimulatedClock,
+) -> anyhow::Result<()> {
+    for (at, camera, space, class) in changes(cameras, truth) {
+        clock.reach(at).await;
+        simulator.show(camera, space, class).await?;
+    }
+    Ok(())
+}
+
+type Change<'a> = (Timestamp, &'a CameraId, &'a SpaceId, Option<VehicleClass>);
+
+fn changes<'a>(cameras: &'a [StreetCamera], truth: &'a Truth) -> Vec<Change<'a>> {
+    let mut changes = Vec::new();
+    for session in &truth.sessions {
+        for camera in cameras.iter().filter(|camera| camera.spaces.contains(&session.space)) {
+            changes.push((session.start, &camera.id, &session.space, Some(session.class)));
+            changes.push((session.end, &camera.id, &session.space, None));
+        }
+    }
+    changes.sort_by_key(|(at, ..)| *at);
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::city::{Plan, devices, simulate};
+    use crate::street::Street;
+
+    #[test]
+    fn each_space_is_seen_by_one_camera() {
+        let street = Street::new("sim-01", 1, 10, 2).unwrap().with_cameras(4).unwrap();
+        let seen: Vec<&SpaceId> = street.cameras.iter().flat_map(|camera| &camera.spaces).collect();
+        let spaces: Vec<&SpaceId> = street.site.spaces.iter().map(|space| &space.id).collect();
+        assert_eq!((street.cameras.len(), seen), (4, spaces));
+    }
+
+    #[test]
+    fn whoever_comes_into_a_picture_leaves_it_later() {
+        let street = Street::new("sim-01", 1, 10, 2).unwrap().with_cameras(4).unwrap();
+        let start = "2026-01-05T00:00:00+07:00".parse().unwrap();
+        let day = simulate(&street, &Plan::day(7, start), &mut devices(&street));
+        let changes = changes(&street.cameras, &day.truth);
+        assert_eq!(changes.len(), 2 * day.truth.sessions.len());
+        let mut standing = std::collections::BTreeSet::new();
+        for (_, _, space, class) in changes {
+            assert!(if class.is_some() {
+                standing.insert(space)
+            } else {
+                standing.remove(space)
+            });
+        }
+        assert!(standing.is_empty());
+    }
+}
