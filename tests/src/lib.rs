@@ -6,6 +6,7 @@
 //! measure one part of it. Everything drawn by chance comes from a seed that a failing test prints.
 
 pub mod api;
+pub mod cameras;
 pub mod chaos;
 pub mod city;
 pub mod clock;
