@@ -53,7 +53,12 @@ impl Simulator {
         let target = program.ancestors().nth(2).context("no target folder")?;
         let cache = target.join("tmp/camera-loops");
         fs::create_dir_all(&cache)?;
-        Self::with(&["--cameras".as_ref(), config.as_os_str(), "--cache".as_ref(), cache.as_os_str()])
+        Self::with(&[
+            "--cameras".as_ref(),
+            config.as_os_str(),
+            "--cache".as_ref(),
+            cache.as_os_str(),
+        ])
     }
 
     /// A bad peer.
@@ -136,7 +141,8 @@ impl Drop for Simulator {
 /// What the simulator is told of a camera: a drawn substream of 640x360 at 15 frames a second, a keyframe every 2 s.
 /// `more` are further lines of the camera.
 pub fn drawn(name: &str, more: &str) -> String {
-    let stream = "codec = \"h264\"\nwidth = 640\nheight = 360\nfps = 15\ngop = 30\nbitrate_kbit = 500\nsource = \"drawn\"\n";
+    let stream =
+        "codec = \"h264\"\nwidth = 640\nheight = 360\nfps = 15\ngop = 30\nbitrate_kbit = 500\nsource = \"drawn\"\n";
     format!("[[camera]]\nname = \"{name}\"\n{more}\n[camera.main]\n{stream}[camera.sub]\n{stream}\n")
 }
 
@@ -210,23 +216,34 @@ impl CameraBox {
         let (keys, pki) = (root.join("keys"), root.join("pki"));
         fs::create_dir_all(&keys)?;
         certificates(root, &pki, &keys)?;
-        for (name, text) in [("page.password", password_hash()?.as_str()), ("cameras.secret", logins), ("token", "kunci")] {
+        for (name, text) in [
+            ("page.password", password_hash()?.as_str()),
+            ("cameras.secret", logins),
+            ("token", "kunci"),
+        ] {
             keep_secret(&root.join(name), text)?;
         }
         let (page, nobody, webhook) = (free_address()?, free_address()?.port(), free_address()?);
         let config = root.join("box.toml");
         fs::write(&config, box_toml(page, nobody, webhook) + cameras)?;
         let ready = Ready::Line("ready".to_owned());
-        let spec = Spec::new("gateway", workspace_program("gateway")?, root.join("gateway.log"), ready)
-            .args([Path::new("run"), &config])
-            .variable("LD_PRELOAD", &synchronised(root)?.display().to_string());
+        let spec = Spec::new(
+            "gateway",
+            workspace_program("gateway")?,
+            root.join("gateway.log"),
+            ready,
+        )
+        .args([Path::new("run"), &config])
+        .variable("LD_PRELOAD", &synchronised(root)?.display().to_string());
         Ok(Self {
             gateway: Daemon::prepared(spec),
             page,
             config,
             data: root.join("data"),
             session: String::new(),
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            http: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()?,
             folder,
         })
     }
@@ -261,7 +278,11 @@ impl CameraBox {
     /// What the page says of all cameras.
     pub async fn cameras(&self) -> anyhow::Result<Vec<CameraNow>> {
         let request = self.http.get(format!("http://{}/api/cameras", self.page));
-        let answer = request.header("cookie", &self.session).send().await?.error_for_status()?;
+        let answer = request
+            .header("cookie", &self.session)
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(answer.json().await?)
     }
 
@@ -283,8 +304,9 @@ impl CameraBox {
         let begin = Instant::now();
         loop {
             let asked = begin.elapsed();
-            let now = self.camera(id).await?;
-            if is_there(&now) {
+            // Right after the start, the page does not know it yet.
+            let now = self.cameras().await?.into_iter().find(|camera| camera.id == id);
+            if now.as_ref().is_some_and(&is_there) {
                 return Ok(asked);
             }
             if asked > within {
@@ -302,7 +324,10 @@ impl CameraBox {
     /// Records in the box's ledger, one a line.
     pub fn ledger(&self) -> anyhow::Result<String> {
         let config = self.config.display().to_string();
-        run(workspace_program("gateway")?, ["ledger", "list", &config, "--count", "10000"])
+        run(
+            workspace_program("gateway")?,
+            ["ledger", "list", &config, "--count", "10000"],
+        )
     }
 
     /// Files of a camera's recording, oldest first.
@@ -334,10 +359,15 @@ impl CameraBox {
             let (name, bytes) = item?;
             let mut baseline: Value = serde_json::from_slice(&bytes)?;
             for part in ["hours", "views"] {
-                let slots = baseline[part].as_array_mut().context("the baseline has another form now")?;
+                let slots = baseline[part]
+                    .as_array_mut()
+                    .context("the baseline has another form now")?;
                 let seconds = |slot: &Value| slot["seconds"].as_f64().unwrap_or(0.0);
                 let learnt = slots.iter().max_by(|a, b| seconds(a).total_cmp(&seconds(b)));
-                let mut learnt = learnt.filter(|slot| seconds(slot) > 0.0).cloned().context("nothing was learnt")?;
+                let mut learnt = learnt
+                    .filter(|slot| seconds(slot) > 0.0)
+                    .cloned()
+                    .context("nothing was learnt")?;
                 learnt["seconds"] = json!(LEARNT_S);
                 slots.fill(learnt);
             }
@@ -360,7 +390,11 @@ pub fn decoded(file: &Path) -> anyhow::Result<(u64, String)> {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "ffprobe {}: {told}", file.display());
     let frames = String::from_utf8_lossy(&output.stdout);
-    let frames = frames.trim().trim_end_matches(',').parse().with_context(|| format!("{}: {told}", file.display()))?;
+    let frames = frames
+        .trim()
+        .trim_end_matches(',')
+        .parse()
+        .with_context(|| format!("{}: {told}", file.display()))?;
     Ok((frames, told))
 }
 
@@ -368,8 +402,14 @@ pub fn decoded(file: &Path) -> anyhow::Result<(u64, String)> {
 fn certificates(root: &Path, pki: &Path, keys: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(pki)?;
     let (kominfo, out) = (workspace_program("kominfo")?, pki.display().to_string());
-    run(&kominfo, ["keygen", "--name", &format!("kominfo.{LOG_DOMAIN}"), "--out", &out])?;
-    run(&kominfo, ["pki", "init", "--out", &out, "--dns", "localhost", "--ip", "127.0.0.1"])?;
+    run(
+        &kominfo,
+        ["keygen", "--name", &format!("kominfo.{LOG_DOMAIN}"), "--out", &out],
+    )?;
+    run(
+        &kominfo,
+        ["pki", "init", "--out", &out, "--dns", "localhost", "--ip", "127.0.0.1"],
+    )?;
     let database = format!("sqlite:{}", root.join("kominfo.sqlite").display());
     enrol(pki, &database, &parking::GatewayId::new("kotak-1")?, keys)
 }
@@ -378,7 +418,13 @@ fn certificates(root: &Path, pki: &Path, keys: &Path) -> anyhow::Result<()> {
 fn synchronised(root: &Path) -> anyhow::Result<PathBuf> {
     let (source, library) = (root.join("synchronised.c"), root.join("synchronised.so"));
     fs::write(&source, SYNCHRONISED)?;
-    let args = ["-shared".as_ref(), "-fPIC".as_ref(), "-o".as_ref(), library.as_os_str(), source.as_os_str()];
+    let args = [
+        "-shared".as_ref(),
+        "-fPIC".as_ref(),
+        "-o".as_ref(),
+        library.as_os_str(),
+        source.as_os_str(),
+    ];
     run(system_program("cc")?, args)?;
     Ok(library)
 }
@@ -395,7 +441,11 @@ fn password_hash() -> anyhow::Result<String> {
 
 fn keep_secret(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     Ok(file.write_all(text.as_bytes())?)
 }
 

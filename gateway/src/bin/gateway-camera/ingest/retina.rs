@@ -50,7 +50,11 @@ impl Retina {
             options = options.session_id(SessionIdPolicy::UseFirst);
         }
         let mut session = Session::describe(url, options).await.map_err(|error| failure(&error))?;
-        let videos = session.streams().iter().enumerate().filter(|(_, s)| s.media() == "video");
+        let videos = session
+            .streams()
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.media() == "video");
         let (stream, encoding) = video(videos.map(|(index, stream)| (index, stream.encoding_name())))?;
         let greeting = Greeting {
             server: session.tool().map(|tool| tool.to_string()),
@@ -60,7 +64,9 @@ impl Retina {
             Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
             Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
         };
-        let setup = SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4);
+        let setup = SetupOptions::default()
+            .transport(transport)
+            .frame_format(FrameFormat::MP4);
         session.setup(stream, setup).await.map_err(|error| failure(&error))?;
         let play = PlayOptions::default().unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::ProcessPackets);
         let playing = session.play(play).await.map_err(|error| failure(&error))?;
@@ -224,7 +230,10 @@ mod tests {
         assert_eq!(found, Ok((1, Codec::H265)));
         let found = video([(0, "jpeg")].into_iter());
         assert_eq!(found.map_err(|failure| failure.cause), Err(Cause::UnsupportedCodec));
-        assert_eq!(video(std::iter::empty()).map_err(|failure| failure.cause), Err(Cause::NoVideo));
+        assert_eq!(
+            video(std::iter::empty()).map_err(|failure| failure.cause),
+            Err(Cause::NoVideo)
+        );
     }
 
     #[test]
