@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use futures::StreamExt;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tests::cameras::{CameraBox, Simulator, decoded, drawn, entry};
+use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// How often a worker is killed.
-const KILLS: u64 = 100;
+/// As many cameras as a box may have.
+const CAMERAS: usize = 16;
+/// How often the worker of each is killed.
+const KILLS_EACH: u64 = 7;
 /// Longest wait for a camera where the time is not what is claimed.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long the camera's connection is cut again and again.
+/// How long the cameras' connections are cut again and again.
 const CUTTING: Duration = Duration::from_secs(60);
 /// Growth of memory that is no leak: what the allocator keeps, and statistics of more pictures, bytes.
 const RSS_GROWTH_MAX: u64 = 16 << 20;
@@ -63,19 +65,29 @@ fn assert_no_leak(before: Use, after: Use) {
     );
 }
 
-async fn one_camera() -> anyhow::Result<(Simulator, CameraBox)> {
+/// As many cameras as a box may have, or one. Tries become rarer with each failure of a camera, so that many failures
+/// in short time take many cameras.
+async fn cameras(count: usize) -> anyhow::Result<(Simulator, CameraBox)> {
+    let names = names(count);
     let folder = tempfile::tempdir()?;
-    let cameras = Simulator::start(folder.path(), &drawn("pintu", ""))?;
-    let mut roadside = CameraBox::prepare(&entry("pintu", cameras.port, "/pintu/sub", ""), "")?;
+    let cameras = Simulator::start(folder.path(), &names.iter().map(|name| drawn(name, "")).collect::<String>())?;
+    let entries = names.iter().map(|name| entry(name, cameras.port, &format!("/{name}/sub"), ""));
+    let mut roadside = CameraBox::prepare(&entries.collect::<String>(), "")?;
     roadside.start().await?;
-    roadside.await_state("pintu", "up", PATIENCE).await?;
+    for name in &names {
+        roadside.await_state(name, "up", PATIENCE).await?;
+    }
     Ok((cameras, roadside))
 }
 
-/// Every file of the recording can be decoded; returns the number of frames.
-fn frames_recorded(roadside: &CameraBox) -> anyhow::Result<u64> {
+fn names(count: usize) -> Vec<String> {
+    (1..=count).map(|number| format!("pintu-{number}")).collect()
+}
+
+/// Every file of a camera's recording can be decoded; returns the number of frames.
+fn frames_recorded(roadside: &CameraBox, camera: &str) -> anyhow::Result<u64> {
     let mut frames = 0;
-    for file in roadside.recordings("pintu")? {
+    for file in roadside.recordings(camera)? {
         let (count, told) = decoded(&file)?;
         ensure!(told.is_empty(), "{}: {told}", file.display());
         frames += count;
@@ -83,92 +95,112 @@ fn frames_recorded(roadside: &CameraBox) -> anyhow::Result<u64> {
     Ok(frames)
 }
 
-/// Waits until frames come beyond those that there are.
-async fn goes_on(roadside: &CameraBox, more: u64) -> anyhow::Result<Duration> {
-    let before = roadside.camera("pintu").await?.sub.frames;
-    let goes_on = |now: &tests::cameras::CameraNow| now.sub.frames >= before + more;
-    roadside.await_that("pintu", "going on", PATIENCE, goes_on).await
+/// Waits until two further fragments have come.
+async fn goes_on(roadside: &CameraBox, camera: &str) -> anyhow::Result<Duration> {
+    let before = roadside.camera(camera).await?.sub.frames;
+    let goes_on = |now: &CameraNow| now.sub.frames >= before + 2 * FRAGMENT_FRAMES;
+    roadside.await_that(camera, "going on", 2 * PATIENCE, goes_on).await
+}
+
+/// Breaks each of the cameras again and again, as soon as it plays, until `until` or so often; returns how often in all.
+async fn break_all(
+    roadside: &CameraBox,
+    until: Option<Instant>,
+    times: u64,
+    harm: impl AsyncFn(&CameraNow) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let names = names(CAMERAS);
+    let harm = &harm;
+    let each = names.iter().map(|name| async move {
+        let mut done = 0;
+        while done < times && until.is_none_or(|until| Instant::now() < until) {
+            let before = roadside.camera(name).await?;
+            harm(&before).await?;
+            done += 1;
+            let is_back = |now: &CameraNow| now.sub.connections > before.sub.connections;
+            roadside.await_that(name, "connected again", 2 * PATIENCE, is_back).await?;
+        }
+        anyhow::Ok(done)
+    });
+    let done = futures::future::try_join_all(each).await?;
+    Ok(done.into_iter().sum())
+}
+
+async fn kill_worker(camera: &CameraNow) -> anyhow::Result<()> {
+    let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
+    Ok(kill_process(worker, Signal::KILL)?)
+}
+
+/// Nothing leaked since `before`, and all cameras are recorded again.
+async fn all_is_well(roadside: &CameraBox, before: Use) -> anyhow::Result<()> {
+    let pid = roadside.gateway.pid().context("no gateway runs")?;
+    let mut frames = 0;
+    for name in names(CAMERAS) {
+        goes_on(roadside, &name).await?;
+        frames += frames_recorded(roadside, &name)?;
+    }
+    assert_no_leak(before, used(pid)?);
+    println!("{frames} frames recorded, and all can be decoded");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_killed_workers_leak_nothing_and_cost_no_recording() -> anyhow::Result<()> {
-    let (_cameras, roadside) = one_camera().await?;
+    let (_cameras, roadside) = cameras(CAMERAS).await?;
     let pid = roadside.gateway.pid().context("no gateway runs")?;
-    let mut before = used(pid)?;
-    let begin = Instant::now();
-    for kill in 0..KILLS {
-        let has_worker = |now: &tests::cameras::CameraNow| now.worker_pid.is_some() && now.workers_started > kill;
-        roadside
-            .await_that("pintu", "a further worker", 2 * PATIENCE, has_worker)
-            .await?;
-        let worker = roadside.camera("pintu").await?.worker_pid.and_then(Pid::from_raw);
-        kill_process(worker.context("no worker")?, Signal::KILL)?;
-        if kill == KILLS / 10 {
-            before = used(pid)?;
-        }
-    }
-    println!("{KILLS} workers killed in {:.0?}", begin.elapsed());
-    roadside.await_state("pintu", "up", 2 * PATIENCE).await?;
-    goes_on(&roadside, 2 * FRAGMENT_FRAMES).await?;
-    assert_no_leak(before, used(pid)?);
-    println!("{} frames recorded", frames_recorded(&roadside)?);
-    Ok(())
+    break_all(&roadside, None, 1, kill_worker).await?;
+    let (before, begin) = (used(pid)?, Instant::now());
+    let kills = break_all(&roadside, None, KILLS_EACH, kill_worker).await?;
+    println!("{kills} workers killed in {:.0?}", begin.elapsed());
+    ensure!(kills >= 100, "{kills} workers killed");
+    all_is_well(&roadside, before).await
 }
 
-/// Cuts the camera's connection as soon as it plays, for so long or so often; returns how often.
-async fn cut(cameras: &Simulator, roadside: &CameraBox, length: Duration, times: u64) -> anyhow::Result<u64> {
+/// Cuts the cameras' connections for so long or so often.
+async fn cut_all(until: Option<Duration>, times: u64) -> anyhow::Result<u64> {
+    let (simulator, roadside) = cameras(CAMERAS).await?;
     let pid = roadside.gateway.pid().context("no gateway runs")?;
-    let mut before = used(pid)?;
-    let (begin, first) = (Instant::now(), roadside.camera("pintu").await?.sub.connections);
-    let mut cuts = 0;
-    while begin.elapsed() < length && cuts < times {
-        cameras.fault("pintu", "drop")?;
-        cameras.fault("pintu", "none")?;
-        cuts += 1;
-        let is_back = |now: &tests::cameras::CameraNow| now.sub.connections >= first + cuts;
-        roadside
-            .await_that("pintu", "connected again", 2 * PATIENCE, is_back)
-            .await?;
-        if cuts == 10 {
-            before = used(pid)?;
-        }
-    }
+    let cut = async |camera: &CameraNow| {
+        simulator.fault(&camera.id, "drop")?;
+        simulator.fault(&camera.id, "none")
+    };
+    break_all(&roadside, None, 1, cut).await?;
+    let (before, begin) = (used(pid)?, Instant::now());
+    let cuts = break_all(&roadside, until.map(|until| begin + until), times, cut).await?;
     println!("{cuts} reconnects in {:.0?}", begin.elapsed());
-    goes_on(roadside, 2 * FRAGMENT_FRAMES).await?;
-    assert_no_leak(before, used(pid)?);
-    println!("{} frames recorded", frames_recorded(roadside)?);
+    all_is_well(&roadside, before).await?;
     Ok(cuts)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_minute_of_reconnects_leaks_nothing_and_costs_no_recording() -> anyhow::Result<()> {
-    let (cameras, roadside) = one_camera().await?;
-    let cuts = cut(&cameras, &roadside, CUTTING, u64::MAX).await?;
-    ensure!(cuts > 0, "it never came back");
+    let cuts = cut_all(Some(CUTTING), u64::MAX).await?;
+    ensure!(cuts >= 100, "only {cuts} reconnects");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes hours, because tries become rarer"]
+#[ignore = "takes more than an hour, because tries become rarer"]
 async fn a_thousand_reconnects_leak_nothing_and_cost_no_recording() -> anyhow::Result<()> {
-    let (cameras, roadside) = one_camera().await?;
-    cut(&cameras, &roadside, Duration::MAX, 1_000).await.map(drop)
+    let cuts = cut_all(None, 63).await?;
+    ensure!(cuts >= 1_000, "only {cuts} reconnects");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_box_takes_its_workers_along_and_loses_one_fragment() -> anyhow::Result<()> {
-    let (cameras, mut roadside) = one_camera().await?;
-    goes_on(&roadside, 5 * FRAGMENT_FRAMES).await?;
-    let camera = roadside.camera("pintu").await?;
+    let (simulator, mut roadside) = cameras(1).await?;
+    goes_on(&roadside, "pintu-1").await?;
+    let camera = roadside.camera("pintu-1").await?;
     let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
-    let sent = cameras.frames_sent("pintu")?;
+    let sent = simulator.frames_sent("pintu-1")?;
     roadside.gateway.kill()?;
     let begin = Instant::now();
     while test_kill_process(worker).is_ok() {
         ensure!(begin.elapsed() < Duration::from_secs(10), "the worker lives on");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let kept = frames_recorded(&roadside)?;
+    let kept = frames_recorded(&roadside, "pintu-1")?;
     println!(
         "{sent} frames were sent, {kept} are kept; the worker ended after {:.0?}",
         begin.elapsed()
@@ -176,9 +208,9 @@ async fn a_killed_box_takes_its_workers_along_and_loses_one_fragment() -> anyhow
     // The one that was being received, and the one that was being put together.
     ensure!(kept + 2 * FRAGMENT_FRAMES >= sent, "{} frames are missing", sent - kept);
     roadside.start().await?;
-    roadside.await_state("pintu", "up", PATIENCE).await?;
-    goes_on(&roadside, 2 * FRAGMENT_FRAMES).await?;
-    let after = frames_recorded(&roadside)?;
+    roadside.await_state("pintu-1", "up", PATIENCE).await?;
+    goes_on(&roadside, "pintu-1").await?;
+    let after = frames_recorded(&roadside, "pintu-1")?;
     ensure!(after > kept, "nothing was recorded after the restart: {kept}, {after}");
     Ok(())
 }
@@ -193,7 +225,7 @@ enum Viewing {
 
 /// Watches for some seconds, or until told that there is no place.
 async fn watch(roadside: &CameraBox, seconds: u64) -> anyhow::Result<Viewing> {
-    let address = format!("ws://{}/live?camera=pintu&profile=sub", roadside.page);
+    let address = format!("ws://{}/live?camera=pintu-1&profile=sub", roadside.page);
     let mut request = address.into_client_request()?;
     request.headers_mut().insert("cookie", roadside.session().parse()?);
     let tcp = TcpStream::connect(roadside.page).await?;
@@ -212,7 +244,7 @@ async fn watch(roadside: &CameraBox, seconds: u64) -> anyhow::Result<Viewing> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_hundred_viewers_eight_see_pictures_and_the_others_are_told() -> anyhow::Result<()> {
-    let (_cameras, roadside) = one_camera().await?;
+    let (_cameras, roadside) = cameras(1).await?;
     let pid = roadside.gateway.pid().context("no gateway runs")?;
     watch(&roadside, 3).await?;
     let before = used(pid)?;
@@ -238,6 +270,6 @@ async fn of_two_hundred_viewers_eight_see_pictures_and_the_others_are_told() -> 
         during.rss_bytes <= before.rss_bytes + 2 * RSS_GROWTH_MAX,
         "{before:?}, {during:?}"
     );
-    assert_eq!(roadside.camera("pintu").await?.state, "up");
+    assert_eq!(roadside.camera("pintu-1").await?.state, "up");
     Ok(())
 }
