@@ -90,7 +90,7 @@ impl Forger {
         let keys = folder.join(format!("forger-{id}"));
         fs::create_dir_all(&keys)?;
         let id = GatewayId::new(id)?;
-        enrol(city, &id, &keys)?;
+        enrol(&city.pki, &city.database, &id, &keys)?;
         let signer = LogSigner::from_text(fs::read_to_string(keys.join("ledger.key"))?.trim())?;
         Ok(Self {
             id,

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod box_page;
+pub mod cameras;
 pub mod chaos;
 pub mod city;
 pub mod clock;

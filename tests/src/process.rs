@@ -46,6 +46,8 @@ pub struct Spec {
     pub ready: Ready,
     /// System user to run it as, when the test runs as root and the program refuses to.
     pub user: Option<String>,
+    /// Its group, if that has another name.
+    pub group: Option<String>,
     /// Signal sent by the kernel when the test dies, by its name without `SIG`.
     pub death_signal: &'static str,
     /// How long it may take to be up.
@@ -63,6 +65,7 @@ impl Spec {
             log,
             ready,
             user: None,
+            group: None,
             death_signal: "KILL",
             deadline: Duration::from_secs(20),
         }
@@ -90,7 +93,8 @@ impl Spec {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", self.death_signal]);
         if let Some(user) = &self.user {
-            command.args(["--reuid", user, "--regid", user, "--init-groups"]);
+            let group = self.group.as_ref().unwrap_or(user);
+            command.args(["--reuid", user, "--regid", group, "--init-groups"]);
         }
         command.arg("--").arg(&self.program).args(&self.args);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));

@@ -275,7 +275,7 @@ impl RoadsideBox {
         let folder = world.join(id.as_str());
         let (keys, data) = (folder.join("keys"), folder.join("data"));
         fs::create_dir_all(&keys)?;
-        enrol(city, &id, &keys)?;
+        enrol(&city.pki, &city.database, &id, &keys)?;
         let sensor_broker = mosquitto::sensors(&folder).await?;
         let (cameras, files) = if street.cameras.is_empty() {
             (None, None)
@@ -329,7 +329,7 @@ impl RoadsideBox {
 }
 
 /// What an operator does once for a new box: its keys are made on the box, the city signs its certificate.
-pub fn enrol(city: &City, id: &GatewayId, keys: &Path) -> anyhow::Result<()> {
+pub fn enrol(pki: &Path, database: &str, id: &GatewayId, keys: &Path) -> anyhow::Result<()> {
     let out = path_text(keys)?;
     run(
         workspace_program("gateway")?,
@@ -350,13 +350,13 @@ pub fn enrol(city: &City, id: &GatewayId, keys: &Path) -> anyhow::Result<()> {
             "--certificate-out",
             &file("tls.pem"),
             "--pki",
-            path_text(&city.pki)?,
+            path_text(pki)?,
             "--database",
-            &city.database,
+            database,
         ],
     )?;
-    fs::copy(city.pki.join("ca.crt"), keys.join("ca.pem"))?;
-    fs::copy(city.pki.join("kominfo.vkey"), keys.join("kominfo.vkey"))?;
+    fs::copy(pki.join("ca.crt"), keys.join("ca.pem"))?;
+    fs::copy(pki.join("kominfo.vkey"), keys.join("kominfo.vkey"))?;
     Ok(())
 }
 

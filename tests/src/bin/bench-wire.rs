@@ -99,7 +99,7 @@ async fn measure(arguments: &Arguments, size: u64) -> anyhow::Result<Measured> {
     let city = City::start(folder.path(), Database::Sqlite, 1, false).await?;
     let keys = folder.path().join("keys");
     std::fs::create_dir_all(&keys)?;
-    enrol(&city, &street.site.gateway, &keys)?;
+    enrol(&city.pki, &city.database, &street.site.gateway, &keys)?;
     let crossed = Arc::new(Crossed::default());
     let port = proxy(city.broker.address, Arc::clone(&crossed)).await?;
 

@@ -1,0 +1,282 @@
+//! Workers and the box itself are killed again and again: nothing leaks, recordings can be read, and the cameras come
+//! back. And far more people watch than may.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use futures::StreamExt;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// As many cameras as a box may have.
+const CAMERAS: usize = 16;
+/// How often the worker of each is killed.
+const KILLS_EACH: u64 = 7;
+/// Longest wait for a camera where the time is not what is claimed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the cameras' connections are cut again and again.
+const CUTTING: Duration = Duration::from_secs(60);
+/// Growth of memory that is no leak: what the allocator keeps, and statistics of more pictures, bytes.
+const RSS_GROWTH_MAX: u64 = 16 << 20;
+/// Open descriptors more than before that are no leak: a connection of the page and a file that is being written.
+const DESCRIPTORS_GROWTH_MAX: usize = 6;
+/// Frames of a fragment, which is what a kill may cost.
+const FRAGMENT_FRAMES: u64 = 30;
+/// Viewers of a stream at once.
+const VIEWERS: usize = 8;
+/// People who try to watch at once.
+const CROWD: usize = 200;
+
+/// Memory and descriptors of the box.
+#[derive(Debug, Clone, Copy)]
+struct Use {
+    rss_bytes: u64,
+    descriptors: usize,
+}
+
+fn used(pid: Pid) -> anyhow::Result<Use> {
+    let folder = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
+    let status = fs::read_to_string(folder.join("status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+    Ok(Use {
+        rss_bytes: kib << 10,
+        descriptors: fs::read_dir(folder.join("fd"))?.count(),
+    })
+}
+
+fn assert_no_leak(before: Use, after: Use) {
+    println!("before {before:?}, after {after:?}");
+    assert!(
+        after.rss_bytes <= before.rss_bytes + RSS_GROWTH_MAX,
+        "memory grew: {before:?}, {after:?}"
+    );
+    assert!(
+        after.descriptors <= before.descriptors + DESCRIPTORS_GROWTH_MAX,
+        "descriptors grew: {before:?}, {after:?}"
+    );
+}
+
+/// As many cameras as a box may have, or one. Tries become rarer with each failure of a camera, so that many failures
+/// in short time take many cameras.
+async fn cameras(count: usize) -> anyhow::Result<(Simulator, CameraBox)> {
+    let names = names(count);
+    let folder = tempfile::tempdir()?;
+    let cameras = Simulator::start(
+        folder.path(),
+        &names.iter().map(|name| drawn(name, "")).collect::<String>(),
+    )?;
+    let entries = names
+        .iter()
+        .map(|name| entry(name, cameras.port, &format!("/{name}/sub"), ""));
+    let mut roadside = CameraBox::prepare(&entries.collect::<String>(), "")?;
+    roadside.start().await?;
+    for name in &names {
+        roadside.await_state(name, "up", PATIENCE).await?;
+    }
+    Ok((cameras, roadside))
+}
+
+fn names(count: usize) -> Vec<String> {
+    (1..=count).map(|number| format!("pintu-{number}")).collect()
+}
+
+/// Every file of a camera's recording can be decoded; returns the number of frames.
+fn frames_recorded(roadside: &CameraBox, camera: &str) -> anyhow::Result<u64> {
+    let mut frames = 0;
+    for file in roadside.recordings(camera)? {
+        let (count, told) = decoded(&file)?;
+        ensure!(told.is_empty(), "{}: {told}", file.display());
+        frames += count;
+    }
+    Ok(frames)
+}
+
+/// Waits until two further fragments have come.
+async fn goes_on(roadside: &CameraBox, camera: &str) -> anyhow::Result<Duration> {
+    let before = roadside.camera(camera).await?.sub.frames;
+    let goes_on = |now: &CameraNow| now.sub.frames >= before + 2 * FRAGMENT_FRAMES;
+    roadside.await_that(camera, "going on", 2 * PATIENCE, goes_on).await
+}
+
+/// Breaks each of the cameras again and again, as soon as it plays, until `until` or so often; returns how often in all.
+async fn break_all(
+    roadside: &CameraBox,
+    until: Option<Instant>,
+    times: u64,
+    harm: impl AsyncFn(&CameraNow) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let names = names(CAMERAS);
+    let harm = &harm;
+    let each = names.iter().map(|name| async move {
+        let mut done = 0;
+        while done < times && until.is_none_or(|until| Instant::now() < until) {
+            let before = roadside.camera(name).await?;
+            harm(&before).await?;
+            done += 1;
+            let is_back = |now: &CameraNow| now.sub.connections > before.sub.connections;
+            roadside
+                .await_that(name, "connected again", 2 * PATIENCE, is_back)
+                .await?;
+        }
+        anyhow::Ok(done)
+    });
+    let done = futures::future::try_join_all(each).await?;
+    Ok(done.into_iter().sum())
+}
+
+async fn kill_worker(camera: &CameraNow) -> anyhow::Result<()> {
+    let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
+    Ok(kill_process(worker, Signal::KILL)?)
+}
+
+/// Nothing leaked since `before`, and all cameras are recorded again.
+async fn all_is_well(roadside: &CameraBox, before: Use) -> anyhow::Result<()> {
+    let pid = roadside.gateway.pid().context("no gateway runs")?;
+    let mut frames = 0;
+    for name in names(CAMERAS) {
+        goes_on(roadside, &name).await?;
+        frames += frames_recorded(roadside, &name)?;
+    }
+    assert_no_leak(before, used(pid)?);
+    println!("{frames} frames recorded, and all can be decoded");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_killed_workers_leak_nothing_and_cost_no_recording() -> anyhow::Result<()> {
+    let (_cameras, roadside) = cameras(CAMERAS).await?;
+    let pid = roadside.gateway.pid().context("no gateway runs")?;
+    break_all(&roadside, None, 1, kill_worker).await?;
+    let (before, begin) = (used(pid)?, Instant::now());
+    let kills = break_all(&roadside, None, KILLS_EACH, kill_worker).await?;
+    println!("{kills} workers killed in {:.0?}", begin.elapsed());
+    ensure!(kills >= 100, "{kills} workers killed");
+    all_is_well(&roadside, before).await
+}
+
+/// Cuts the cameras' connections for so long or so often.
+async fn cut_all(until: Option<Duration>, times: u64) -> anyhow::Result<u64> {
+    let (simulator, roadside) = cameras(CAMERAS).await?;
+    let pid = roadside.gateway.pid().context("no gateway runs")?;
+    let cut = async |camera: &CameraNow| {
+        simulator.fault(&camera.id, "drop")?;
+        simulator.fault(&camera.id, "none")
+    };
+    break_all(&roadside, None, 1, cut).await?;
+    let (before, begin) = (used(pid)?, Instant::now());
+    let cuts = break_all(&roadside, until.map(|until| begin + until), times, cut).await?;
+    println!("{cuts} reconnects in {:.0?}", begin.elapsed());
+    all_is_well(&roadside, before).await?;
+    Ok(cuts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minute_of_reconnects_leaks_nothing_and_costs_no_recording() -> anyhow::Result<()> {
+    let cuts = cut_all(Some(CUTTING), u64::MAX).await?;
+    ensure!(cuts >= 100, "only {cuts} reconnects");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes more than an hour, because tries become rarer"]
+async fn a_thousand_reconnects_leak_nothing_and_cost_no_recording() -> anyhow::Result<()> {
+    let cuts = cut_all(None, 63).await?;
+    ensure!(cuts >= 1_000, "only {cuts} reconnects");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_box_takes_its_workers_along_and_loses_one_fragment() -> anyhow::Result<()> {
+    let (simulator, mut roadside) = cameras(1).await?;
+    goes_on(&roadside, "pintu-1").await?;
+    let camera = roadside.camera("pintu-1").await?;
+    let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
+    let sent = simulator.frames_sent("pintu-1")?;
+    roadside.gateway.kill()?;
+    let begin = Instant::now();
+    while test_kill_process(worker).is_ok() {
+        ensure!(begin.elapsed() < Duration::from_secs(10), "the worker lives on");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let kept = frames_recorded(&roadside, "pintu-1")?;
+    println!(
+        "{sent} frames were sent, {kept} are kept; the worker ended after {:.0?}",
+        begin.elapsed()
+    );
+    // The one that was being received, and the one that was being put together.
+    ensure!(kept + 2 * FRAGMENT_FRAMES >= sent, "{} frames are missing", sent - kept);
+    roadside.start().await?;
+    roadside.await_state("pintu-1", "up", PATIENCE).await?;
+    goes_on(&roadside, "pintu-1").await?;
+    let after = frames_recorded(&roadside, "pintu-1")?;
+    ensure!(after > kept, "nothing was recorded after the restart: {kept}, {after}");
+    Ok(())
+}
+
+/// What became of somebody who wanted to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Viewing {
+    Pictures,
+    Busy,
+    Nothing,
+}
+
+/// Watches for some seconds, or until told that there is no place.
+async fn watch(roadside: &CameraBox, seconds: u64) -> anyhow::Result<Viewing> {
+    let address = format!("ws://{}/live?camera=pintu-1&profile=sub", roadside.page);
+    let mut request = address.into_client_request()?;
+    request.headers_mut().insert("cookie", roadside.session().parse()?);
+    let tcp = TcpStream::connect(roadside.page).await?;
+    let (mut socket, _) = tokio_tungstenite::client_async(request, tcp).await?;
+    let mut seen = Viewing::Nothing;
+    let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
+    while let Ok(Some(Ok(message))) = tokio::time::timeout_at(end, socket.next()).await {
+        match message {
+            Message::Binary(_) => seen = Viewing::Pictures,
+            Message::Text(text) if text.contains("busy") => return Ok(Viewing::Busy),
+            _ => {}
+        }
+    }
+    Ok(seen)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_hundred_viewers_eight_see_pictures_and_the_others_are_told() -> anyhow::Result<()> {
+    let (_cameras, roadside) = cameras(1).await?;
+    let pid = roadside.gateway.pid().context("no gateway runs")?;
+    watch(&roadside, 3).await?;
+    let before = used(pid)?;
+    let crowd = futures::future::join_all((0..CROWD).map(|_| watch(&roadside, 15)));
+    let looking = async {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        used(pid)
+    };
+    let (crowd, during) = tokio::join!(crowd, looking);
+    let during = during?;
+    let crowd: Vec<Viewing> = crowd.into_iter().collect::<anyhow::Result<_>>()?;
+    let count = |what: Viewing| crowd.iter().filter(|viewing| **viewing == what).count();
+    println!(
+        "{} pictures, {} busy; before {before:?}, during {during:?}",
+        count(Viewing::Pictures),
+        count(Viewing::Busy)
+    );
+    assert_eq!(
+        (count(Viewing::Pictures), count(Viewing::Busy)),
+        (VIEWERS, CROWD - VIEWERS)
+    );
+    assert!(
+        during.rss_bytes <= before.rss_bytes + 2 * RSS_GROWTH_MAX,
+        "{before:?}, {during:?}"
+    );
+    assert_eq!(roadside.camera("pintu-1").await?.state, "up");
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Servers that are not ours: what works is recorded, and what cannot work has its name.
+//!
+//! VLC serves RTP over UDP only. The package `aio-rtsp-toolkit` of PyPI serves interleaved TCP; it is looked for in the
+//! virtual environment that `./run test` makes. What is not installed is not tested, and said so.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
+use tests::process::{Daemon, Ready, Spec, free_address, is_root, output, run, system_program, workspace_program};
+
+/// Longest wait where the time is not what is claimed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A clip of 20 s that every server can send.
+fn clip(folder: &Path) -> anyhow::Result<PathBuf> {
+    let file = folder.join("clip.mp4");
+    let out = file.display().to_string();
+    let source = [
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=size=640x360:rate=15",
+        "-t",
+        "20",
+    ];
+    let coding = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-g",
+        "30",
+        "-bf",
+        "0",
+        "-pix_fmt",
+        "yuv420p",
+        &out,
+    ];
+    run(system_program("ffmpeg")?, source.iter().chain(&coding))?;
+    Ok(file)
+}
+
+/// VLC over UDP, if it is installed. It refuses to run as root.
+async fn vlc(folder: &Path, clip: &Path) -> anyhow::Result<Option<(Daemon, u16, &'static str)>> {
+    let Ok(program) = system_program("cvlc") else {
+        return Ok(None);
+    };
+    let address = free_address()?;
+    let rtp = format!("#rtp{{sdp=rtsp://{address}/x}}");
+    let ready = Ready::Port(address);
+    let mut spec = Spec::new("vlc", program, folder.join("vlc.log"), ready)
+        .args([clip.as_os_str(), "--sout".as_ref(), rtp.as_ref(), "--loop".as_ref()])
+        .variable("HOME", "/nonexistent");
+    if is_root() {
+        spec.user = Some("nobody".to_owned());
+        spec.group = Some("nogroup".to_owned());
+        run("/bin/chmod", ["a+rx", &folder.display().to_string()])?;
+    }
+    Ok(Some((Daemon::start(spec).await?, address.port(), "/x")))
+}
+
+/// The Python server over TCP, if it is installed.
+async fn python(folder: &Path, clip: &Path) -> anyhow::Result<Option<(Daemon, u16, &'static str)>> {
+    let gateway = workspace_program("gateway")?;
+    let target = gateway.ancestors().nth(2).context("no target folder")?;
+    let program = target.join("peers/bin/rtsp-server");
+    if !program.is_file() {
+        return Ok(None);
+    }
+    let (address, control) = (free_address()?, free_address()?.port().to_string());
+    let media = clip.parent().context("no folder")?.display().to_string();
+    let (host, port) = (address.ip().to_string(), address.port().to_string());
+    let spec = Spec::new("aio-rtsp", program, folder.join("aio.log"), Ready::Port(address))
+        .args(["-d", &media, "-H", &host, "-p", &port, "-cp", &control]);
+    Ok(Some((Daemon::start(spec).await?, address.port(), "/clip.mp4")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_other_makers_are_recorded_over_tcp_and_udp() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clip = clip(folder.path())?;
+    let mut servers = Vec::new();
+    let mut cameras = String::new();
+    for (name, started, transport) in [
+        ("vlc", vlc(folder.path(), &clip).await?, "udp"),
+        ("python", python(folder.path(), &clip).await?, "tcp"),
+    ] {
+        let Some((daemon, port, path)) = started else {
+            println!("NOT TESTED: {name} is not installed; `./run test` installs it");
+            continue;
+        };
+        cameras += &entry(name, port, path, &format!("transport = \"{transport}\""));
+        servers.push((name, daemon));
+    }
+    if servers.is_empty() {
+        return Ok(());
+    }
+    let mut roadside = CameraBox::prepare(&cameras, "")?;
+    roadside.start().await?;
+    for (name, _daemon) in &servers {
+        // The clip has 20 s: after that much, its end and beginning were met.
+        let frames = |now: &CameraNow| now.sub.frames >= 450;
+        roadside
+            .await_that(name, "recorded for 30 s", 2 * PATIENCE, frames)
+            .await?;
+        let now = roadside.camera(name).await?;
+        let mut recorded = 0;
+        for file in roadside.recordings(name)? {
+            let (count, told) = decoded(&file)?;
+            ensure!(told.is_empty(), "{}: {told}", file.display());
+            recorded += count;
+        }
+        println!("{name}: {recorded} frames recorded; {:?}", now.sub);
+        ensure!(recorded >= 300, "{name}: {recorded} frames");
+    }
+    Ok(())
+}
+
+/// What each bad peer is called, by the cause of state and stream.
+const CROOKED: [(&str, &[&str]); 10] = [
+    ("http", &["not_rtsp"]),
+    ("garbage_sdp", &["bad_sdp"]),
+    ("auth_unsupported", &["auth_unsupported"]),
+    ("auth_unknown", &["auth_unsupported"]),
+    ("auth_sha256", &["auth_failed"]),
+    ("silent", &["unreachable", "no_answer"]),
+    ("slow", &["unreachable", "no_answer"]),
+    ("not_found", &["not_found"]),
+    ("redirect_loop", &["not_rtsp", "refused", "rejected"]),
+    ("endless_header", &["not_rtsp"]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_peers_have_their_names_and_a_good_camera_does_not_notice() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let audio = drawn("suara", "audio_only = true");
+    let fast = drawn("cepat", "")
+        .replace("fps = 15", "fps = 500")
+        .replace("gop = 30", "gop = 250");
+    let fast = fast
+        .replace("640", "160")
+        .replace("360", "90")
+        .replace("\"drawn\"", "\"loop\"\nloop_seconds = 2");
+    let good = Simulator::start(folder.path(), &(drawn("baik", "") + &audio + &fast))?;
+    let mut cameras: String = ["baik", "suara", "cepat"]
+        .map(|name| entry(name, good.port, &format!("/{name}/sub"), ""))
+        .concat();
+    let mut peers = Vec::new();
+    let mut secrets = String::new();
+    for (kind, _) in CROOKED {
+        let peer = Simulator::crooked(kind)?;
+        let id = kind.replace('_', "-");
+        cameras += &entry(&id, peer.port, "/a/b", "");
+        secrets += &format!("{id} = {{ user = \"admin\", password = \"rahasia\" }}\n");
+        peers.push(peer);
+    }
+    let mut roadside = CameraBox::prepare(&cameras, &secrets)?;
+    let begin = Instant::now();
+    roadside.start().await?;
+    let mut wrong = Vec::new();
+    for (kind, causes) in CROOKED.into_iter().chain([("suara", &["no_video"][..])]) {
+        let id = kind.replace('_', "-");
+        let is_named = |now: &CameraNow| causes.contains(&now.cause.as_str()) && now.state != "connecting";
+        let named = roadside
+            .await_that(&id, &causes.join(" or "), Duration::from_secs(30), is_named)
+            .await;
+        let now = roadside.camera(&id).await?;
+        println!(
+            "{kind:<17} {:>5.1} s  {} ({})  {:?}",
+            begin.elapsed().as_secs_f64(),
+            now.state,
+            now.cause,
+            now.sub.ended
+        );
+        wrong.extend(named.err().map(|error| format!("{kind}: {error:#}")));
+    }
+    // A frame every 2 ms is more than any street needs: what is too much is dropped, the rest is a stream.
+    let is_thinned = |now: &CameraNow| now.state == "up" && now.sub.dropped_frames > 100 && now.sub.frames > 0;
+    roadside
+        .await_that("cepat", "up, with frames dropped", PATIENCE, is_thinned)
+        .await?;
+    let now = roadside.camera("baik").await?;
+    ensure!(now.state == "up", "{now:?}");
+    assert_eq!((now.sub.connections, now.sub.dropped_frames), (1, 0), "{now:?}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    Ok(())
+}
+
+#[test]
+fn an_address_that_is_not_rtsp_is_refused_before_anything_runs() -> anyhow::Result<()> {
+    for (good, bad, told) in [
+        (
+            "host = \"127.0.0.1:554\"",
+            "host = \"http://127.0.0.1/video\"",
+            "is no address of a camera",
+        ),
+        (
+            "host = \"127.0.0.1:554\"",
+            "host = \"admin:rahasia@127.0.0.1\"",
+            "is no address of a camera",
+        ),
+        (
+            "sub = \"/a\"",
+            "sub = \"rtsp://127.0.0.1/a\"",
+            "this is no path of a stream",
+        ),
+    ] {
+        let camera = entry("pintu", 554, "/a", "");
+        let roadside = CameraBox::prepare(&camera.replace(good, bad), "")?;
+        let checked = output(&workspace_program("gateway")?, [Path::new("check"), &roadside.config])?;
+        let words = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert_eq!(checked.status.code(), Some(2), "{bad}: {words}");
+        assert!(words.contains(told), "{bad}: {words}");
+        assert!(!words.contains("rahasia"), "a password is shown: {words}");
+    }
+    Ok(())
+}
