@@ -271,10 +271,7 @@ impl CameraTask {
         let now = Instant::now();
         if let Some(worker) = &self.worker
             && worker.silent_at() <= now
-            && self
-                .streams
-                .iter()
-                .any(|stream| matches!(stream.phase, Phase::Playing(_)))
+            && self.streams.iter().any(|stream| stream.is_overdue(now))
         {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::TimedOut,
@@ -290,7 +287,7 @@ impl CameraTask {
             match stream.phase {
                 Phase::Closed if is_wanted => stream.phase = Phase::Waiting(now),
                 Phase::Waiting(_) if !is_wanted => stream.phase = Phase::Closed,
-                Phase::Opening | Phase::Playing(_) if !is_wanted => {
+                Phase::Opening(_) | Phase::Playing(_) if !is_wanted => {
                     stream.phase = Phase::Closed;
                     stream.stopped();
                     self.send(&Command::Close { profile }).await?;
@@ -303,7 +300,7 @@ impl CameraTask {
             if let Phase::Waiting(until) = stream.phase
                 && until <= now
             {
-                stream.phase = Phase::Opening;
+                stream.phase = Phase::Opening(now);
                 let source = stream.source.clone();
                 if index == self.looked_stream() {
                     self.health_step(HealthEvent::Connecting).await;
@@ -360,7 +357,7 @@ impl CameraTask {
         let open: Vec<Profile> = self
             .streams
             .iter()
-            .filter(|stream| matches!(stream.phase, Phase::Opening | Phase::Playing(_)))
+            .filter(|stream| matches!(stream.phase, Phase::Opening(_) | Phase::Playing(_)))
             .map(|stream| stream.profile)
             .collect();
         for profile in open {
@@ -706,8 +703,8 @@ fn on_board(status: &CameraStatus) -> serde_json::Value {
             serde_json::json!({
                 "width": stream.width,
                 "height": stream.height,
-                "fps": stream.fps.round(),
-                "kbit": (stream.kbit / 50.0).round() * 50.0,
+                "fps": whole(stream.fps),
+                "kbit": whole(stream.kbit / 50.0) * 50,
             })
         })
     };
@@ -719,6 +716,13 @@ fn on_board(status: &CameraStatus) -> serde_json::Value {
         "main": stream(&status.main),
         "sub": stream(&status.sub),
     })
+}
+
+/// The nearest whole number.
+fn whole(value: f64) -> u32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
+    let whole = value.round().clamp(0.0, 1e9) as u32;
+    whole
 }
 
 /// The word that stands for a value in JSON.

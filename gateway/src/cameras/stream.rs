@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::ladder::Ladder;
 use super::recorder::{RingHandle, RingStatus};
 use super::ring::{self, Fragment, Init};
+use super::worker::SILENCE_MAX;
 use super::wire::{Cause, ChunkHead, Format, Profile, Source, Stats};
 
 /// Keyframes that are kept for pictures: half a minute of a usual stream.
@@ -37,8 +38,8 @@ pub enum Phase {
     Closed,
     /// It is opened at that time.
     Waiting(Instant),
-    /// The camera was asked.
-    Opening,
+    /// The camera was asked, at that time.
+    Opening(Instant),
     /// The camera has answered, at that time.
     Playing(Instant),
 }
@@ -64,8 +65,8 @@ pub enum PhaseStatus {
     Closed,
     /// It is opened again soon.
     Waiting,
-    /// The camera was asked.
-    Opening,
+    /// The camera was asked, at that time.
+    Opening(Instant),
     /// The camera has answered.
     Playing,
 }
@@ -186,6 +187,14 @@ impl Stream {
             self.needed_until = Some(now + LINGER);
         }
         self.always_open || self.needed_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether its worker should have said something of it by now: that it plays, or what came.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Opening(since) | Phase::Playing(since) => now.saturating_duration_since(since) >= SILENCE_MAX,
+            Phase::Closed | Phase::Waiting(_) => false,
+        }
     }
 
     /// When [`Stream::is_wanted`] may change by itself.
@@ -364,7 +373,7 @@ impl Stream {
             phase: match self.phase {
                 Phase::Closed => PhaseStatus::Closed,
                 Phase::Waiting(_) => PhaseStatus::Waiting,
-                Phase::Opening => PhaseStatus::Opening,
+                Phase::Opening(_) => PhaseStatus::Opening,
                 Phase::Playing(_) => PhaseStatus::Playing,
             },
             codecs: info.map(|info| info.codec.clone()),

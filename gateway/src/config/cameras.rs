@@ -95,11 +95,11 @@ pub(super) fn far_view(report: &mut Report, root: &mut Table, folder: &Path) -> 
             .iter()
             .filter_map(|field| {
                 let text = field.text(report)?;
-                let Some((host, port)) = host_and_port(text) else {
+                let Some((host, Some(port))) = host_and_port(text) else {
                     let message = format!("\"{}\" is no host and port", field.shown());
                     return field.error(report, message, example);
                 };
-                Some(format!("{host}:{}", port?))
+                Some(format!("{host}:{port}"))
             })
             .collect()
     };

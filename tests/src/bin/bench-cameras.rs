@@ -1,0 +1,171 @@
+//! What cameras cost: processor time and memory of the whole gateway (with its workers) for 1, 4 and 13 cameras of
+//! 1080p25 at 4 Mbit/s, recorded, beside `ffmpeg -c copy -f segment` for the same streams in the same minutes.
+//!
+//! Twice: with pictures for health at their usual pace, and without (once in an hour), as ffmpeg looks at none.
+
+#![allow(clippy::cast_precision_loss)] // figures are printed with a few digits
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use rustix::process::{Pid, Signal, kill_process};
+use tests::cameras::{CameraBox, Simulator};
+use tests::process::system_program;
+
+/// Cameras at 1080p25, 4 Mbit/s, beside ffmpeg.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Numbers of cameras.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 4, 13])]
+    cameras: Vec<usize>,
+    /// How long is measured, seconds.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+}
+
+/// Time for everything to settle, and for a group of pictures to fill.
+const WARM_UP: Duration = Duration::from_secs(15);
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    println!("cameras  pictures     CPU, % of one core            memory (PSS), MB");
+    println!("                      gateway  ffmpeg  ratio        gateway  a camera  ffmpeg");
+    for count in &arguments.cameras {
+        for every_s in [4, 3_600] {
+            let line = measure(*count, every_s, Duration::from_secs(arguments.seconds)).await?;
+            println!("{line}");
+        }
+    }
+    println!("CPU and PSS of gateway include its workers. A ratio below 1 is cheaper than ffmpeg.");
+    Ok(())
+}
+
+async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow::Result<String> {
+    let folder = tempfile::tempdir()?;
+    let mut streets = String::new();
+    for number in 0..count {
+        write!(
+            streets,
+            "[[camera]]\nname = \"c{number}\"\nspaces = []\nmoving_vehicles = 1\n[camera.main]\ncodec = \"h264\"\n\
+             width = 1920\nheight = 1080\nfps = 25\ngop = 50\nbitrate_kbit = 4000\nb_frames = 0\nsource = \"loop\"\n\
+             loop_seconds = 20\n"
+        )?;
+    }
+    let simulator = Simulator::start(folder.path(), &streets)?;
+    let port = simulator.port;
+    let mut entries = String::new();
+    for number in 0..count {
+        write!(
+            entries,
+            "[[cameras]]\nid = \"c{number}\"\nhost = \"127.0.0.1:{port}\"\nmain = \"/c{number}/main\"\n\
+             record = \"main\"\nring_mib = 1024\n"
+        )?;
+    }
+    let mut roadside = CameraBox::prepare(&entries, "")?;
+    let config = std::fs::read_to_string(&roadside.config)?;
+    let config = config.replace("[video]", &format!("[video]\npictures_every_s = {pictures_every_s}"));
+    std::fs::write(&roadside.config, config)?;
+    roadside.start().await?;
+    let peers = ffmpegs(count, port, folder.path())?;
+    tokio::time::sleep(WARM_UP).await;
+    let own = family(roadside.gateway.pid().context("the gateway has ended")?)?;
+    let others: Vec<i32> = peers.0.iter().filter_map(|child| i32::try_from(child.id()).ok()).collect();
+    let before = (ticks(&own)?, ticks(&others)?);
+    tokio::time::sleep(span).await;
+    let after = (ticks(&own)?, ticks(&others)?);
+    let percent = |ticks: u64| ticks as f64 / span.as_secs_f64() / ticks_a_second() * 100.0;
+    let (gateway, ffmpeg) = (percent(after.0 - before.0), percent(after.1 - before.1));
+    let (gateway_mb, ffmpeg_mb) = (pss_mb(&own)?, pss_mb(&others)?);
+    roadside.stop().await?;
+    drop(peers);
+    let pictures = if pictures_every_s < 60 { "every 4 s" } else { "none" };
+    Ok(format!(
+        "{count:>7}  {pictures:<10}  {gateway:>8.2} {ffmpeg:>7.2} {:>6.2}       {gateway_mb:>8.1} {:>9.1} {ffmpeg_mb:>7.1}",
+        gateway / ffmpeg,
+        gateway_mb / count as f64
+    ))
+}
+
+/// One `ffmpeg` a stream, ended when dropped.
+struct Peers(Vec<Child>);
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                kill_process(pid, Signal::KILL).ok();
+            }
+            child.wait().ok();
+        }
+    }
+}
+
+fn ffmpegs(count: usize, port: u16, folder: &Path) -> anyhow::Result<Peers> {
+    let program = system_program("ffmpeg")?;
+    let start = |number: usize| {
+        Command::new(&program)
+            .args(["-nostdin", "-loglevel", "error", "-rtsp_transport", "tcp", "-i"])
+            .arg(format!("rtsp://127.0.0.1:{port}/c{number}/main"))
+            .args(["-c", "copy", "-f", "segment", "-segment_time", "60", "-segment_format", "mp4"])
+            .arg(folder.join(format!("peer-{number}-%03d.mp4")))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    };
+    let children: Result<Vec<Child>, _> = (0..count).map(start).collect();
+    Ok(Peers(children?))
+}
+
+/// A process and its children.
+fn family(pid: Pid) -> anyhow::Result<Vec<i32>> {
+    let own = pid.as_raw_nonzero().get();
+    let mut family = vec![own];
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(other) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        if stat(other).is_ok_and(|fields| fields.get(1).is_some_and(|parent| *parent == own.to_string())) {
+            family.push(other);
+        }
+    }
+    Ok(family)
+}
+
+/// Fields of `/proc/PID/stat` after the name of the program, which may hold anything (proc(5)).
+fn stat(pid: i32) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = text.rsplit_once(')').context("no name in stat")?;
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+/// User and system time, clock ticks.
+fn ticks(pids: &[i32]) -> anyhow::Result<u64> {
+    let mut sum = 0;
+    for pid in pids {
+        let fields = stat(*pid)?;
+        for field in [11, 12] {
+            sum += fields.get(field).context("a short stat")?.parse::<u64>()?;
+        }
+    }
+    Ok(sum)
+}
+
+fn ticks_a_second() -> f64 {
+    rustix::param::clock_ticks_per_second() as f64
+}
+
+fn pss_mb(pids: &[i32]) -> anyhow::Result<f64> {
+    let mut kib = 0;
+    for pid in pids {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let line = text.lines().find(|line| line.starts_with("Pss:")).context("no PSS")?;
+        kib += line.split_whitespace().nth(1).context("no PSS")?.parse::<u64>()?;
+    }
+    Ok(kib as f64 / 1_024.0)
+}
