@@ -17,9 +17,9 @@ const RESTORED: Duration = Duration::from_secs(5);
 const SECOND_RUNG: Duration = Duration::from_millis(6_250);
 /// Pause after a refused password: a minute and a quarter.
 const AUTH_WAIT: Duration = Duration::from_secs(75);
-/// Time between a sender report and the next (RFC 3550, section 6.2, 5 s and random), twice: the clock is right again
-/// when two say so.
-const TWO_REPORTS: Duration = Duration::from_secs(13);
+/// Longest time from a sender report to the next (RFC 3550, section 6.3.1: 5 s, times 1.5, divided by e - 1.5), and a
+/// little: a camera whose clock is right again cannot say so earlier.
+const A_REPORT: Duration = Duration::from_millis(6_700);
 /// How long the box learns what its cameras look like.
 const LEARNING: Duration = Duration::from_secs(25);
 /// How long it learns how large their frames are.
@@ -184,7 +184,7 @@ async fn every_fault_has_its_name_in_time_and_harms_no_other_camera() -> anyhow:
         vec![
             scene.fault("lensa", "blur", "blurred", RESTORED).await,
             scene.fault("lensa", "moved", "moved", RESTORED).await,
-            scene.fault("lensa", "wrong_clock", "wrong_clock", TWO_REPORTS).await,
+            scene.fault("lensa", "wrong_clock", "wrong_clock", A_REPORT).await,
         ]
     };
     let network = async {

@@ -17,8 +17,9 @@ const BLOCK_STEP: u8 = 1;
 const PIXEL_STEP: u8 = 2;
 /// Share of blocks, and of pixels, that may differ in a frozen picture.
 const CHANGED_MAX: f32 = 0.03;
-/// Shortest time that a row of pictures must span.
-const SPAN_MIN: Duration = Duration::from_secs(2);
+/// Shortest time from a picture of the row to the next. A little less than the usual time between keyframes: they are
+/// made into pictures now sooner, now later, and one that came 10 ms early would cost a whole round.
+const SPAN_MIN: Duration = Duration::from_millis(1_800);
 
 /// What was compared.
 #[derive(Debug, Clone)]

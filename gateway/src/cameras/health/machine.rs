@@ -14,6 +14,8 @@ use crate::cameras::picture::Features;
 const CLOCK_WRONG_S: f32 = 5.0;
 /// A camera's clock within this is right again, seconds.
 const CLOCK_GOOD_S: f32 = 3.0;
+/// A camera's clock further off than this is wrong by the first report: no network keeps one back for so long, seconds.
+const CLOCK_FAR_OFF_S: f32 = 30.0;
 /// After this time without the picture that was asked for, it is asked for again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -152,7 +154,12 @@ impl HealthMachine {
         } else {
             Verdict::Unsure
         };
-        self.clock.observe(now, verdict);
+        // A report that was late makes a good clock look wrong, and never a wrong one good.
+        if offset > CLOCK_FAR_OFF_S || offset <= CLOCK_GOOD_S {
+            self.clock.decide(now, verdict);
+        } else {
+            self.clock.observe(now, verdict);
+        }
     }
 
     fn restart_pictures(&mut self) {

@@ -26,6 +26,9 @@
 //! suspicious (`hints`), [`Effect::RequestPicture`] asks for every keyframe. With a keyframe every 2 s that is at most
 //! 8 s from the start of a fault to its name, and 5 s from its end.
 //!
+//! A camera's clock is measured by its sender reports, about one in 5 s. One report is believed when it is far off, or
+//! right; two when it is off by so little that the network may have kept it back.
+//!
 //! # Verdicts
 //!
 //! In `sight`: each compares measures with limits, most of them with the camera's own [`Baseline`], and gives the

@@ -78,6 +78,18 @@ impl Confirmed {
         }
     }
 
+    /// Takes a verdict that needs no second one.
+    pub fn decide(&mut self, now: Duration, verdict: Verdict) {
+        match verdict {
+            Verdict::Bad(_) | Verdict::Restart(_) if self.bad == 0 => {
+                (self.first_bad, self.bad) = (now, PICTURES - 1);
+            }
+            Verdict::Good if self.good == 0 => self.good = PICTURES - 1,
+            _ => {}
+        }
+        self.observe(now, verdict);
+    }
+
     pub fn active(&self) -> Option<(Duration, &[Evidence])> {
         self.active.map(|since| (since, self.evidence.as_slice()))
     }

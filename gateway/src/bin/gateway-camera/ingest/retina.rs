@@ -18,6 +18,9 @@ use super::{AccessUnit, Codec, Failure, Greeting, Ingest, Item, Parameters};
 /// How long a TEARDOWN may take.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Packet type of a source that leaves (RFC 3550, section 6.6).
+const RTCP_BYE: u8 = 203;
+
 /// A connected stream.
 pub struct Retina {
     group: Arc<SessionGroup>,
@@ -159,6 +162,10 @@ impl Ingest for Retina {
                         Ok(Some(TypedPacketRef::SenderReport(report))) => Some(report.ntp_timestamp().0),
                         _ => None,
                     });
+                    // `retina` goes on waiting, and the connection stays open: without this it would be a stall.
+                    if packet.pkts().any(|packet| packet.payload_type() == RTCP_BYE) {
+                        return Err(Failure::new(Cause::Ended, "the camera says that the stream is over (RTCP BYE)"));
+                    }
                     if let Some(ntp) = report {
                         return Ok(Item::CameraClock(unix_millis(ntp)));
                     }
