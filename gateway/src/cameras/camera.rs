@@ -708,7 +708,7 @@ fn on_board(status: &CameraStatus) -> serde_json::Value {
                 "width": stream.width,
                 "height": stream.height,
                 "fps": stream.fps.round(),
-                "kbit": (stream.kbit / 50.0).round() * 50.0,
+                "kbit": in_fifties(stream.kbit),
             })
         })
     };
@@ -720,6 +720,12 @@ fn on_board(status: &CameraStatus) -> serde_json::Value {
         "main": stream(&status.main),
         "sub": stream(&status.sub),
     })
+}
+
+/// To the nearest fifty.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates; a rate is not negative
+fn in_fifties(kbit: f64) -> u32 {
+    ((kbit / 50.0).round() as u32).saturating_mul(50)
 }
 
 /// The word that stands for a value in JSON.
