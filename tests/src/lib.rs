@@ -10,6 +10,7 @@ pub mod box_page;
 pub mod chaos;
 pub mod city;
 pub mod clock;
+pub mod commander;
 pub mod deaf_broker;
 pub mod forger;
 pub mod judge;

@@ -1,5 +1,6 @@
 //! Live view from the city: a viewer at the portal, a real box, a real (simulated) camera, and what goes wrong between them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use parking::{CameraId, Timestamp};
 use rustix::process::{Signal, kill_process};
 use tests::city::{Plan, devices, simulate};
 use tests::clock::{SimulatedClock, unix_ms};
+use tests::commander::publish_to;
+use tests::process::system_program;
 use tests::street::Street;
 use tests::viewer::Viewer;
 use tests::world::{Database, World};
@@ -153,6 +156,86 @@ async fn video_waits_while_records_wait_for_the_city() -> anyhow::Result<()> {
     }
     playing.abort();
     world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_no_other() -> anyhow::Result<()> {
+    let (mut world, camera) = world(1).await?;
+    let cameras = world.boxes[0].cameras.as_ref().context("no cameras")?;
+    let simulator = cameras.simulator.clone();
+    let url = format!("rtsps://{}/{camera}/record", simulator.media_server);
+    let frames = async || {
+        let stats = simulator.tell(&serde_json::json!({ "cmd": "stats" })).await?;
+        let received = &stats["cameras"][camera.as_str()]["streams"]["record"];
+        anyhow::Ok(received["frames"].as_u64().unwrap_or(0))
+    };
+
+    let refused = "its server is not in far_view.media_servers";
+    answer(&mut world, &camera, &url, refused).await?;
+
+    let config = fs::read_to_string(&world.boxes[0].config)?;
+    let listed = format!("[far_view]\nmedia_servers = [\"{}\"]\n", simulator.media_server);
+    fs::write(&world.boxes[0].config, config.replace("[far_view]\n", &listed))?;
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.terminate(PATIENCE).await?;
+    gateway.restart().await?;
+    let ended = "the stream to the media server ended";
+    let line = answer(&mut world, &camera, &url, ended).await?;
+    assert!(line.contains("certificate"), "{line}");
+    assert_eq!(
+        frames().await?,
+        0,
+        "a server whose certificate nobody believes got pictures"
+    );
+
+    believe(&mut world, &simulator.certificate).await?;
+    answer(&mut world, &camera, &url, "is published to a media server").await?;
+    let begin = Instant::now();
+    while frames().await? < 24 {
+        let log = world.boxes[0].gateway.log_of_this_run()?;
+        anyhow::ensure!(begin.elapsed() < PATIENCE, "no pictures at the media server:\n{log}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    world.stop().await
+}
+
+/// Commands the box until its log has a line with `text`: it does not tell when it has begun to listen.
+async fn answer(world: &mut World, camera: &CameraId, url: &str, text: &str) -> anyhow::Result<String> {
+    let begin = Instant::now();
+    loop {
+        publish_to(&world.city, &world.boxes[0].id, camera, url)?;
+        let line = world.boxes[0].gateway.wait_for_line(text, Duration::from_secs(5)).await;
+        if line.is_ok() || begin.elapsed() > PATIENCE {
+            return line;
+        }
+    }
+}
+
+/// Starts the box again on a system that believes one certificate alone: with a mount of its own over the system's list.
+async fn believe(world: &mut World, certificate: &str) -> anyhow::Result<()> {
+    let list = world.folder().join("believed.pem");
+    fs::write(&list, certificate)?;
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.terminate(PATIENCE).await?;
+    let spec = gateway.spec_mut();
+    let program = std::mem::replace(&mut spec.program, system_program("unshare")?);
+    let script = "mount --bind \"$0\" /etc/ssl/certs/ca-certificates.crt && exec \"$@\"";
+    let before: [&OsStr; 6] = [
+        "--map-root-user".as_ref(),
+        "--mount".as_ref(),
+        "sh".as_ref(),
+        "-c".as_ref(),
+        script.as_ref(),
+        list.as_ref(),
+    ];
+    let args = std::mem::take(&mut spec.args);
+    spec.args = before
+        .into_iter()
+        .map(OsStr::to_owned)
+        .chain([program.into()])
+        .chain(args)
+        .collect();
+    gateway.restart().await
 }
 
 /// For how long at the end of `length` no media came.
