@@ -11,6 +11,7 @@ pub mod cameras;
 pub mod chaos;
 pub mod city;
 pub mod clock;
+pub mod commander;
 pub mod deaf_broker;
 pub mod forger;
 pub mod judge;

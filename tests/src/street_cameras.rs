@@ -188,6 +188,10 @@ impl RoadsideCameras {
 pub struct CameraSimulator {
     /// Where its cameras are.
     pub address: SocketAddr,
+    /// Where it takes streams as a media server would, over TLS.
+    pub media_server: SocketAddr,
+    /// The certificate that it shows there, PEM.
+    pub certificate: String,
     talk: Arc<Mutex<Talk>>,
 }
 
@@ -208,6 +212,7 @@ impl CameraSimulator {
         let mut child = Command::new(workspace_program("camera-simulator")?)
             .arg("--cameras")
             .arg(&config)
+            .args(["--tls-port", "0"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -222,9 +227,18 @@ impl CameraSimulator {
             answers: BufReader::new(stdout).lines(),
         };
         let greeting = talk.answer().await?;
-        let port = greeting["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        let address = |key: &str| {
+            let port = greeting[key].as_u64().and_then(|port| u16::try_from(port).ok());
+            let port = port.with_context(|| format!("no {key} in its greeting"))?;
+            anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], port)))
+        };
+        let certificate = greeting["tls_certificate"]
+            .as_str()
+            .context("no certificate in its greeting")?;
         Ok(Self {
-            address: ([127, 0, 0, 1], port.context("no port in its greeting")?).into(),
+            address: address("port")?,
+            media_server: address("tls_port")?,
+            certificate: certificate.to_owned(),
             talk: Arc::new(Mutex::new(talk)),
         })
     }

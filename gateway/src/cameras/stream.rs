@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use super::ladder::Ladder;
 use super::recorder::{RingHandle, RingStatus};
 use super::ring::{self, Fragment, Init};
-use super::worker::SILENCE_MAX;
 use super::wire::{Cause, ChunkHead, Format, Profile, Source, Stats};
+use super::worker::SILENCE_MAX;
 
 /// Keyframes that are kept for pictures: half a minute of a usual stream.
 const KEYS_MAX: usize = 16;

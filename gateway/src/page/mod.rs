@@ -195,6 +195,7 @@ struct Told {
     status: CameraStatus,
     words: String,
     advice: String,
+    figures: String,
 }
 
 async fn statuses(State(page): State<Shared>, Query(query): Query<PageQuery>) -> impl IntoResponse {
@@ -202,6 +203,7 @@ async fn statuses(State(page): State<Shared>, Query(query): Query<PageQuery>) ->
     let told = page.cameras.statuses().into_iter().map(|status| Told {
         words: view::words(&status, language),
         advice: view::advice(&status, language).to_owned(),
+        figures: view::figures(&status, language),
         status,
     });
     Json(told.collect::<Vec<_>>())

@@ -58,6 +58,7 @@ class Card {
     this.section.dataset.state = camera.state;
     this.section.querySelector(".state").textContent = camera.words;
     this.section.querySelector(".advice").textContent = camera.advice;
+    this.section.querySelector(".figures").textContent = camera.figures;
   }
 }
 

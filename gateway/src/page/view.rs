@@ -45,8 +45,11 @@ pub(super) fn words(status: &CameraStatus, language: Language) -> String {
     }
 }
 
-/// What to do about it.
+/// What to do about it; nothing needs to be said of a camera that is up.
 pub(super) fn advice(status: &CameraStatus, language: Language) -> &'static str {
+    if status.state == health::State::Up {
+        return "";
+    }
     health::what_to_do(status.cause).in_(language)
 }
 
@@ -192,13 +195,13 @@ fn word(state: health::State) -> String {
     }
 }
 
-/// Size, rate and what an hour of watching costs.
-fn figures(status: &CameraStatus, language: Language) -> String {
+/// Size, rate and what an hour of watching costs, a line a stream.
+pub(super) fn figures(status: &CameraStatus, language: Language) -> String {
     let lines: Vec<String> = [("sub", &status.sub), ("main", &status.main)]
         .into_iter()
         .filter_map(|(name, stream)| Some(line(name, StreamLine::of(stream.as_ref()?)?, language)))
         .collect();
-    lines.join("<br>")
+    lines.join("\n")
 }
 
 fn line(name: &str, stream: StreamLine, language: Language) -> String {

@@ -11,11 +11,16 @@ use crate::store::State;
 /// The key of a camera's state is this and its name.
 pub const KEY: &str = "camera/";
 
+/// Longest name for people that is shown, characters; the rest is cut off.
+const TITLE_CHARS_MAX: usize = 80;
+
 /// A camera.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CameraView {
     /// Its name in the box's configuration.
     pub camera: String,
+    /// Its name for people.
+    pub title: Option<String>,
     /// `up`, `stalled`, `auth_failed` and further ones; empty when not told.
     pub state: String,
     /// Since when.
@@ -56,6 +61,9 @@ fn camera(state: &State) -> Option<CameraView> {
     let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
     Some(CameraView {
         camera: name.to_owned(),
+        title: text("title")
+            .filter(|title| !title.is_empty())
+            .map(|title| title.chars().take(TITLE_CHARS_MAX).collect()),
         state: text("state").unwrap_or_default(),
         since: value.get("since").and_then(|since| Timestamp::deserialize(since).ok()),
         message: text("message").filter(|message| !message.is_empty()),
@@ -95,7 +103,7 @@ mod tests {
             state("box", "{}"),
             state(
                 "camera/gate-1",
-                r#"{"state":"up","since":"2026-01-05T00:00:00Z","sub":{"width":640,"height":360,"fps":12.5,"kbit":500},
+                r#"{"title":"Gerbang 1","state":"up","since":"2026-01-05T00:00:00Z","sub":{"width":640,"height":360,"fps":12.5,"kbit":500},
                     "main":7,"viewers":2,"places":8,"new":[]}"#,
             ),
             state(
@@ -109,6 +117,7 @@ mod tests {
         let names: Vec<_> = cameras.iter().map(|camera| camera.camera.as_str()).collect();
         assert_eq!(names, ["gate-1", "gate-2", "gate-3"]);
         let first = &cameras[0];
+        assert_eq!((first.title.as_deref(), &cameras[1].title), (Some("Gerbang 1"), &None));
         assert_eq!((first.viewers, first.places, first.main), (Some(2), Some(8), None));
         assert_eq!(first.sub.and_then(|sub| sub.kbit), Some(500));
         assert_eq!(

@@ -149,6 +149,12 @@ texts! {
     CAMERA_OFFLINE: "kamera tidak terjangkau", "the camera cannot be reached";
     CAMERA_AUTH_FAILED: "kata sandi kamera ditolak", "the camera refused the password";
     CAMERA_AUTH_UNSUPPORTED: "cara masuk kamera tidak didukung", "the camera's way to log in is not supported";
+    CAMERA_FROZEN: "gambar beku", "the picture is frozen";
+    CAMERA_BLACK: "gambar gelap", "the picture is black";
+    CAMERA_BLURRED: "gambar kabur", "the picture is blurred";
+    CAMERA_MOVED: "arah kamera berubah", "the camera looks elsewhere";
+    CAMERA_NO_KEYFRAMES: "video tanpa keyframe, tidak dapat ditampilkan", "video without keyframes, which cannot be shown";
+    CAMERA_WRONG_CLOCK: "jam kamera salah", "the camera's clock is wrong";
     CAMERA_UNSUPPORTED: "format video kamera tidak didukung", "the camera's video format is not supported";
     CAMERA_DISABLED: "dinonaktifkan", "switched off in the configuration";
 
@@ -194,6 +200,12 @@ pub fn camera_state(state: &str) -> Option<Text> {
         "offline" => CAMERA_OFFLINE,
         "auth_failed" => CAMERA_AUTH_FAILED,
         "auth_unsupported" => CAMERA_AUTH_UNSUPPORTED,
+        "frozen" => CAMERA_FROZEN,
+        "black" => CAMERA_BLACK,
+        "blurred" => CAMERA_BLURRED,
+        "moved" => CAMERA_MOVED,
+        "no_keyframes" => CAMERA_NO_KEYFRAMES,
+        "wrong_clock" => CAMERA_WRONG_CLOCK,
         "unsupported" => CAMERA_UNSUPPORTED,
         "disabled" => CAMERA_DISABLED,
         _ => return None,

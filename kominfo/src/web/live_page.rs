@@ -76,11 +76,16 @@ pub fn body(view: &View, is_offered: bool, language: Language) -> String {
 fn card(of: &BoxView, camera: &CameraView, view: &View, is_offered: bool, language: Language) -> String {
     let t = |text: Text| text.in_(language);
     let (gateway, name) = (escape(of.gateway.as_str()), escape(&camera.camera));
+    // With a name for people, the other one is still needed by whoever speaks with a technician.
+    let (title, place) = match &camera.title {
+        Some(title) if *title != camera.camera => (escape(title), format!("{name} · {gateway}")),
+        _ => (name.clone(), gateway.clone()),
+    };
     let mut html = String::new();
     add!(
         html,
         r#"<article class="card camera" data-box="{gateway}" data-camera="{name}">
-<h2>{name} <span class="small">{gateway}</span></h2>
+<h2>{title} <span class="small">{place}</span></h2>
 <div class="about">{}</div>"#,
         about(of, camera, view, language)
     );

@@ -74,7 +74,11 @@ async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow:
     let peers = ffmpegs(count, port, folder.path())?;
     tokio::time::sleep(WARM_UP).await;
     let own = family(roadside.gateway.pid().context("the gateway has ended")?)?;
-    let others: Vec<i32> = peers.0.iter().filter_map(|child| i32::try_from(child.id()).ok()).collect();
+    let others: Vec<i32> = peers
+        .0
+        .iter()
+        .filter_map(|child| i32::try_from(child.id()).ok())
+        .collect();
     let before = (ticks(&own)?, ticks(&others)?);
     tokio::time::sleep(span).await;
     let after = (ticks(&own)?, ticks(&others)?);
@@ -111,7 +115,16 @@ fn ffmpegs(count: usize, port: u16, folder: &Path) -> anyhow::Result<Peers> {
         Command::new(&program)
             .args(["-nostdin", "-loglevel", "error", "-rtsp_transport", "tcp", "-i"])
             .arg(format!("rtsp://127.0.0.1:{port}/c{number}/main"))
-            .args(["-c", "copy", "-f", "segment", "-segment_time", "60", "-segment_format", "mp4"])
+            .args([
+                "-c",
+                "copy",
+                "-f",
+                "segment",
+                "-segment_time",
+                "60",
+                "-segment_format",
+                "mp4",
+            ])
             .arg(folder.join(format!("peer-{number}-%03d.mp4")))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

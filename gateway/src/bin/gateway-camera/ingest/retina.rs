@@ -164,7 +164,10 @@ impl Ingest for Retina {
                     });
                     // `retina` goes on waiting, and the connection stays open: without this it would be a stall.
                     if packet.pkts().any(|packet| packet.payload_type() == RTCP_BYE) {
-                        return Err(Failure::new(Cause::Ended, "the camera says that the stream is over (RTCP BYE)"));
+                        return Err(Failure::new(
+                            Cause::Ended,
+                            "the camera says that the stream is over (RTCP BYE)",
+                        ));
                     }
                     if let Some(ntp) = report {
                         return Ok(Item::CameraClock(unix_millis(ntp)));

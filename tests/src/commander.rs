@@ -1,0 +1,64 @@
+//! The city's other voice: a signed command to a box that the portal itself would not give, through Mosquitto's own client
+//! with the city's certificate.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+use ledger::TextSigner;
+use live::command::{Destination, LiveCommand, Order, Profile, Start, StreamId, origin_of, sign};
+use live::message::UnixMillis;
+use parking::{CameraId, GatewayId};
+
+use crate::clock::unix_ms;
+use crate::process::{run, system_program};
+use crate::world::{City, LOG_DOMAIN};
+
+/// Asks a box to send the small stream of a camera to a media server for a minute.
+pub fn publish_to(city: &City, gateway: &GatewayId, camera: &CameraId, url: &str) -> anyhow::Result<()> {
+    let file = |name: &str| city.pki.join(name).display().to_string();
+    let key = fs::read_to_string(file("command.key")).context("no key for commands")?;
+    let command = LiveCommand {
+        id: StreamId::from_bytes(rand::random()),
+        issued: u64::try_from(unix_ms())
+            .ok()
+            .and_then(UnixMillis::new)
+            .context("no time")?,
+        order: Order::Start(Start {
+            camera: camera.to_string(),
+            profile: Profile::Sub,
+            ttl: Duration::from_secs(60),
+            to: Destination::MediaServer { url: url.to_owned() },
+        }),
+    };
+    let origin = origin_of(&format!("{LOG_DOMAIN}/{gateway}"));
+    let payload = city.pki.join("command");
+    fs::write(&payload, sign(&command, &origin, &TextSigner::from_text(key.trim())?)?)?;
+    let (port, topic) = (
+        city.broker.address.port().to_string(),
+        format!("parkir/1/{gateway}/command"),
+    );
+    let args = [
+        "-h",
+        "localhost",
+        "-p",
+        &port,
+        "-V",
+        "5",
+        "-q",
+        "1",
+        "-t",
+        &topic,
+        "-f",
+        &file("command"),
+    ];
+    let identity = [
+        "--cafile",
+        &file("ca.crt"),
+        "--cert",
+        &file("kominfo-client.crt"),
+        "--key",
+        &file("kominfo-client.key"),
+    ];
+    run(system_program("mosquitto_pub")?, args.iter().chain(&identity)).map(drop)
+}

@@ -1,0 +1,253 @@
+//! Live view from the city: a viewer at the portal, a real box, a real (simulated) camera, and what goes wrong between them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use live::message::Message;
+use parking::{CameraId, Timestamp};
+use rustix::process::{Signal, kill_process};
+use tests::city::{Plan, devices, simulate};
+use tests::clock::{SimulatedClock, unix_ms};
+use tests::commander::publish_to;
+use tests::process::system_program;
+use tests::street::Street;
+use tests::viewer::Viewer;
+use tests::world::{Database, World};
+
+/// Nothing here takes longer unless it is stuck.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A box waits for a receipt for so long until it holds video back.
+const RECEIPT_WAIT: Duration = Duration::from_secs(5);
+
+/// A street of ten spaces with one camera, on a clock of that rate.
+async fn world(rate: u32) -> anyhow::Result<(World, CameraId)> {
+    let street = Street::new("sim-01", 1, 10, 1)?.with_cameras(1)?;
+    let camera = street.cameras.first().context("no camera")?.id.clone();
+    let clock = SimulatedClock::starting_in(Duration::ZERO, Timestamp::from_millis(unix_ms()), rate);
+    let world = World::start(vec![street], clock, Database::Sqlite, 1).await?;
+    Ok((world, camera))
+}
+
+/// Opens a view, once the city has been told of the camera.
+async fn watch(world: &World, camera: &CameraId) -> anyhow::Result<Viewer> {
+    let begin = Instant::now();
+    loop {
+        match Viewer::open(world.city.addresses[0], &world.boxes[0].id, camera).await {
+            Ok(viewer) => return Ok(viewer),
+            Err(error) if begin.elapsed() > PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// Waits for a chunk; returns what came before it, by kind.
+async fn chunk(viewer: &mut Viewer) -> anyhow::Result<Vec<String>> {
+    let mut before = Vec::new();
+    loop {
+        let kind = match viewer.next(PATIENCE).await?.context("the view was closed")? {
+            Message::Stream(info) => format!("stream {} {}x{}", info.camera, info.width, info.height),
+            Message::Init(_) => "init".to_owned(),
+            Message::Chunk(chunk) => {
+                before.push(if chunk.keyframe() { "keyframe" } else { "continues" }.to_owned());
+                return Ok(before);
+            }
+            Message::State(_) => continue,
+            other => anyhow::bail!("{other:?} instead of a picture, after {before:?}"),
+        };
+        before.push(kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_the_portal_sees_the_camera_and_the_box_stops_when_the_last_viewer_leaves() -> anyhow::Result<()>
+{
+    let (mut world, camera) = world(1).await?;
+    let mut viewer = watch(&world, &camera).await?;
+    let expected = [
+        format!("stream {camera} 640x360"),
+        "init".to_owned(),
+        "keyframe".to_owned(),
+    ];
+    assert_eq!(chunk(&mut viewer).await?, expected);
+    let mut second = watch(&world, &camera).await?;
+    assert_eq!(
+        chunk(&mut second).await?,
+        expected,
+        "the second one begins with a keyframe as well"
+    );
+    drop(viewer);
+    chunk(&mut second).await?;
+    drop(second);
+    let log = &mut world.boxes[0].gateway;
+    log.wait_for_line("the city watched", PATIENCE).await?;
+    let log = log.log_of_this_run()?;
+    assert_eq!(
+        log.matches("the city watches").count(),
+        1,
+        "both saw one stream:\n{log}"
+    );
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_the_box_does_not_list_gets_nothing() -> anyhow::Result<()> {
+    let (mut world, camera) = world(1).await?;
+    let roadside = &mut world.boxes[0];
+    let listed = format!("servers = [\"{}\"]", world.city.live[0]);
+    let config = fs::read_to_string(&roadside.config)?;
+    assert!(config.contains(&listed));
+    fs::write(
+        &roadside.config,
+        config.replace(&listed, "servers = [\"portal.example.id:8443\"]"),
+    )?;
+    roadside.gateway.terminate(PATIENCE).await?;
+    roadside.gateway.restart().await?;
+
+    let mut viewer = watch(&world, &camera).await?;
+    let refused = "its server is not in far_view.servers";
+    world.boxes[0].gateway.wait_for_line(refused, PATIENCE).await?;
+    while let Ok(Some(message)) = viewer.next(Duration::from_secs(2)).await {
+        let is_media = matches!(message, Message::Stream(_) | Message::Init(_) | Message::Chunk(_));
+        assert!(!is_media, "{message:?}");
+    }
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_portal_shows_the_camera_again_when_it_is_back() -> anyhow::Result<()> {
+    let (mut world, camera) = world(1).await?;
+    let mut viewer = watch(&world, &camera).await?;
+    chunk(&mut viewer).await?;
+    world.city.kominfo[0].kill()?;
+    let closed = async { while let Ok(Some(_)) = viewer.next(PATIENCE).await {} };
+    tokio::time::timeout(PATIENCE, closed)
+        .await
+        .context("the view outlives the portal")?;
+    world.city.kominfo[0].restart().await?;
+    let mut viewer = watch(&world, &camera).await?;
+    assert_eq!(chunk(&mut viewer).await?.last().map(String::as_str), Some("keyframe"));
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn video_waits_while_records_wait_for_the_city() -> anyhow::Result<()> {
+    let (mut world, camera) = world(240).await?;
+    let street = world.boxes[0].street.clone();
+    let plan = Plan::day(1, world.clock.now());
+    let day = simulate(&street, &plan, &mut devices(&street));
+    let playing = world.play(0, day.uplinks);
+    let mut viewer = watch(&world, &camera).await?;
+    chunk(&mut viewer).await?;
+
+    let broker = world.city.broker.daemon.pid().context("no broker")?;
+    kill_process(broker, Signal::STOP)?;
+    // Of the twelve seconds without receipts, video goes on for five and a bit.
+    let silent = silence(&mut viewer, RECEIPT_WAIT + Duration::from_secs(7)).await;
+    kill_process(broker, Signal::CONT)?;
+    assert!(silent? >= Duration::from_secs(3), "video went on while records waited");
+    // The view may have been given up meanwhile, as it would be by a page, which then asks again.
+    let begin = Instant::now();
+    while chunk(&mut viewer).await.is_err() {
+        anyhow::ensure!(begin.elapsed() < PATIENCE, "video does not go on");
+        viewer = watch(&world, &camera).await?;
+    }
+    playing.abort();
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_no_other() -> anyhow::Result<()> {
+    let (mut world, camera) = world(1).await?;
+    let cameras = world.boxes[0].cameras.as_ref().context("no cameras")?;
+    let simulator = cameras.simulator.clone();
+    let url = format!("rtsps://{}/{camera}/record", simulator.media_server);
+    let frames = async || {
+        let stats = simulator.tell(&serde_json::json!({ "cmd": "stats" })).await?;
+        let received = &stats["cameras"][camera.as_str()]["streams"]["record"];
+        anyhow::Ok(received["frames"].as_u64().unwrap_or(0))
+    };
+
+    let refused = "its server is not in far_view.media_servers";
+    answer(&mut world, &camera, &url, refused).await?;
+
+    let config = fs::read_to_string(&world.boxes[0].config)?;
+    let listed = format!("[far_view]\nmedia_servers = [\"{}\"]\n", simulator.media_server);
+    fs::write(&world.boxes[0].config, config.replace("[far_view]\n", &listed))?;
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.terminate(PATIENCE).await?;
+    gateway.restart().await?;
+    let ended = "the stream to the media server ended";
+    let line = answer(&mut world, &camera, &url, ended).await?;
+    assert!(line.contains("certificate"), "{line}");
+    assert_eq!(
+        frames().await?,
+        0,
+        "a server whose certificate nobody believes got pictures"
+    );
+
+    believe(&mut world, &simulator.certificate).await?;
+    answer(&mut world, &camera, &url, "is published to a media server").await?;
+    let begin = Instant::now();
+    while frames().await? < 24 {
+        let log = world.boxes[0].gateway.log_of_this_run()?;
+        anyhow::ensure!(begin.elapsed() < PATIENCE, "no pictures at the media server:\n{log}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    world.stop().await
+}
+
+/// Commands the box until its log has a line with `text`: it does not tell when it has begun to listen.
+async fn answer(world: &mut World, camera: &CameraId, url: &str, text: &str) -> anyhow::Result<String> {
+    let begin = Instant::now();
+    loop {
+        publish_to(&world.city, &world.boxes[0].id, camera, url)?;
+        let line = world.boxes[0].gateway.wait_for_line(text, Duration::from_secs(5)).await;
+        if line.is_ok() || begin.elapsed() > PATIENCE {
+            return line;
+        }
+    }
+}
+
+/// Starts the box again on a system that believes one certificate alone: with a mount of its own over the system's list.
+async fn believe(world: &mut World, certificate: &str) -> anyhow::Result<()> {
+    let list = world.folder().join("believed.pem");
+    fs::write(&list, certificate)?;
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.terminate(PATIENCE).await?;
+    let spec = gateway.spec_mut();
+    let program = std::mem::replace(&mut spec.program, system_program("unshare")?);
+    let script = "mount --bind \"$0\" /etc/ssl/certs/ca-certificates.crt && exec \"$@\"";
+    let before: [&OsStr; 6] = [
+        "--map-root-user".as_ref(),
+        "--mount".as_ref(),
+        "sh".as_ref(),
+        "-c".as_ref(),
+        script.as_ref(),
+        list.as_ref(),
+    ];
+    let args = std::mem::take(&mut spec.args);
+    spec.args = before
+        .into_iter()
+        .map(OsStr::to_owned)
+        .chain([program.into()])
+        .chain(args)
+        .collect();
+    gateway.restart().await
+}
+
+/// For how long at the end of `length` no media came.
+async fn silence(viewer: &mut Viewer, length: Duration) -> anyhow::Result<Duration> {
+    let (begin, mut last) = (Instant::now(), Instant::now());
+    while let Some(left) = length.checked_sub(begin.elapsed()) {
+        match viewer.next(left).await {
+            Ok(Some(Message::Chunk(_))) => last = Instant::now(),
+            Ok(Some(_)) => {}
+            Ok(None) => anyhow::bail!("the view was closed"),
+            Err(_) => break,
+        }
+    }
+    Ok(last.elapsed())
+}
