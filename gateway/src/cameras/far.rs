@@ -50,7 +50,7 @@ const BACKLOG_MAX: u64 = 2_000;
 /// How often the ledger lane is looked at.
 const LEDGER_LOOK: Duration = Duration::from_millis(500);
 /// Kernel's buffer for what was sent, bytes: a small one, so that lateness is noticed here.
-const SEND_BUFFER_BYTES: u32 = 48 * 1_024;
+const SEND_BUFFER_BYTES: usize = 48 * 1_024;
 /// Where the newest command's time is kept.
 const LAST_ISSUED: &str = "far_view/last_issued_ms";
 
@@ -373,12 +373,7 @@ async fn dial(id: StreamId, server: &str, identity: &Identity) -> Result<Socket,
     let name = ServerName::try_from(host.to_owned()).map_err(|_| SendError::Server(server.to_owned()))?;
     let tcp = TcpStream::connect((host, port)).await?;
     tcp.set_nodelay(true)?;
-    let socket = socket_of(&tcp)?;
-    rustix::net::sockopt::set_socket_send_buffer_size(
-        &socket,
-        usize::try_from(SEND_BUFFER_BYTES).unwrap_or(usize::MAX),
-    )
-    .map_err(std::io::Error::from)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER_BYTES).map_err(std::io::Error::from)?;
     let connector = TlsConnector::from(Arc::new(identity.tls()?));
     let tls = connector.connect(name, tcp).await?;
     let request = format!("wss://{server}{}", path_of(id))
@@ -386,10 +381,6 @@ async fn dial(id: StreamId, server: &str, identity: &Identity) -> Result<Socket,
         .map_err(Box::new)?;
     let (socket, _) = tokio_tungstenite::client_async(request, tls).await.map_err(Box::new)?;
     Ok(socket)
-}
-
-fn socket_of(tcp: &TcpStream) -> std::io::Result<std::os::fd::BorrowedFd<'_>> {
-    Ok(std::os::fd::AsFd::as_fd(tcp))
 }
 
 async fn send(

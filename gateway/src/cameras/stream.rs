@@ -65,8 +65,8 @@ pub enum PhaseStatus {
     Closed,
     /// It is opened again soon.
     Waiting,
-    /// The camera was asked, at that time.
-    Opening(Instant),
+    /// The camera was asked.
+    Opening,
     /// The camera has answered.
     Playing,
 }

@@ -189,12 +189,12 @@ impl Engine {
                 Ok(())
             }
             ToEngine::Note(body) => {
-                if let RecordBody::JournalDamaged { first, .. } = &body
+                if let RecordBody::JournalDamaged { first, .. } = body.as_ref()
                     && !self.state.damage_noted.insert(*first)
                 {
                     return Ok(());
                 }
-                self.step(Input::Note(body)).await
+                self.step(Input::Note(*body)).await
             }
         }
     }

@@ -10,14 +10,15 @@
 pub mod engine;
 pub mod local;
 pub mod recovery;
+mod viewing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use ledger::{CosignerVerifier, LogSigner, TextVerifier};
-use parking::{Input, SensorId, SpaceNow};
+use ledger::{CosignerVerifier, LogSigner};
+use parking::SensorId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -25,15 +26,11 @@ use tokio_util::sync::CancellationToken;
 use self::engine::{Engine, Sources};
 use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
-use crate::cameras::evidence::{Evidence, Store};
-use crate::cameras::far::{self, FarViews};
-use crate::cameras::worker::Program;
-use crate::cameras::{self, Cameras};
+use self::viewing::Shared;
 use crate::clock::{Clock, SimulatedClock};
-use crate::config::{Config, FarView};
+use crate::config::Config;
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
-use crate::page;
 use crate::sensors::{Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
 use crate::state::Board;
 use crate::uplink::Topics;
@@ -149,32 +146,15 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     });
     let drivers = start_drivers(&config, &clock, &deliveries, inward);
     drop(deliveries);
-    let (cameras, recorder) = start_cameras(&config, &clock, &board, (facts, spaces_now.clone()), inward)?;
-    if let Some(wanted) = &config.far_view {
-        let views = far_views(
-            &config,
-            wanted,
-            &cameras,
-            &clock,
-            &board,
-            &journal,
-            link_status.clone(),
-            commands_in,
-        )?;
-        inward.spawn("far view", |stop| async move {
-            views.run(stop).await;
-            Ok(())
-        });
-    }
-    if let Some(wanted) = &config.page {
-        let text = std::fs::read_to_string(&wanted.password_file)
-            .with_context(|| format!("cannot read {}", wanted.password_file.display()))?;
-        let password = page::password::Hash::parse(&text)
-            .with_context(|| format!("{}: holds no hash of a password", wanted.password_file.display()))?;
-        let server = page::Server::bind(wanted.listen).await?;
-        let (name, cameras) = (config.gateway.id.to_string(), cameras.clone());
-        inward.spawn("page", |stop| server.run(name, cameras, password, stop));
-    }
+    let shared = Shared {
+        config: Arc::clone(&config),
+        clock: Arc::clone(&clock),
+        board: Arc::clone(&board),
+        journal: Arc::clone(&journal),
+        link: link_status.clone(),
+        spaces: spaces_now.clone(),
+    };
+    let (cameras, recorder) = viewing::start(&shared, facts, commands_in, inward)?;
     outward.spawn("dialer", |stop| async move {
         dialer.run(stop).await;
         Ok(())
@@ -201,90 +181,6 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     let ended = supervise(groups).await;
     tokio::task::spawn_blocking(move || recorder.close()).await?;
     ended
-}
-
-/// Starts a task a camera, the maker of pictures, and the recorder's thread, which ends after them.
-fn start_cameras(
-    config: &Config,
-    clock: &Arc<Clock>,
-    board: &Arc<Board>,
-    (facts, spaces): (mpsc::Sender<Input>, watch::Receiver<Arc<Vec<SpaceNow>>>),
-    group: &mut Group,
-) -> anyhow::Result<(Cameras, cameras::recorder::RecorderThread)> {
-    let secrets = match &config.video.secrets_file {
-        Some(path) => cameras::secrets::load(path)?,
-        None => cameras::secrets::Secrets::new(),
-    };
-    let sources = cameras::Sources {
-        clock: Arc::clone(clock),
-        board: Arc::clone(board),
-        facts: facts.clone(),
-        secrets,
-        program: program(config)?,
-    };
-    let (cameras, running) = Cameras::start(config, sources).context("cannot start the recorder")?;
-    let known: Vec<String> = cameras.ids().map(|id| format!("camera/{id}")).collect();
-    board.retain("camera/", |key| known.iter().any(|k| k == key));
-    for task in running.tasks {
-        group.spawn("camera", |stop| async move {
-            task.run(stop).await;
-            Ok(())
-        });
-    }
-    if !config.cameras.is_empty() {
-        group.spawn("pictures", |stop| async move {
-            running.maker.run(stop).await;
-            Ok(())
-        });
-        let video = &config.video;
-        let evidence = Evidence {
-            cameras: cameras.clone(),
-            spaces,
-            store: Store::new(&video.ring_dir, video.evidence_bytes_max, video.evidence_age_max),
-            facts,
-        };
-        group.spawn("evidence", |stop| async move {
-            evidence.run(stop).await;
-            Ok(())
-        });
-    }
-    Ok((cameras, running.recorder))
-}
-
-/// The task that sends streams to the city.
-#[allow(clippy::too_many_arguments)] // each is a part of the daemon that exists once
-fn far_views(
-    config: &Config,
-    wanted: &FarView,
-    cameras: &Cameras,
-    clock: &Arc<Clock>,
-    board: &Arc<Board>,
-    journal: &Arc<Journal>,
-    link: watch::Receiver<LinkStatus>,
-    commands: mpsc::Receiver<Bytes>,
-) -> anyhow::Result<FarViews> {
-    let path = &wanted.command_vkey;
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let verifier = TextVerifier::from_vkey(text.trim()).with_context(|| path.display().to_string())?;
-    Ok(FarViews::new(far::Parts {
-        wanted: wanted.clone(),
-        verifier,
-        origin: live::command::origin_of(&config.gateway.log_origin()),
-        identity: identity(config),
-        cameras: cameras.clone(),
-        clock: Arc::clone(clock),
-        board: Arc::clone(board),
-        link,
-        journal: Arc::clone(journal),
-        program: program(config)?,
-        commands,
-    }))
-}
-
-/// How workers are started.
-fn program(config: &Config) -> anyhow::Result<Program> {
-    let own = std::env::current_exe().context("cannot tell where this program lies")?;
-    Ok(Program::beside(&own, &config.gateway.data_dir.join("run")))
 }
 
 /// Opens the journal that the configuration names; nobody else may have it open.

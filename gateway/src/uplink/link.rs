@@ -40,7 +40,7 @@ pub enum ToEngine {
     /// The city holds the log up to here.
     Receipted(Receipted),
     /// A hole in the journal was met on the way.
-    Note(RecordBody),
+    Note(Box<RecordBody>),
 }
 
 /// How the uplink is.
@@ -316,7 +316,7 @@ impl Uplink {
         })?;
         session.cursor = taken.reached.unwrap_or(session.cursor);
         for hole in taken.holes {
-            self.tell(ToEngine::Note(note_of(hole))).await?;
+            self.tell(ToEngine::Note(Box::new(note_of(hole)))).await?;
         }
         let Some(built) = taken.built else { return Ok(()) };
         let bytes = built.payload.len();
