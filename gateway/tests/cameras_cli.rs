@@ -347,7 +347,7 @@ fn an_address_that_is_no_rtsp_or_holds_a_password_is_refused_and_not_repeated() 
 }
 
 /// Probes a peer; the cause that is told.
-fn cause(desk: &Desk, peer: Peer, more: &[&str]) -> String {
+fn cause(desk: &Desk, peer: &Peer, more: &[&str]) -> String {
     let url = peer.clone().start();
     let arguments = [&["probe", &url, "--json", "--seconds", "2"][..], more].concat();
     let (code, said, error) = desk.run(&arguments);
@@ -375,14 +375,14 @@ fn each_bad_peer_has_its_cause() {
         (Peer::with_media("audio", "PCMU/8000"), &[], "no_video"),
     ];
     for (peer, more, expected) in timetable {
-        assert_eq!(cause(&desk, peer.clone(), more), expected, "{peer:?}");
+        assert_eq!(cause(&desk, &peer, more), expected, "{peer:?}");
     }
 }
 
 #[test]
 fn a_peer_that_takes_the_connection_and_hangs_is_told_from_one_that_is_not_there() {
     let desk = Desk::new();
-    assert_eq!(cause(&desk, Peer::Silent, &[]), "no_answer");
+    assert_eq!(cause(&desk, &Peer::Silent, &[]), "no_answer");
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -433,7 +433,7 @@ fn no_worker_outlives_its_probe_even_if_that_is_killed() {
     };
     let mut refused = run(&Peer::Answers("404 Not Found", "").start());
     assert_eq!(refused.wait().unwrap().code(), Some(1));
-    assert_eq!(with_surroundings(&cache), []);
+    assert!(with_surroundings(&cache).is_empty());
     let mut hanging = run(&Peer::Silent.start());
     wait_for(2, &cache);
     hanging.kill().unwrap();

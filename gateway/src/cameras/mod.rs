@@ -17,9 +17,9 @@
 //! | [`wire`] | what gateway and worker say to each other |
 //! | [`worker`] | a child process and its socket |
 //! | [`camera`], [`stream`], [`ladder`] | the task of a camera, its streams, when to try again |
-//! | [`recorder`], [`ring`] | recordings, clips |
+//! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
-//! | [`health`], [`audit`] | what is wrong with a camera, and what to do |
+//! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
 //! | [`evidence`] | pictures of arrivals and departures |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |

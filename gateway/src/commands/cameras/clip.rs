@@ -135,42 +135,42 @@ fn explained(
 ) -> anyhow::Error {
     match error {
         ClipError::Empty { from, to } => {
-            let shown = |stretch: Stretch| {
-                format!(
-                    "{} to {}",
-                    time::exact(stretch.from, zone),
-                    time::exact(stretch.to, zone)
-                )
-            };
-            let mut text = format!(
-                "nothing of {} {profile} was recorded from {}\n  hint: ",
-                camera.id,
-                shown(Stretch { from, to })
-            );
-            match recording.whole {
-                None => text.push_str("there is no recording of this stream"),
-                Some(whole) => text.push_str(&format!("there is {}", shown(whole))),
-            }
-            if let Some(before) = recording.before.filter(|_| recording.after.is_some()) {
-                text.push_str(&format!("; the last before it {}", shown(before)));
-            }
-            if let Some(after) = recording.after.filter(|_| recording.before.is_some()) {
-                text.push_str(&format!("; the first after it {}", shown(after)));
-            }
-            let is_recorded = match profile {
-                Profile::Sub => camera.record.sub,
-                Profile::Main => camera.record.main,
-            };
-            if !is_recorded {
-                text.push_str(&format!("; the configuration does not record {profile} of this camera"));
-            }
-            UsageError(text).into()
+            UsageError(nothing_there(Stretch { from, to }, camera, profile, recording, zone)).into()
         }
         ClipError::Order { .. } | ClipError::TooLong { .. } | ClipError::TooManyFrames => {
             UsageError(error.to_string()).into()
         }
         ClipError::Gone { .. } | ClipError::Storage { .. } => error.into(),
     }
+}
+
+/// That nothing was recorded, and what there is.
+fn nothing_there(wanted: Stretch, camera: &Camera, profile: Profile, recording: &Recording, zone: Timezone) -> String {
+    let shown = |stretch: Stretch| {
+        let (from, to) = (time::exact(stretch.from, zone), time::exact(stretch.to, zone));
+        format!("{from} to {to}")
+    };
+    let mut there = vec![match recording.whole {
+        None => "there is no recording of this stream".to_owned(),
+        Some(whole) => format!("there is {}", shown(whole)),
+    }];
+    if let Some((before, after)) = recording.before.zip(recording.after) {
+        there.push(format!("the last before it {}", shown(before)));
+        there.push(format!("the first after it {}", shown(after)));
+    }
+    let is_recorded = match profile {
+        Profile::Sub => camera.record.sub,
+        Profile::Main => camera.record.main,
+    };
+    if !is_recorded {
+        there.push(format!("the configuration does not record {profile} of this camera"));
+    }
+    format!(
+        "nothing of {} {profile} was recorded from {}\n  hint: {}",
+        camera.id,
+        shown(wanted),
+        there.join("; ")
+    )
 }
 
 /// Whether the disk has room for the clip, before an hour is copied.

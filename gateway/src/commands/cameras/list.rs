@@ -191,15 +191,34 @@ fn recording(ring: Option<&RingStatus>, zone: Timezone, language: Language) -> [
     let Some((oldest, newest)) = ring.oldest.zip(ring.newest) else {
         return [none(), none()];
     };
-    let hours = newest.duration_since(oldest).as_secs_f64() / 3_600.0;
-    let unit = match language {
-        Language::Indonesian => "jam",
-        Language::English => "h",
-    };
-    #[allow(clippy::cast_precision_loss)] // bytes of a disk
-    let gigabytes = ring.bytes as f64 / 1e9;
-    let kept = format!("{} {unit} {} GB", tenths(hours, language), tenths(gigabytes, language));
+    let kept = format!(
+        "{} {}",
+        length(newest.duration_since(oldest), language),
+        size(ring.bytes, language)
+    );
     [kept, time::short(oldest, zone)]
+}
+
+/// Hours, or minutes of the first one.
+fn length(length: jiff::SignedDuration, language: Language) -> String {
+    let (hours, minutes) = match language {
+        Language::Indonesian => ("jam", "menit"),
+        Language::English => ("h", "min"),
+    };
+    if length.as_hours() < 1 {
+        return format!("{} {minutes}", length.as_mins());
+    }
+    format!("{} {hours}", tenths(length.as_secs_f64() / 3_600.0, language))
+}
+
+/// Gigabytes, or megabytes of the first one.
+fn size(bytes: u64, language: Language) -> String {
+    if bytes < 1_000_000_000 {
+        return format!("{} MB", bytes / 1_000_000);
+    }
+    #[allow(clippy::cast_precision_loss)] // bytes of a disk
+    let gigabytes = bytes as f64 / 1e9;
+    format!("{} GB", tenths(gigabytes, language))
 }
 
 /// What is behind a state, what is likely, what to do; what a stream or its recording lacks.
@@ -261,7 +280,11 @@ pub fn offset_text(offset_ms: i64, language: Language) -> String {
     };
     match offset_ms.unsigned_abs() {
         0..=9_999 => {
-            let sign = if offset_ms < 0 { '-' } else { '+' };
+            let sign = match offset_ms {
+                ..-49 => "-",
+                -49..50 => "",
+                50.. => "+",
+            };
             #[allow(clippy::cast_precision_loss)] // at most ten seconds
             let tenths = tenths(offset_ms.unsigned_abs() as f64 / 1_000.0, language);
             format!("{sign}{tenths} s")

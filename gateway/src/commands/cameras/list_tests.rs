@@ -102,6 +102,17 @@ fn the_table_in_english() {
 }
 
 #[test]
+fn a_short_recording_is_told_in_minutes_and_megabytes() {
+    let young = RingStatus {
+        bytes: 2_345_678,
+        oldest: Some("2026-11-22T03:00:30Z".parse().unwrap()),
+        ..ring(ring::State::Recording)
+    };
+    let [kept, from] = recording(Some(&young), Timezone::Wib, Language::Indonesian);
+    assert_eq!((kept.as_str(), from.as_str()), ("14 menit 2 MB", "22/11 10:00"));
+}
+
+#[test]
 fn a_box_without_cameras_says_how_to_find_some() {
     assert!(text(&[], Timezone::Wib, Language::English).contains("gateway cameras discover"));
 }
@@ -116,7 +127,8 @@ fn a_status_survives_the_way_through_the_socket() {
 #[test]
 fn a_clock_is_off_by_seconds_hours_or_days() {
     let said = |ms| offset_text(ms, Language::Indonesian);
-    assert_eq!(said(0), "+0,0 s");
+    assert_eq!(said(-20), "0,0 s");
+    assert_eq!(said(180), "+0,2 s");
     assert_eq!(said(-1_250), "-1,2 s");
     assert_eq!(said(90_000), "+90 s");
     assert_eq!(said(-25_200_000), "-7 jam");

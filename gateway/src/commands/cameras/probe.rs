@@ -34,7 +34,7 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(45);
 /// Opens a stream for some seconds, measures it, and says what to change in the camera.
 #[derive(Debug, Args)]
 pub struct Probe {
-    /// The stream, as in rtsp://192.168.1.64:554/Streaming/Channels/102, without user and password.
+    /// The stream, as in `rtsp://192.168.1.64:554/Streaming/Channels/102`, without user and password.
     url: String,
     #[command(flatten)]
     login: Login,

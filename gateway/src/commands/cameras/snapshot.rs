@@ -40,7 +40,8 @@ impl Snapshot {
         check_target(&self.out, &config)?;
         let mut path = format!("/cameras/{}/snapshot?width={}", camera.id, self.width);
         if let Some(at) = &self.at {
-            path.push_str(&format!("&at={}", time::parse(at, zone)?));
+            path.push_str("&at=");
+            path.push_str(&time::parse(at, zone)?.to_string());
         }
         let asked = Daemon::at(&config.local.socket)?.fetch(&path);
         let answer = asked.map_err(|error| self.explained(error))?;

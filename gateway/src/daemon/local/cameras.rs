@@ -62,12 +62,15 @@ async fn statuses(State(parts): State<Arc<Parts>>) -> Json<Vec<CameraStatus>> {
     Json(parts.cameras.statuses())
 }
 
-fn known(cameras: &Cameras, id: &str) -> Result<CameraId, Response> {
+/// A refusal in words.
+type Refusal = (StatusCode, String);
+
+fn known(cameras: &Cameras, id: &str) -> Result<CameraId, Refusal> {
     let known = cameras.ids().find(|known| known.as_str() == id).cloned();
     known.ok_or_else(|| {
         let ids: Vec<&str> = cameras.ids().map(CameraId::as_str).collect();
         let words = format!("it runs without camera {id}; it has: {}", ids.join(", "));
-        (StatusCode::NOT_FOUND, words).into_response()
+        (StatusCode::NOT_FOUND, words)
     })
 }
 
@@ -75,13 +78,10 @@ async fn snapshot(
     State(parts): State<Arc<Parts>>,
     Path(id): Path<String>,
     Query(wanted): Query<SnapshotQuery>,
-) -> Result<Response, Response> {
+) -> Result<Response, Refusal> {
     let camera = known(&parts.cameras, &id)?;
     let made = parts.cameras.snapshot(&camera, wanted.at, wanted.width).await;
-    let snapshot = made.map_err(|error: SnapshotError| {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        (status, error.to_string()).into_response()
-    })?;
+    let snapshot = made.map_err(|error: SnapshotError| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
     let clock = serde_json::to_value(snapshot.stamp.clock).unwrap_or_default();
     let headers = [
         (CONTENT_TYPE.as_str(), "image/jpeg".to_owned()),
@@ -95,11 +95,11 @@ async fn recording(
     State(parts): State<Arc<Parts>>,
     Path(id): Path<String>,
     Query(wanted): Query<RecordingQuery>,
-) -> Result<Json<Recording>, Response> {
+) -> Result<Json<Recording>, Refusal> {
     let camera = known(&parts.cameras, &id)?;
     let Some(ring) = parts.cameras.ring(&camera, wanted.profile) else {
         let words = format!("{camera} {} is not recorded", wanted.profile);
-        return Err((StatusCode::NOT_FOUND, words).into_response());
+        return Err((StatusCode::NOT_FOUND, words));
     };
     let stretch = Stretch {
         from: wanted.from,

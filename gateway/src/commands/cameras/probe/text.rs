@@ -172,14 +172,16 @@ fn push_failure(out: &mut String, failure: &Failure, had_begun: bool, language: 
         (TO_DO, to_do.in_(language)),
         (SAID, failure.message.as_str()),
     ];
-    out.push_str(&format!("\n{}\n", what.in_(language).to_uppercase()));
+    out.push('\n');
+    out.push_str(&what.in_(language).to_uppercase());
+    out.push('\n');
     for (name, words) in rows {
         // The name stands in the place of the first spaces.
         let words = wrapped(words, INDENT + 2, WIDTH);
         let name = format!("  {}", name.in_(language));
-        out.push_str(&format!("{name:<width$}", width = INDENT + 2));
-        out.push_str(words.trim_start());
-        out.push('\n');
+        let width = INDENT + 2;
+        let line = format!("{name:<width$}{}\n", words.trim_start());
+        out.push_str(&line);
     }
 }
 
@@ -191,7 +193,8 @@ fn push_finding(out: &mut String, finding: &Finding, language: Language) {
         (Severity::Advice, Language::English) => "advice",
         (Severity::Ok, _) => "ok",
     };
-    out.push_str(&format!("{severity:<INDENT$}{}\n", finding.what.in_(language)));
+    let line = format!("{severity:<INDENT$}{}\n", finding.what.in_(language));
+    out.push_str(&line);
     if finding.severity == Severity::Ok {
         return;
     }
