@@ -9,11 +9,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use gateway::cameras::ring::{
     ClockQuality, Fragment, Init, Limits, MemoryIndex, Ring, Segment, SegmentId, chunk_info, clip, picture,
     segment_path,
 };
-use jiff::Timestamp;
 
 const SAMPLES: [&[u8]; 3] = [
     include_bytes!("../src/cameras/ring/tests/samples/plain.cmaf"),

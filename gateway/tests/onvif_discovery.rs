@@ -8,11 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gateway::cameras::discovery::media::Codec;
-use gateway::cameras::discovery::{
-    DiscoverError, Interface, Interfaces, Options, Problem, config_sections, discover, table,
-};
 use jiff::SignedDuration;
+use gateway::cameras::discovery::media::Codec;
+use gateway::cameras::discovery::{DiscoverError, Interface, Interfaces, Options, Problem, config_sections, discover, table};
 
 use onvif_camera::replies::Profile;
 use onvif_camera::{Auth, Camera, Network, Quirk, Settings, all_found, clock, credentials, discovered, found, path};

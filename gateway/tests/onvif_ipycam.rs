@@ -14,9 +14,7 @@ mod onvif_camera;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 
-use gateway::cameras::discovery::{
-    Credentials, Interfaces, LoginError, Options, Problem, Report, RequestError, discover,
-};
+use gateway::cameras::discovery::{Credentials, Interfaces, LoginError, Options, Problem, Report, RequestError, discover};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 

@@ -4,8 +4,8 @@
 
 mod onvif_camera;
 
-use gateway::cameras::discovery::{Credentials, Found, LoginError, Problem, RequestError};
 use jiff::SignedDuration;
+use gateway::cameras::discovery::{Credentials, Found, LoginError, Problem, RequestError};
 
 use onvif_camera::{Auth, Settings, all_found, credentials, found, found_with, path};
 

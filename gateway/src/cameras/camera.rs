@@ -271,10 +271,7 @@ impl CameraTask {
         let now = Instant::now();
         if let Some(worker) = &self.worker
             && worker.silent_at() <= now
-            && self
-                .streams
-                .iter()
-                .any(|stream| matches!(stream.phase, Phase::Playing(_)))
+            && self.streams.iter().any(|stream| matches!(stream.phase, Phase::Playing(_)))
         {
             return Err(std::io::Error::new(
                 std::io::ErrorKind::TimedOut,
@@ -282,9 +279,7 @@ impl CameraTask {
             ));
         }
         for index in 0..self.streams.len() {
-            let Some(stream) = self.streams.get_mut(index) else {
-                continue;
-            };
+            let Some(stream) = self.streams.get_mut(index) else { continue };
             let is_wanted = stream.is_wanted(now);
             let profile = stream.profile;
             match stream.phase {
@@ -297,9 +292,7 @@ impl CameraTask {
                 }
                 _ => {}
             }
-            let Some(stream) = self.streams.get_mut(index) else {
-                continue;
-            };
+            let Some(stream) = self.streams.get_mut(index) else { continue };
             if let Phase::Waiting(until) = stream.phase
                 && until <= now
             {
@@ -310,9 +303,7 @@ impl CameraTask {
                 }
                 self.send(&Command::Open { profile, source }).await?;
             }
-            let Some(stream) = self.streams.get_mut(index) else {
-                continue;
-            };
+            let Some(stream) = self.streams.get_mut(index) else { continue };
             let frames = stream.chunk_frames_wanted();
             if matches!(stream.phase, Phase::Playing(_)) && frames != stream.chunk_frames {
                 stream.chunk_frames = frames;
@@ -345,9 +336,7 @@ impl CameraTask {
     }
 
     fn is_looked(&self, profile: Profile) -> bool {
-        self.streams
-            .get(self.looked_stream())
-            .is_some_and(|stream| stream.profile == profile)
+        self.streams.get(self.looked_stream()).is_some_and(|stream| stream.profile == profile)
     }
 
     async fn worker_lost(&mut self, why: &str) {
@@ -396,9 +385,7 @@ impl CameraTask {
             FromWorker::Chunk(profile, head, chunk) => {
                 let chunk = frame.slice_ref(chunk);
                 let stamp = self.around.clock.at_boottime(head.at_ns);
-                let brought_key = self
-                    .stream(profile)
-                    .is_some_and(|stream| stream.chunk(head, stamp, chunk));
+                let brought_key = self.stream(profile).is_some_and(|stream| stream.chunk(head, stamp, chunk));
                 if brought_key && self.wants_look && self.is_looked(profile) {
                     self.look();
                 }
@@ -438,8 +425,7 @@ impl CameraTask {
                 }
                 if self.is_looked(profile) {
                     let mono = mono(self.around.clock.now());
-                    self.health_step(HealthEvent::Statistics(statistics(&stats, mono)))
-                        .await;
+                    self.health_step(HealthEvent::Statistics(statistics(&stats, mono))).await;
                     self.tell();
                 }
             }
@@ -553,10 +539,7 @@ impl CameraTask {
             return;
         }
         let stream = self.streams.get(self.looked_stream());
-        let key = stream
-            .and_then(Stream::newest_key)
-            .filter(|key| key.at_ns != self.looked_at_ns)
-            .cloned();
+        let key = stream.and_then(Stream::newest_key).filter(|key| key.at_ns != self.looked_at_ns).cloned();
         self.wants_look = key.is_none();
         if let Some(key) = key {
             self.looked_at_ns = key.at_ns;
@@ -739,9 +722,7 @@ fn health_now(now: Stamp, timezone: Timezone) -> Now {
     let hour = u8::try_from(local_s.rem_euclid(86_400) / 3_600).ok();
     Now {
         mono: mono(now),
-        hour: hour
-            .filter(|_| now.clock != ClockQuality::Unset)
-            .and_then(HourOfDay::new),
+        hour: hour.filter(|_| now.clock != ClockQuality::Unset).and_then(HourOfDay::new),
     }
 }
 

@@ -172,12 +172,7 @@ impl Evidence {
     }
 
     async fn take(&self, change: &Change) {
-        let cameras: Vec<CameraId> = self
-            .cameras
-            .that_see(&change.space)
-            .take(CAMERAS_A_SPACE_MAX)
-            .cloned()
-            .collect();
+        let cameras: Vec<CameraId> = self.cameras.that_see(&change.space).take(CAMERAS_A_SPACE_MAX).cloned().collect();
         for camera in cameras {
             let snapshot = match self.cameras.snapshot(&camera, Some(change.at), WIDTH_MAX).await {
                 Ok(snapshot) => snapshot,
@@ -231,25 +226,12 @@ mod tests {
     fn an_arrival_and_a_departure_want_a_picture_and_a_heartbeat_does_not() {
         let mut watch = Watch::default();
         let times = |changes: Vec<Change>| changes.iter().map(|change| change.at.as_millis()).collect::<Vec<_>>();
-        assert!(
-            watch.changes(&[space("A1", SpaceState::Free, None, 1)]).is_empty(),
-            "nothing is known before"
-        );
-        assert_eq!(
-            times(watch.changes(&[space("A1", SpaceState::Occupied, Some(10), 12)])),
-            [10]
-        );
-        assert!(
-            watch
-                .changes(&[space("A1", SpaceState::Occupied, Some(10), 20)])
-                .is_empty()
-        );
+        assert!(watch.changes(&[space("A1", SpaceState::Free, None, 1)]).is_empty(), "nothing is known before");
+        assert_eq!(times(watch.changes(&[space("A1", SpaceState::Occupied, Some(10), 12)])), [10]);
+        assert!(watch.changes(&[space("A1", SpaceState::Occupied, Some(10), 20)]).is_empty());
         assert_eq!(times(watch.changes(&[space("A1", SpaceState::Free, None, 30)])), [30]);
         assert!(watch.changes(&[space("A1", SpaceState::Unknown, None, 30)]).is_empty());
-        assert_eq!(
-            times(watch.changes(&[space("A1", SpaceState::Occupied, Some(40), 40)])),
-            [40]
-        );
+        assert_eq!(times(watch.changes(&[space("A1", SpaceState::Occupied, Some(40), 40)])), [40]);
     }
 
     #[test]
@@ -260,9 +242,6 @@ mod tests {
         assert_eq!(first.to_string(), format!("{:x}", Sha256::digest(b"12345678")));
         let second = store.keep(b"abcdefgh").unwrap();
         store.trim().unwrap();
-        assert_eq!(
-            (store.path(&first).exists(), store.path(&second).exists()),
-            (false, true)
-        );
+        assert_eq!((store.path(&first).exists(), store.path(&second).exists()), (false, true));
     }
 }

@@ -148,16 +148,11 @@ impl FarViews {
         let last = last.and_then(|bytes| UnixMillis::new(u64::from_be_bytes(bytes.try_into().ok()?)));
         let now = self.parts.clock.now();
         let known = matches!(now.clock, ClockQuality::Synced | ClockQuality::Holdover);
-        let now = u64::try_from(now.at.as_millis())
-            .ok()
-            .filter(|_| known)
-            .and_then(UnixMillis::new);
+        let now = u64::try_from(now.at.as_millis()).ok().filter(|_| known).and_then(UnixMillis::new);
         if let Err(error) = command::check_fresh(&command, now, last) {
             return tracing::warn!(id = %command.id, %error, "a command of the city is refused");
         }
-        self.parts
-            .board
-            .remember(LAST_ISSUED, &command.issued.get().to_be_bytes());
+        self.parts.board.remember(LAST_ISSUED, &command.issued.get().to_be_bytes());
         let LiveCommand { id, order, .. } = command;
         match order {
             Order::Stop => {
@@ -188,12 +183,7 @@ impl FarViews {
             command::Profile::Main => Profile::Main,
             command::Profile::Sub => Profile::Sub,
         };
-        let hub = self
-            .parts
-            .cameras
-            .hub(&camera, profile)
-            .ok_or("the camera has no such stream")?
-            .clone();
+        let hub = self.parts.cameras.hub(&camera, profile).ok_or("the camera has no such stream")?.clone();
         let (until_sender, until) = watch::channel(until);
         let stop = CancellationToken::new();
         let pace = Pace {
@@ -213,9 +203,7 @@ impl FarViews {
             }
             Destination::MediaServer { url } => {
                 let host = url::Url::parse(&url).ok();
-                let host = host
-                    .as_ref()
-                    .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(322))));
+                let host = host.as_ref().and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(322))));
                 if !host.is_some_and(|host| self.parts.wanted.media_servers.contains(&host)) {
                     return Err("its server is not in far_view.media_servers");
                 }
@@ -366,24 +354,17 @@ enum SendError {
 type Socket = WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>;
 
 async fn dial(id: StreamId, server: &str, identity: &Identity) -> Result<Socket, SendError> {
-    let (host, port) = server
-        .rsplit_once(':')
-        .ok_or_else(|| SendError::Server(server.to_owned()))?;
+    let (host, port) = server.rsplit_once(':').ok_or_else(|| SendError::Server(server.to_owned()))?;
     let port: u16 = port.parse().map_err(|_| SendError::Server(server.to_owned()))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|_| SendError::Server(server.to_owned()))?;
     let tcp = TcpStream::connect((host, port)).await?;
     tcp.set_nodelay(true)?;
     let socket = socket_of(&tcp)?;
-    rustix::net::sockopt::set_socket_send_buffer_size(
-        &socket,
-        usize::try_from(SEND_BUFFER_BYTES).unwrap_or(usize::MAX),
-    )
-    .map_err(std::io::Error::from)?;
+    rustix::net::sockopt::set_socket_send_buffer_size(&socket, usize::try_from(SEND_BUFFER_BYTES).unwrap_or(usize::MAX))
+        .map_err(std::io::Error::from)?;
     let connector = TlsConnector::from(Arc::new(identity.tls()?));
     let tls = connector.connect(name, tcp).await?;
-    let request = format!("wss://{server}{}", path_of(id))
-        .into_client_request()
-        .map_err(Box::new)?;
+    let request = format!("wss://{server}{}", path_of(id)).into_client_request().map_err(Box::new)?;
     let (socket, _) = tokio_tungstenite::client_async(request, tls).await.map_err(Box::new)?;
     Ok(socket)
 }
@@ -414,9 +395,7 @@ async fn send(
                 Some(Ok(_)) => continue,
             },
         };
-        let Some(message) = message else {
-            return Ok("the stream ended");
-        };
+        let Some(message) = message else { return Ok("the stream ended") };
         if let Sent::Binary(bytes) = &message {
             Pace::admit(&budget, &mut may_send, bytes.len()).await;
         }
@@ -457,10 +436,7 @@ mod tests {
         assert!(watch.look(second(start, 1), 10, 0));
         assert!(watch.look(second(start, 3), 10, 4), "records are on their way");
         assert!(watch.look(second(start, 6), 10, 9));
-        assert!(
-            !watch.look(second(start, 7), 10, 9),
-            "no receipt for more than five seconds"
-        );
+        assert!(!watch.look(second(start, 7), 10, 9), "no receipt for more than five seconds");
         assert!(watch.look(second(start, 8), 19, 2), "a receipt came");
     }
 

@@ -73,10 +73,7 @@ mod tests {
     fn a_stream_that_ran_well_starts_from_the_first_rung() {
         let mut ladder = Ladder { failures: 30 };
         assert_eq!(ladder.next(Cause::Stalled, Some(STEADY), 0.0).as_secs(), 1);
-        assert_eq!(
-            ladder.next(Cause::Stalled, Some(Duration::from_secs(2)), 0.0).as_secs(),
-            1
-        );
+        assert_eq!(ladder.next(Cause::Stalled, Some(Duration::from_secs(2)), 0.0).as_secs(), 1);
     }
 
     #[test]

@@ -140,10 +140,7 @@ impl Cameras {
                 Known {
                     title: camera.title.clone(),
                     spaces: camera.spaces.clone(),
-                    hubs: streams
-                        .iter()
-                        .map(|stream| (stream.profile, stream.hub.clone()))
-                        .collect(),
+                    hubs: streams.iter().map(|stream| (stream.profile, stream.hub.clone())).collect(),
                     rings: Profile::ALL
                         .into_iter()
                         .filter_map(|profile| Some((profile, recorder.ring(&camera.id, profile)?)))

@@ -56,9 +56,7 @@ pub struct Pictures(mpsc::Sender<Request>);
 
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Request")
-            .field("camera", &self.camera)
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("camera", &self.camera).finish_non_exhaustive()
     }
 }
 

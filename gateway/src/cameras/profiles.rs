@@ -57,12 +57,7 @@ impl CameraProfile {
     /// The profile of cameras of this manufacturer, as ONVIF tells it.
     pub fn by_manufacturer(manufacturer: &str) -> &'static Self {
         let manufacturer = manufacturer.to_lowercase();
-        let is_its = |profile: &&Self| {
-            profile
-                .manufacturers
-                .iter()
-                .any(|known| manufacturer.starts_with(known))
-        };
+        let is_its = |profile: &&Self| profile.manufacturers.iter().any(|known| manufacturer.starts_with(known));
         ALL.iter().find(is_its).unwrap_or_else(|| Self::generic())
     }
 

@@ -33,7 +33,10 @@ pub(super) async fn publish(
     tracing::info!(%camera, %profile, ended, "the stream to the media server ended");
 }
 
-type Gate = (std::sync::Arc<super::far::Budget>, tokio::sync::watch::Receiver<bool>);
+type Gate = (
+    std::sync::Arc<super::far::Budget>,
+    tokio::sync::watch::Receiver<bool>,
+);
 
 async fn run(program: &Program, url: &str, hub: &Hub, (budget, mut may_send): Gate) -> std::io::Result<String> {
     let Ok(mut viewer) = hub.join() else {

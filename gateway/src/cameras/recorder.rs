@@ -249,9 +249,7 @@ impl Thread {
         let now = self.clock.now();
         let at = jiff::Timestamp::from_millisecond(now.at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index) else {
-                continue;
-            };
+            let Some(slot) = self.slots.get_mut(index) else { continue };
             if slot.ring.is_none() {
                 slot.open(&self.rings[index].folder);
             }

@@ -26,9 +26,7 @@ pub enum SecretsError {
         source: std::io::Error,
     },
     /// It is not as it should be.
-    #[error(
-        "{path}, line {line}: {message}\n  hint: write a line a camera, as in: simpang-1 = {{ user = \"…\", password = \"…\" }}"
-    )]
+    #[error("{path}, line {line}: {message}\n  hint: write a line a camera, as in: simpang-1 = {{ user = \"…\", password = \"…\" }}")]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -65,19 +63,11 @@ pub fn load(path: &Path) -> Result<Secrets, SecretsError> {
 /// Reads the file's text; else the line and what is wrong with it, without quoting it.
 pub fn parse(text: &str) -> Result<Secrets, (usize, String)> {
     let read: BTreeMap<CameraId, Login> = toml::from_str(text).map_err(|error: toml::de::Error| {
-        let before = error
-            .span()
-            .map_or("", |span| text.get(..span.start).unwrap_or_default());
-        (
-            before.matches('\n').count() + 1,
-            "this is no camera with user and password".to_owned(),
-        )
+        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+        (before.matches('\n').count() + 1, "this is no camera with user and password".to_owned())
     })?;
     let credentials = |Login { user, password }| Credentials { user, password };
-    Ok(read
-        .into_iter()
-        .map(|(camera, login)| (camera, credentials(login)))
-        .collect())
+    Ok(read.into_iter().map(|(camera, login)| (camera, credentials(login))).collect())
 }
 
 #[cfg(test)]

@@ -555,10 +555,7 @@ pub fn write_event(to: &mut impl Write, event: &Event) -> io::Result<()> {
 /// Writes an initialisation segment.
 pub fn write_init(to: &mut impl Write, profile: Profile, init: &[u8]) -> io::Result<()> {
     let [a, b, c, d, kind] = prefix(INIT, init.len() + 1)?;
-    write_all_vectored(
-        to,
-        &mut [IoSlice::new(&[a, b, c, d, kind, profile.byte()]), IoSlice::new(init)],
-    )
+    write_all_vectored(to, &mut [IoSlice::new(&[a, b, c, d, kind, profile.byte()]), IoSlice::new(init)])
 }
 
 /// Writes a chunk whose bytes lie in several places, without putting them together first.
@@ -636,10 +633,7 @@ mod tests {
     fn a_picture_without_jpeg_arrives_whole() {
         let mut written = Vec::new();
         write_picture(&mut written, 9, b"{}", b"").unwrap();
-        assert_eq!(
-            FromWorker::read(frame_of(&written)).unwrap(),
-            FromWorker::Picture(9, b"{}", b"")
-        );
+        assert_eq!(FromWorker::read(frame_of(&written)).unwrap(), FromWorker::Picture(9, b"{}", b""));
     }
 
     #[test]
@@ -663,15 +657,7 @@ mod tests {
 
     #[test]
     fn a_short_or_unknown_frame_is_refused_and_not_more() {
-        for frame in [
-            &b""[..],
-            b"\x01",
-            b"\x01\x07x",
-            b"\x02\x00short",
-            b"\x04short",
-            b"\x09",
-            b"\x00{}",
-        ] {
+        for frame in [&b""[..], b"\x01", b"\x01\x07x", b"\x02\x00short", b"\x04short", b"\x09", b"\x00{}"] {
             assert!(FromWorker::read(frame).is_err(), "{frame:?}");
         }
         for frame in [&b""[..], b"\x03short", b"\x01\x00", b"\x00[]"] {

@@ -85,16 +85,8 @@ impl Program {
 
 /// What a worker needs to know of its surroundings, and nothing else: no secret comes by this way.
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
-    let names = [
-        "PATH",
-        "LD_LIBRARY_PATH",
-        "GST_PLUGIN_SYSTEM_PATH",
-        "GST_PLUGIN_PATH",
-        "GST_DEBUG",
-    ];
-    names
-        .into_iter()
-        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+    let names = ["PATH", "LD_LIBRARY_PATH", "GST_PLUGIN_SYSTEM_PATH", "GST_PLUGIN_PATH", "GST_DEBUG"];
+    names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 async fn log_lines(stderr: tokio::process::ChildStderr, worker: String) {

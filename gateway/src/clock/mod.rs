@@ -136,9 +136,7 @@ impl Clock {
     pub fn at_boottime(&self, boottime_ns: u64) -> Stamp {
         let kernel = Kernel::read();
         let mono_ms = boottime_ns / 1_000_000;
-        let ago_ms = kernel
-            .mono_ms
-            .saturating_sub(i64::try_from(mono_ms).unwrap_or(i64::MAX));
+        let ago_ms = kernel.mono_ms.saturating_sub(i64::try_from(mono_ms).unwrap_or(i64::MAX));
         let axis = *self.axis.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, clock) = match &self.simulated {
             Some(line) => (

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking::{CameraId, SpaceId};
 
-use super::model::{Camera, FarView, FileKind, Page, Record, RingLimits, Video};
+use super::model::{Camera, FileKind, FarView, Page, Record, RingLimits, Video};
 use super::names::Names;
 use super::reader::{Field, Table};
 use super::report::{Report, did_you_mean};
@@ -53,10 +53,7 @@ pub(super) fn video(report: &mut Report, root: &mut Table, folder: &Path, data_d
 pub(super) fn page(report: &mut Report, root: &mut Table, folder: &Path) -> Option<Page> {
     let mut table = root.section(report, "page")?;
     let listen = table
-        .required(
-            "listen",
-            "write the address and port of the page, as in listen = \"0.0.0.0:8080\"",
-        )
+        .required("listen", "write the address and port of the page, as in listen = \"0.0.0.0:8080\"")
         .and_then(|field| listen_address(report, &field));
     let password_file = table
         .required(
@@ -82,10 +79,7 @@ fn listen_address(report: &mut Report, field: &Field) -> Option<SocketAddr> {
 pub(super) fn far_view(report: &mut Report, root: &mut Table, folder: &Path) -> Option<FarView> {
     let mut table = root.section(report, "far_view")?;
     let command_vkey = table
-        .required(
-            "command_vkey",
-            "name the file of the city's key for commands, command.vkey",
-        )
+        .required("command_vkey", "name the file of the city's key for commands, command.vkey")
         .and_then(|field| field.file(report, folder, FileKind::CommandVkey));
     let mut servers = |key, example: &'static str| -> Vec<String> {
         let Some(fields) = table.optional(key).and_then(|field| field.list(report, SERVERS_MAX)) else {
@@ -104,10 +98,7 @@ pub(super) fn far_view(report: &mut Report, root: &mut Table, folder: &Path) -> 
             .collect()
     };
     let servers_allowed = servers("servers", "write a name and a port, as in \"kominfo.example.id:8443\"");
-    let media_servers = servers(
-        "media_servers",
-        "write a name and a port, as in \"media.example.id:322\"",
-    );
+    let media_servers = servers("media_servers", "write a name and a port, as in \"media.example.id:322\"");
     let kbit_max = table.integer(report, "kbit_max", &(64..=100_000), 1_500_u32);
     let minutes_max = table.integer(report, "minutes_max", &(1..=60), 10_u64);
     table.finish(report);
@@ -140,9 +131,7 @@ pub(super) fn cameras(report: &mut Report, root: &mut Table, spaces: &Names) -> 
         let id = table
             .required("id", "name the camera, as in id = \"simpang-1\"")
             .and_then(|field| names.define::<CameraId>(report, &field));
-        let title = table
-            .optional("name")
-            .and_then(|field| field.text(report).map(str::to_owned));
+        let title = table.optional("name").and_then(|field| field.text(report).map(str::to_owned));
         let host = table
             .required("host", "write the camera's address, as in host = \"192.168.1.64\"")
             .and_then(|field| camera_host(report, &field));
@@ -156,26 +145,11 @@ pub(super) fn cameras(report: &mut Report, root: &mut Table, spaces: &Names) -> 
             Some(field) => camera_profile(report, &field),
             None => Some(CameraProfile::generic()),
         };
-        let transport = one_of(
-            report,
-            &mut table,
-            "transport",
-            &[("tcp", Transport::Tcp), ("udp", Transport::Udp)],
-        );
-        let clients = [
-            ("auto", Client::Auto),
-            ("retina", Client::Retina),
-            ("rtspsrc", Client::Rtspsrc),
-        ];
+        let transport = one_of(report, &mut table, "transport", &[("tcp", Transport::Tcp), ("udp", Transport::Udp)]);
+        let clients = [("auto", Client::Auto), ("retina", Client::Retina), ("rtspsrc", Client::Rtspsrc)];
         let client = one_of(report, &mut table, "client", &clients);
         let records = [
-            (
-                "none",
-                Record {
-                    sub: false,
-                    main: false,
-                },
-            ),
+            ("none", Record { sub: false, main: false }),
             ("sub", Record { sub: true, main: false }),
             ("main", Record { sub: false, main: true }),
             ("both", Record { sub: true, main: true }),
@@ -183,12 +157,8 @@ pub(super) fn cameras(report: &mut Report, root: &mut Table, spaces: &Names) -> 
         let record = one_of(report, &mut table, "record", &records);
         let ring_mib = table.integer(report, "ring_mib", &(64..=16_777_216), 4_096_u64);
         let ring_hours = table.integer(report, "ring_hours", &(1..=8_760), 168_u64);
-        let masks = table
-            .optional("masks")
-            .map_or_else(Vec::new, |field| masks(report, &field));
-        let sees = table
-            .optional("spaces")
-            .map_or_else(Vec::new, |field| sees(report, &field, spaces));
+        let masks = table.optional("masks").map_or_else(Vec::new, |field| masks(report, &field));
+        let sees = table.optional("spaces").map_or_else(Vec::new, |field| sees(report, &field, spaces));
         let place = table.place.clone();
         table.finish(report);
         let (Some(id), Some(host), Some(profile)) = (id, host, profile) else {
@@ -253,11 +223,7 @@ fn camera_host(report: &mut Report, field: &Field) -> Option<String> {
     };
     // What stands before an @ may be a password.
     let shown = text.rsplit('@').next().unwrap_or_default();
-    field.error(
-        report,
-        format!("\"{}\" is no address of a camera", super::reader::shown(shown)),
-        hint,
-    )
+    field.error(report, format!("\"{}\" is no address of a camera", super::reader::shown(shown)), hint)
 }
 
 /// The path of a stream, as it stands in its address behind the host.
@@ -278,11 +244,7 @@ fn camera_profile(report: &mut Report, field: &Field) -> Option<&'static CameraP
     if found.is_none() {
         let hint = did_you_mean(name, CameraProfile::names())
             .unwrap_or_else(|| format!("known: {}", CameraProfile::names().collect::<Vec<_>>().join(", ")));
-        field.error::<()>(
-            report,
-            format!("there is no camera profile \"{}\"", field.shown()),
-            hint,
-        );
+        field.error::<()>(report, format!("there is no camera profile \"{}\"", field.shown()), hint);
     }
     found
 }
@@ -298,11 +260,7 @@ fn polygon(report: &mut Report, field: &Field) -> Option<Vec<[f64; 2]>> {
     let corners = field.list(report, CORNERS_MAX)?;
     if corners.len() < 3 {
         let message = format!("{} corners make no area", corners.len());
-        return field.error(
-            report,
-            message,
-            "write at least three corners, as in [[0.0, 0.0], [0.3, 0.0], [0.0, 0.2]]",
-        );
+        return field.error(report, message, "write at least three corners, as in [[0.0, 0.0], [0.3, 0.0], [0.0, 0.2]]");
     }
     let corner = |field: &Field, report: &mut Report| {
         let parts = field.list(report, 2)?;
@@ -318,11 +276,7 @@ fn polygon(report: &mut Report, field: &Field) -> Option<Vec<[f64; 2]>> {
     let next = polygon.iter().cycle().skip(1);
     let doubled: f64 = polygon.iter().zip(next).map(|([x, y], [u, v])| x * v - u * y).sum();
     if doubled.abs() < 1e-6 {
-        return field.error(
-            report,
-            "this polygon has no area",
-            "write corners that enclose what is to be hidden",
-        );
+        return field.error(report, "this polygon has no area", "write corners that enclose what is to be hidden");
     }
     Some(polygon)
 }

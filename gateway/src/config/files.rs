@@ -94,9 +94,7 @@ impl Config {
         let text = std::str::from_utf8(bytes).map_err(|_| ("is no text".to_owned(), hint.to_owned()))?;
         let secrets = crate::cameras::secrets::parse(text)
             .map_err(|(line, message)| (format!("line {line}: {message}"), hint.to_owned()))?;
-        let stranger = secrets
-            .keys()
-            .find(|id| !self.cameras.iter().any(|camera| camera.id == **id));
+        let stranger = secrets.keys().find(|id| !self.cameras.iter().any(|camera| camera.id == **id));
         stranger.map_or(Ok(()), |id| {
             let names: Vec<&str> = self.cameras.iter().map(|camera| camera.id.as_str()).collect();
             let message = format!("names camera \"{id}\", and there is no such one");

@@ -18,8 +18,7 @@ mod values;
 pub use checks::class_name;
 pub use load::FILE_BYTES_MAX;
 pub use model::{
-    Camera, ChirpStack, Config, FarView, Gateway, Journal, Keys, Local, Login, Page, Record, RingLimits, Sensor,
-    Uplink, Video, Webhook, log_origin,
+    Camera, ChirpStack, Config, FarView, Gateway, Journal, Keys, Local, Login, Page, Record, RingLimits, Sensor, Uplink, Video, Webhook, log_origin,
 };
 pub use problem::{ConfigErrors, PROBLEMS_MAX, Position, Problem, Warning};
 pub use values::is_log_domain;

@@ -151,16 +151,7 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     drop(deliveries);
     let (cameras, recorder) = start_cameras(&config, &clock, &board, (facts, spaces_now.clone()), inward)?;
     if let Some(wanted) = &config.far_view {
-        let views = far_views(
-            &config,
-            wanted,
-            &cameras,
-            &clock,
-            &board,
-            &journal,
-            link_status.clone(),
-            commands_in,
-        )?;
+        let views = far_views(&config, wanted, &cameras, &clock, &board, &journal, link_status.clone(), commands_in)?;
         inward.spawn("far view", |stop| async move {
             views.run(stop).await;
             Ok(())

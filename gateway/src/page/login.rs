@@ -78,9 +78,7 @@ impl Login {
 
 fn shown(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies
-        .flat_map(|cookies| cookies.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, value)| value)
 }
 
@@ -150,10 +148,7 @@ mod tests {
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap()))
-            .collect()
+        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
     }
 
     #[test]
@@ -181,14 +176,8 @@ mod tests {
 
     #[test]
     fn a_script_from_elsewhere_opens_no_socket() {
-        assert!(is_same_origin(&headers(&[
-            ("origin", "http://box:8080"),
-            ("host", "box:8080")
-        ])));
-        assert!(!is_same_origin(&headers(&[
-            ("origin", "http://evil.example"),
-            ("host", "box:8080")
-        ])));
+        assert!(is_same_origin(&headers(&[("origin", "http://box:8080"), ("host", "box:8080")])));
+        assert!(!is_same_origin(&headers(&[("origin", "http://evil.example"), ("host", "box:8080")])));
         assert!(is_same_origin(&headers(&[("host", "box:8080")])));
     }
 }

@@ -17,17 +17,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Json;
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::serve::Listener;
+use axum::Json;
 use live::player::ASSETS;
 use parking::CameraId;
 use serde::Deserialize;
@@ -115,18 +113,12 @@ fn router(page: Shared) -> Router {
         .route("/api/cameras", get(statuses))
         .route("/live", get(watching::watch))
         .route("/logout", post(login::log_out))
-        .route_layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&page),
-            only_with_session,
-        ))
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&page), only_with_session))
         .route("/login", get(login::form).post(login::log_in))
         .route("/assets/style.css", text("text/css; charset=utf-8", STYLE))
         .route("/assets/page.js", text("text/javascript; charset=utf-8", SCRIPT));
     for asset in ASSETS {
-        router = router.route(
-            &format!("/assets/{}", asset.name),
-            text(asset.content_type, asset.content),
-        );
+        router = router.route(&format!("/assets/{}", asset.name), text(asset.content_type, asset.content));
     }
     router
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
@@ -215,10 +207,7 @@ async fn snapshot(State(page): State<Shared>, Path(id): Path<String>, Query(quer
     let Some(camera) = known(&page, &id) else {
         return (StatusCode::NOT_FOUND, "there is no such camera\n").into_response();
     };
-    let width = query
-        .w
-        .unwrap_or(1_280)
-        .clamp(*SNAPSHOT_WIDTHS.start(), *SNAPSHOT_WIDTHS.end());
+    let width = query.w.unwrap_or(1_280).clamp(*SNAPSHOT_WIDTHS.start(), *SNAPSHOT_WIDTHS.end());
     match page.cameras.snapshot(&camera, None, width).await {
         Ok(snapshot) => ([(CONTENT_TYPE, "image/jpeg")], snapshot.jpeg).into_response(),
         Err(error @ (SnapshotError::Dark(..) | SnapshotError::Picture(_))) => {

@@ -1,7 +1,7 @@
 //! The page's password: kept as an Argon2id hash in PHC form, so that the file tells nobody what to type.
 
-use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::Argon2;
 
 /// Fewest characters of a password.
 pub const CHARS_MIN: usize = 10;

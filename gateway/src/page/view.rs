@@ -5,8 +5,8 @@ use std::fmt::Write;
 use parking::CameraId;
 
 use crate::cameras::camera::{CameraStatus, StreamLine};
-use crate::cameras::wire::Profile;
 use crate::cameras::words::{Language, Text};
+use crate::cameras::wire::Profile;
 use crate::cameras::{Cameras, health};
 
 const TITLE: Text = Text::new("Kamera", "Cameras");
@@ -147,19 +147,9 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
         Some(status) => (word(status.state), words(status, language), advice(status, language)),
         None => ("connecting".to_owned(), WAITING.in_(language).to_owned(), ""),
     };
-    let figures = status
-        .as_ref()
-        .map_or_else(String::new, |status| figures(status, language));
-    let first = if profiles.contains(&Profile::Sub) {
-        Profile::Sub
-    } else {
-        Profile::Main
-    };
-    let shown = if large && profiles.contains(&Profile::Main) {
-        Profile::Main
-    } else {
-        first
-    };
+    let figures = status.as_ref().map_or_else(String::new, |status| figures(status, language));
+    let first = if profiles.contains(&Profile::Sub) { Profile::Sub } else { Profile::Main };
+    let shown = if large && profiles.contains(&Profile::Main) { Profile::Main } else { first };
     let mut buttons = format!(
         "<button class=\"watch\" data-profile=\"{first}\">{}</button>",
         WATCH_SUB.in_(language)

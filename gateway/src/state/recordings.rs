@@ -35,9 +35,7 @@ impl SegmentIndex for RecordingIndex {
     fn all(&self) -> Vec<Segment> {
         let Some(tree) = &self.tree else { return Vec::new() };
         let entries = tree.scan_prefix(&self.prefix).values().map_while(Result::ok);
-        entries
-            .filter_map(|value| serde_json::from_slice(&value).ok())
-            .collect()
+        entries.filter_map(|value| serde_json::from_slice(&value).ok()).collect()
     }
 
     fn put(&self, segment: &Segment) {

@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use gateway::cameras::discovery::{
-    Credentials, Found, FoundProfile, Interface, Interfaces, Now, Options, Report, discover,
-};
 use jiff::{SignedDuration, Timestamp};
+use gateway::cameras::discovery::{Credentials, Found, FoundProfile, Interface, Interfaces, Now, Options, Report, discover};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinHandle;
 

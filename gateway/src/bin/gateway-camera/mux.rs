@@ -91,11 +91,7 @@ impl Mux {
         };
         let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
         for name in between {
-            chain.push(
-                gst::ElementFactory::make(name)
-                    .build()
-                    .with_context(|| format!("no element {name}"))?,
-            );
+            chain.push(gst::ElementFactory::make(name).build().with_context(|| format!("no element {name}"))?);
         }
         chain.extend([mux, sink.upcast()]);
         pipeline.add_many(&chain)?;
@@ -138,9 +134,7 @@ impl Mux {
         }
         let pts = gst::ClockTime::from_nseconds(at_ns.saturating_sub(self.base_ns));
         if !self.is_first && (unit.keyframe || self.is_full(chunk_frames, pts)) {
-            let split = gst::Structure::builder("FMP4MuxSplitNow")
-                .field("chunk", !unit.keyframe)
-                .build();
+            let split = gst::Structure::builder("FMP4MuxSplitNow").field("chunk", !unit.keyframe).build();
             self.source.send_event(gst::event::CustomDownstream::new(split));
             self.since_split = 0;
         }
@@ -161,13 +155,13 @@ impl Mux {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
         }
-        self.source.push_buffer(buffer).map(|_| ()).map_err(|_| {
-            let message = self
-                .failed
-                .get()
-                .map_or("the muxer does not take this stream", String::as_str);
-            Failure::new(Cause::Mux, message)
-        })
+        self.source
+            .push_buffer(buffer)
+            .map(|_| ())
+            .map_err(|_| {
+                let message = self.failed.get().map_or("the muxer does not take this stream", String::as_str);
+                Failure::new(Cause::Mux, message)
+            })
     }
 
     /// Whether the chunk ends before a frame at `pts`. While nobody watches, a keyframe is a chunk of its own, so that
@@ -242,9 +236,7 @@ impl Chunks {
         let duration = first.duration().map_or(Duration::ZERO, Into::into);
         let head = ChunkHead {
             keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
-            at_ns: self
-                .base_ns
-                .saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
+            at_ns: self.base_ns.saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
             duration,
             frames: u16::try_from(frames).unwrap_or(u16::MAX),
             run: self.output.run,

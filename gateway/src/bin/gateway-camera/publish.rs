@@ -44,11 +44,7 @@ struct Publication {
 impl Publication {
     fn start(url: &str, credentials: Option<&Credentials>, to_parent: &ToParent) -> anyhow::Result<Self> {
         let pipeline = gst::Pipeline::new();
-        let source = AppSrc::builder()
-            .format(gst::Format::Bytes)
-            .is_live(true)
-            .max_bytes(0)
-            .build();
+        let source = AppSrc::builder().format(gst::Format::Bytes).is_live(true).max_bytes(0).build();
         let demux = gst::ElementFactory::make("qtdemux").build()?;
         let mut sink = gst::ElementFactory::make("rtspclientsink")
             .property("location", url)
@@ -108,18 +104,13 @@ fn tell(to_parent: &ToParent, running: bool, message: String) {
 /// Joins a demuxed stream to the sink, by a parser that repeats the parameter sets before each keyframe.
 fn join(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> anyhow::Result<()> {
     let caps = pad.current_caps().context("a stream without caps")?;
-    let name = caps
-        .structure(0)
-        .map(|structure| structure.name().as_str())
-        .unwrap_or_default();
+    let name = caps.structure(0).map(|structure| structure.name().as_str()).unwrap_or_default();
     let parser = match name {
         "video/x-h264" => "h264parse",
         "video/x-h265" => "h265parse",
         other => anyhow::bail!("cannot publish {other}"),
     };
-    let parser = gst::ElementFactory::make(parser)
-        .property("config-interval", -1)
-        .build()?;
+    let parser = gst::ElementFactory::make(parser).property("config-interval", -1).build()?;
     pipeline.add(&parser)?;
     parser.sync_state_with_parent()?;
     let into = parser.static_pad("sink").context("the parser has no sink")?;

@@ -121,9 +121,7 @@ fn pipeline(source: &Source, items: &Items) -> anyhow::Result<gst::Pipeline> {
             .property("user-id", &credentials.user)
             .property("user-pw", &credentials.password);
     }
-    let rtspsrc = builder
-        .build()
-        .context("no element rtspsrc (gstreamer1.0-plugins-good)")?;
+    let rtspsrc = builder.build().context("no element rtspsrc (gstreamer1.0-plugins-good)")?;
     rtspsrc.connect("select-stream", false, |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
         let media = caps.and_then(|caps| caps.structure(0)?.get::<String>("media").ok());

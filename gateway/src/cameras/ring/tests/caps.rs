@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::support::{FailingDisk, PLAIN, fragment_of, limits, record, seconds, split, start};
-use crate::cameras::ring::{
-    ClockQuality, Fragment, Limits, MemoryIndex, Ring, RingError, SegmentId, SegmentIndex, State,
-};
+use crate::cameras::ring::{ClockQuality, Fragment, Limits, MemoryIndex, Ring, RingError, SegmentId, SegmentIndex, State};
 
 fn ids(ring: &Ring) -> Vec<u64> {
     ring.segments().iter().map(|segment| segment.id.0).collect()
