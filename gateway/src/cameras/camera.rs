@@ -759,6 +759,7 @@ fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
         bytes: u32::try_from(stats.bytes).unwrap_or(u32::MAX),
         keyframes: stats.keyframes,
         keyframe_bytes: if stats.keyframes > 0 { stats.keyframe_bytes } else { 0 },
+        between_bytes: stats.between_bytes,
         gop,
         last_frame: (stats.frames > 0).then_some(now),
         last_keyframe: (stats.keyframes > 0).then_some(now),

@@ -298,7 +298,8 @@ impl Stream {
         if head.keyframe {
             let key = Key {
                 init: init.clone(),
-                chunk: bytes.clone(),
+                // Of its own: a part of what was read would keep the whole from being freed.
+                chunk: Bytes::copy_from_slice(&bytes),
                 at_ns: head.at_ns,
                 stamp,
             };

@@ -543,6 +543,9 @@ fn tell(body: &RecordBody) -> String {
         RecordBody::CameraTampered { camera, what, since } => {
             format!("tampered {camera} {what:?} since {}", clock(*since))
         }
+        RecordBody::CameraUnsteady { camera, since, changes } => {
+            format!("unsteady {camera} since {}: {changes}", clock(*since))
+        }
     }
 }
 

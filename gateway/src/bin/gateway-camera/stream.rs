@@ -341,6 +341,8 @@ struct Window {
     from: Instant,
     stats: Stats,
     gop: u32,
+    /// Sizes of the frames between keyframes; at most [`FPS_MAX`] are looked at.
+    between: Vec<u32>,
 }
 
 impl Window {
@@ -349,6 +351,7 @@ impl Window {
             from,
             stats: Stats::default(),
             gop: 0,
+            between: Vec::new(),
         }
     }
 
@@ -362,6 +365,8 @@ impl Window {
             self.stats.keyframes += 1;
             self.stats.keyframe_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.stats.gop_frames = std::mem::take(&mut self.gop);
+        } else if self.stats.frames <= FPS_MAX {
+            self.between.push(u32::try_from(bytes).unwrap_or(u32::MAX));
         }
         self.gop = self.gop.saturating_add(1);
     }
@@ -369,6 +374,9 @@ impl Window {
     fn turn(&mut self, now: Instant) -> Stats {
         let mut stats = std::mem::take(&mut self.stats);
         stats.span = now - self.from;
+        self.between.sort_unstable();
+        stats.between_bytes = self.between.get(self.between.len() / 2).copied();
+        self.between.clear();
         // What is known of the last group of pictures stays known until the next.
         self.stats.gop_frames = stats.gop_frames;
         self.stats.keyframe_bytes = stats.keyframe_bytes;

@@ -92,6 +92,9 @@ pub struct Statistics {
     pub keyframes: u32,
     /// Bytes of these keyframes.
     pub keyframe_bytes: u32,
+    /// Bytes of the frame in the middle, of the frames between keyframes sorted by size: the few large ones with which an
+    /// encoder refines a picture that does not change say nothing.
+    pub between_bytes: Option<u32>,
     /// From the keyframe before the last to the last.
     pub gop: Option<Duration>,
     /// When the last frame was received, monotonic.

@@ -65,7 +65,9 @@ impl Hints {
         let mut is_hint = false;
         let frames = statistics.frames.saturating_sub(statistics.keyframes);
         if frames > 0 {
-            let bytes = mean(statistics.bytes.saturating_sub(statistics.keyframe_bytes), frames);
+            let all = statistics.bytes.saturating_sub(statistics.keyframe_bytes);
+            let middle = statistics.between_bytes.map(|bytes| mean(bytes, 1));
+            let bytes = middle.unwrap_or_else(|| mean(all, frames));
             let ratio = self.between.ratio(bytes);
             self.is_collapsed = bytes < BETWEEN_BYTES_MIN || ratio.is_some_and(|ratio| ratio < BETWEEN_COLLAPSED);
             is_hint |= self.is_collapsed;
