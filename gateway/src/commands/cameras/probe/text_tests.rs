@@ -71,12 +71,12 @@ fn outcome(measured: Option<Measured>, failure: Option<Failure>) -> Outcome {
     }
 }
 
-fn failure(cause: health::Cause, message: &str) -> Option<Failure> {
-    Some(Failure {
+fn failure(cause: health::Cause, message: &str) -> Failure {
+    Failure {
         cause,
         message: message.to_owned(),
         with_login: true,
-    })
+    }
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn a_badly_set_stream_in_english() {
 #[test]
 fn a_stream_that_does_not_open() {
     let refused = failure(health::Cause::AuthFailed, "401 Unauthorized response to DESCRIBE");
-    insta::assert_snapshot!(text(&outcome(None, refused), Language::Indonesian));
+    insta::assert_snapshot!(text(&outcome(None, Some(refused)), Language::Indonesian));
 }
 
 #[test]
 fn a_camera_that_asks_for_a_login_which_was_not_given_is_no_wrong_password() {
-    let mut asked = outcome(None, failure(health::Cause::AuthFailed, "401"));
+    let mut asked = outcome(None, Some(failure(health::Cause::AuthFailed, "401")));
     asked.failure.as_mut().unwrap().with_login = false;
     let text = text(&asked, Language::English);
     assert!(text.contains("--password-file") && !text.contains("refuses"), "{text}");
@@ -106,7 +106,7 @@ fn a_camera_that_asks_for_a_login_which_was_not_given_is_no_wrong_password() {
 #[test]
 fn a_stream_that_breaks_off_is_told_with_what_was_measured() {
     let stalled = failure(health::Cause::Stalled, "nothing came for 6 s");
-    let text = text(&outcome(Some(measured()), stalled), Language::English);
+    let text = text(&outcome(Some(measured()), Some(stalled)), Language::English);
     let order = ["2048 kbit/s", "THE STREAM BROKE OFF", "nothing came for 6 s", "PROBLEM"];
     let places: Vec<usize> = order.iter().map(|words| text.find(words).unwrap()).collect();
     assert!(places.is_sorted(), "{text}");
