@@ -1,6 +1,6 @@
 //! Servers that are not ours: what works is recorded, and what cannot work has its name.
 //!
-//! VLC serves RTP over UDP only. The package `aio-rtsp-toolkit` of PyPI serves interleaved TCP; it is looked for in the
+//! VLC serves RTP over UDP only. The package `aio-rtsp-toolkit` of `PyPI` serves interleaved TCP; it is looked for in the
 //! virtual environment that `./run test` makes. What is not installed is not tested, and said so.
 
 use std::path::{Path, PathBuf};
@@ -155,7 +155,8 @@ async fn bad_peers_have_their_names_and_a_good_camera_does_not_notice() -> anyho
         let peer = Simulator::crooked(kind)?;
         let id = kind.replace('_', "-");
         cameras += &entry(&id, peer.port, "/a/b", "");
-        secrets += &format!("{id} = {{ user = \"admin\", password = \"rahasia\" }}\n");
+        secrets.push_str(&id);
+        secrets.push_str(" = { user = \"admin\", password = \"rahasia\" }\n");
         peers.push(peer);
     }
     let mut roadside = CameraBox::prepare(&cameras, &secrets)?;

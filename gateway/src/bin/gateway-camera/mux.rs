@@ -260,7 +260,7 @@ impl Chunks {
         let Some(first) = buffers.get(rest) else {
             return;
         };
-        let parts: Vec<&[u8]> = maps.iter().skip(rest).map(|map| map.as_slice()).collect();
+        let parts: Vec<&[u8]> = maps.iter().skip(rest).map(gst::BufferMap::as_slice).collect();
         let frames = buffers.len().saturating_sub(rest + 1);
         let duration = first.duration().map_or(Duration::ZERO, Into::into);
         let head = ChunkHead {

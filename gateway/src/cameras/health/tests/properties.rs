@@ -54,6 +54,7 @@ fn event() -> impl Strategy<Value = Event> {
             bytes,
             keyframes,
             keyframe_bytes,
+            between_bytes: None,
             gop: times.0,
             last_frame: times.1,
             last_keyframe: times.2,

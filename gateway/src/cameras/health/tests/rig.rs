@@ -163,6 +163,7 @@ impl Rig {
             keyframes,
             bytes: keyframes * keyframe + (frames - keyframes.min(frames)) * between,
             keyframe_bytes: keyframes * keyframe,
+            between_bytes: None,
             gop: self.last_keyframe.map(|_| at_s(2.0)),
             last_frame: self.last_frame,
             last_keyframe: self.last_keyframe,
