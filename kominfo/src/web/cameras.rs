@@ -80,7 +80,8 @@ fn picture(value: &Value) -> Option<PictureView> {
         width: number("width"),
         height: number("height"),
         fps: value.get("fps").and_then(Value::as_f64),
-        kbit: number("kbit"),
+        // A stream that nobody watches has no rate yet; nobody must believe that it costs nothing.
+        kbit: number("kbit").filter(|kbit| *kbit > 0),
     })
 }
 
@@ -120,6 +121,8 @@ mod tests {
         assert_eq!((first.title.as_deref(), &cameras[1].title), (Some("Gerbang 1"), &None));
         assert_eq!((first.viewers, first.places, first.main), (Some(2), Some(8), None));
         assert_eq!(first.sub.and_then(|sub| sub.kbit), Some(500));
+        let unwatched = serde_json::json!({ "width": null, "kbit": 0 });
+        assert_eq!(picture(&unwatched).and_then(|main| main.kbit), None);
         assert_eq!(
             (cameras[1].state.as_str(), cameras[1].since, cameras[1].viewers),
             ("", None, None)
