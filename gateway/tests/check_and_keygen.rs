@@ -171,7 +171,7 @@ fn check_looks_at_the_files_unless_told_not_to() {
         "{said}"
     );
     assert!(!said.contains("keys.ledger_key"), "{said}");
-    assert!(said.ends_with("error: 4 problems in box.toml\n"), "{said}");
+    assert!(said.ends_with("error: 7 problems in box.toml\n"), "{said}");
 }
 
 #[test]

@@ -113,7 +113,7 @@ mod tests {
     fn a_pause_of_the_camera_is_no_jump_when_its_timestamps_tell_it() {
         let mut timeline = Timeline::default();
         assert_eq!(at(&mut timeline, 0, 10_000), (10_000, false));
-        assert_eq!(at(&mut timeline, 60_000, 70_010), (70_000, false));
+        assert_eq!(at(&mut timeline, 60_000, 70_010), (70_010, false));
     }
 
     #[test]
