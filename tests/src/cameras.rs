@@ -161,7 +161,7 @@ pub struct CameraNow {
     /// Why.
     pub cause: String,
     /// The numbers behind it.
-    pub evidence: Vec<String>,
+    pub evidence: Vec<Value>,
     /// Its worker's process.
     pub worker_pid: Option<i32>,
     /// Workers started since start.
@@ -256,6 +256,9 @@ impl CameraBox {
     /// Starts it, again after [`CameraBox::stop`], and logs in.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         self.gateway.restart().await?;
+        self.gateway
+            .wait_for_line("the box's page is open", Duration::from_secs(10))
+            .await?;
         let form = self.http.post(format!("http://{}/login", self.page));
         let form = form.header("content-type", "application/x-www-form-urlencoded");
         let answer = form.body(format!("password={PASSWORD}")).send().await?;

