@@ -28,6 +28,8 @@ use crate::state::Board;
 
 /// Requests to one camera that wait. Full: the asker waits.
 pub const REQUESTS_MAX: usize = 16;
+/// Pixels of a picture up to which the configured pace holds: 640 by 480, what small streams have at most.
+const PICTURE_PIXELS: u32 = 640 * 480;
 /// A keyframe older than this is no picture of now.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
 /// An evidence picture lies at most so far from the moment that it shows, milliseconds.
@@ -556,9 +558,18 @@ impl CameraTask {
         self.wants_look = key.is_none();
         if let Some(key) = key {
             self.looked_at_ns = key.at_ns;
-            self.look_due = Instant::now() + self.around.picture_every;
+            self.look_due = Instant::now() + self.look_pause();
             self.make(&key, 0, None);
         }
+    }
+
+    /// Time to the next look without a reason. A picture four times as large is looked at a quarter as often: it costs
+    /// four times as much, and what changes a picture shows in the sizes of frames, which bring a look at once.
+    fn look_pause(&self) -> Duration {
+        let stream = self.streams.get(self.looked_stream());
+        let size = stream.and_then(|stream| StreamLine::of(&stream.status()));
+        let pixels = size.map_or(0, |size| size.width.saturating_mul(size.height));
+        self.around.picture_every * (pixels / PICTURE_PIXELS).max(1)
     }
 
     async fn tick(&mut self) {
@@ -760,6 +771,7 @@ fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
         keyframes: stats.keyframes,
         keyframe_bytes: if stats.keyframes > 0 { stats.keyframe_bytes } else { 0 },
         between_bytes: stats.between_bytes,
+        between_bytes_max: stats.between_bytes_max,
         gop,
         last_frame: (stats.frames > 0).then_some(now),
         last_keyframe: (stats.keyframes > 0).then_some(now),

@@ -303,6 +303,8 @@ pub struct Stats {
     pub keyframe_bytes: u32,
     /// Bytes of the frame in the middle, of the frames between keyframes sorted by size.
     pub between_bytes: Option<u32>,
+    /// Bytes of the largest frame between keyframes.
+    pub between_bytes_max: u32,
     /// Frames of the last whole group of pictures.
     pub gop_frames: u32,
     /// RTP packets that the network lost.

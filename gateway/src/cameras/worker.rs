@@ -35,16 +35,13 @@ const READ_BYTES: usize = 64 * 1_024;
 pub struct Program {
     /// The program `gateway-camera`.
     path: PathBuf,
-    /// Where GStreamer keeps what it knows of its plugins.
-    registry: PathBuf,
 }
 
 impl Program {
     /// The worker that lies beside this program.
-    pub fn beside(own: &Path, registry_folder: &Path) -> Self {
+    pub fn beside(own: &Path) -> Self {
         Self {
             path: own.with_file_name("gateway-camera"),
-            registry: registry_folder.join("gstreamer-registry"),
         }
     }
 
@@ -59,7 +56,8 @@ impl Program {
             .stderr(Stdio::piped())
             .env_clear()
             .envs(inherited())
-            .env("GST_REGISTRY", &self.registry)
+            // It loads what it needs by itself.
+            .env("GST_REGISTRY_DISABLE", "yes")
             // Each arena of the allocator holds on to memory of its own; a worker needs no speed there.
             .env("MALLOC_ARENA_MAX", "1")
             .kill_on_drop(true)

@@ -57,7 +57,7 @@ pub(super) fn start(
         board: Arc::clone(&shared.board),
         facts: facts.clone(),
         secrets,
-        program: program(config)?,
+        program: program()?,
     };
     let (cameras, running) = Cameras::start(config, sources).context("cannot start the recorder")?;
     let known: Vec<String> = cameras.ids().map(|id| format!("camera/{id}")).collect();
@@ -152,13 +152,13 @@ fn far_views(
         board: Arc::clone(&shared.board),
         link: shared.link.clone(),
         journal: Arc::clone(&shared.journal),
-        program: program(&shared.config)?,
+        program: program()?,
         commands,
     }))
 }
 
 /// How workers are started.
-fn program(config: &Config) -> anyhow::Result<Program> {
+fn program() -> anyhow::Result<Program> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
-    Ok(Program::beside(&own, &config.gateway.data_dir.join("run")))
+    Ok(Program::beside(&own))
 }

@@ -13,7 +13,9 @@
 mod ingest;
 mod link;
 mod mux;
+mod pace;
 mod pictures;
+mod plugins;
 mod publish;
 mod stream;
 mod timeline;

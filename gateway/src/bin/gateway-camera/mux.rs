@@ -1,13 +1,15 @@
 //! Access units in, CMAF out: an initialisation segment, then chunks. No decoding.
 //!
-//! `appsrc ! cmafmux ! appsink`, with parser and timestamper between only for streams whose frames are shown in another
-//! order than they come: decoding times have to be made up for those, and for all others they are the times of showing.
-//! (Parser and timestamper would cost as much as the muxer.)
+//! `cmafmux ! appsink`, with parser and timestamper before only for streams whose frames are shown in another order than
+//! they come: decoding times have to be made up for those, and for all others they are the times of showing. (Parser and
+//! timestamper would cost as much as the muxer.) Frames go straight into the first element's pad: an `appsrc` would hand
+//! each of them from thread to thread once more.
 //!
 //! Where a chunk ends is told to the muxer by an event before the frame that begins the next one: a keyframe ends a
 //! fragment, and while somebody watches, every so many frames end a chunk. So one muxer serves ring and viewers, and
 //! costs little while nobody watches.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,13 +17,17 @@ use anyhow::Context;
 use gateway::cameras::wire::{Cause, ChunkHead, Profile};
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
+use gstreamer_app::{AppSink, AppSinkCallbacks};
 
 use crate::ingest::{AccessUnit, Codec, Failure, Parameters};
 use crate::link::ToParent;
+use crate::plugins::{self, Plugin};
 
-/// Frames that wait for the muxer. More: the parent is slow; frames are dropped up to the next keyframe.
-const WAITING_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// Bytes that the muxer may hold. More: the parent is slow; frames are dropped up to the next keyframe.
+const INSIDE_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// Time that the muxer may queue: no limit, for [`INSIDE_BYTES_MAX`] is the limit. Its own, of one frame, would switch
+/// threads twice a frame.
+const QUEUE_MAX: gst::ClockTime = gst::ClockTime::from_seconds(3_600);
 /// Longest chunk while nobody watches.
 const CHUNK_MAX: gst::ClockTime = gst::ClockTime::from_seconds(2);
 /// How long the muxer may take to give out what it holds when it ends.
@@ -41,7 +47,9 @@ pub struct Output {
 /// A muxer at work.
 pub struct Mux {
     pipeline: gst::Pipeline,
-    source: AppSrc,
+    source: gst::Pad,
+    /// Bytes that went in and have not come out.
+    inside: Arc<AtomicU64>,
     /// Time of the first frame, `CLOCK_BOOTTIME` nanoseconds; the muxer counts from there.
     base_ns: u64,
     since_split: u16,
@@ -50,8 +58,8 @@ pub struct Mux {
     /// The chunk that is being filled begins with a keyframe.
     chunk_has_key: bool,
     is_first: bool,
-    /// Frames that wait for the end of their chunk while nobody watches: one call for all of them spares two switches of
-    /// threads a frame.
+    /// Frames that wait for the end of their chunk while nobody watches: given to the muxer all at once, they wake its
+    /// thread once.
     held: Vec<gst::Buffer>,
     reordered: bool,
     failed: Arc<OnceLock<String>>,
@@ -66,18 +74,19 @@ impl Mux {
 
     fn build(parameters: &Parameters, reordered: bool, base_ns: u64, output: Output) -> anyhow::Result<Self> {
         let pipeline = gst::Pipeline::new();
-        let source = AppSrc::builder()
-            .caps(&caps(parameters)?)
-            .format(gst::Format::Time)
-            .max_bytes(0)
-            .is_live(true)
-            .build();
+        let source = gst::Pad::builder(gst::PadDirection::Src).name("frames").build();
         let mux = gst::ElementFactory::make("cmafmux")
             .property("manual-split", true)
+            .property("latency", QUEUE_MAX)
             .build()?;
         let sink = AppSink::builder().sync(false).max_buffers(4).buffer_list(true).build();
         let failed = Arc::new(OnceLock::new());
-        let mut chunks = Chunks { output, base_ns };
+        let inside = Arc::new(AtomicU64::new(0));
+        let mut chunks = Chunks {
+            output,
+            base_ns,
+            inside: Arc::clone(&inside),
+        };
         sink.set_callbacks(
             AppSinkCallbacks::builder()
                 .new_sample(move |sink| {
@@ -92,7 +101,10 @@ impl Mux {
             (true, Codec::H264) => &["h264parse", "h264timestamper"],
             (true, Codec::H265) => &["h265parse", "h265timestamper"],
         };
-        let mut chain: Vec<gst::Element> = vec![source.clone().upcast()];
+        if reordered {
+            plugins::load(&[Plugin::Parsers, Plugin::Timestamper])?;
+        }
+        let mut chain: Vec<gst::Element> = Vec::new();
         for name in between {
             chain.push(
                 gst::ElementFactory::make(name)
@@ -115,10 +127,19 @@ impl Mux {
                 _ => gst::BusSyncReply::Drop,
             });
         }
+        let first = chain.first().and_then(|first| first.static_pad("sink"));
+        source.link(&first.context("the muxer has no sink")?)?;
         pipeline.set_state(gst::State::Playing)?;
+        source.set_active(true)?;
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        let began = source.push_event(gst::event::StreamStart::new("frames"))
+            && source.push_event(gst::event::Caps::new(&caps(parameters)?))
+            && source.push_event(gst::event::Segment::new(&segment));
+        anyhow::ensure!(began, "the muxer does not take this stream");
         Ok(Self {
             pipeline,
             source,
+            inside,
             base_ns,
             since_split: 0,
             chunk_from: gst::ClockTime::ZERO,
@@ -130,9 +151,9 @@ impl Mux {
         })
     }
 
-    /// Whether so much waits for the muxer that frames have to be dropped.
+    /// Whether so much is inside that frames have to be dropped.
     pub fn is_behind(&self) -> bool {
-        self.source.current_level_bytes() > WAITING_BYTES_MAX
+        self.inside.load(Ordering::Relaxed) > INSIDE_BYTES_MAX
     }
 
     /// Takes a frame at `at_ns`. `chunk_frames`: end a chunk after so many frames; 0: see [`Mux::is_full`].
@@ -148,7 +169,7 @@ impl Mux {
                 let split = gst::Structure::builder("FMP4MuxSplitNow")
                     .field("chunk", !unit.keyframe)
                     .build();
-                self.source.send_event(gst::event::CustomDownstream::new(split));
+                self.source.push_event(gst::event::CustomDownstream::new(split));
             }
             self.is_first = false;
             self.since_split = 0;
@@ -176,20 +197,18 @@ impl Mux {
 
     /// Gives the muxer what was held back.
     fn release(&mut self) -> Result<(), Failure> {
-        if self.held.is_empty() {
-            return Ok(());
+        for buffer in self.held.drain(..) {
+            let bytes = u64::try_from(buffer.size()).unwrap_or(u64::MAX);
+            self.inside.fetch_add(bytes, Ordering::Relaxed);
+            if self.source.push(buffer).is_err() {
+                let message = self
+                    .failed
+                    .get()
+                    .map_or("the muxer does not take this stream", String::as_str);
+                return Err(Failure::new(Cause::Mux, message));
+            }
         }
-        let mut list = gst::BufferList::new_sized(self.held.len());
-        if let Some(list) = list.get_mut() {
-            self.held.drain(..).for_each(|buffer| list.add(buffer));
-        }
-        self.source.push_buffer_list(list).map(|_| ()).map_err(|_| {
-            let message = self
-                .failed
-                .get()
-                .map_or("the muxer does not take this stream", String::as_str);
-            Failure::new(Cause::Mux, message)
-        })
+        Ok(())
     }
 
     /// Whether the chunk ends before a frame at `pts`. While nobody watches, a keyframe is a chunk of its own, so that
@@ -204,7 +223,7 @@ impl Mux {
     /// Gives out what is there and ends.
     pub fn finish(mut self) {
         self.release().ok();
-        if self.source.end_of_stream().is_ok()
+        if self.source.push_event(gst::event::Eos::new())
             && let Some(bus) = self.pipeline.bus()
         {
             drop(bus.timed_pop_filtered(DRAIN_TIMEOUT, &[gst::MessageType::Eos]));
@@ -236,6 +255,7 @@ fn caps(parameters: &Parameters) -> anyhow::Result<gst::Caps> {
 struct Chunks {
     output: Output,
     base_ns: u64,
+    inside: Arc<AtomicU64>,
 }
 
 impl Chunks {
@@ -260,6 +280,7 @@ impl Chunks {
         let Some(first) = buffers.get(rest) else {
             return;
         };
+        let payload: usize = buffers.iter().skip(rest + 1).map(|buffer| buffer.size()).sum();
         let parts: Vec<&[u8]> = maps.iter().skip(rest).map(gst::BufferMap::as_slice).collect();
         let frames = buffers.len().saturating_sub(rest + 1);
         let duration = first.duration().map_or(Duration::ZERO, Into::into);
@@ -273,5 +294,7 @@ impl Chunks {
             run: self.output.run,
         };
         self.output.to_parent.chunk(self.output.profile, head, &parts);
+        let payload = u64::try_from(payload).unwrap_or(u64::MAX);
+        self.inside.fetch_sub(payload, Ordering::Relaxed);
     }
 }

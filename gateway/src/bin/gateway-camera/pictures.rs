@@ -2,8 +2,7 @@
 //!
 //! One keyframe at a time, each by a decoder of its own that lives for this one picture: keyframes of different cameras
 //! have nothing in common, and a decoder that is kept holds a dozen pictures of memory. The hardware decoder is used where
-//! the element exists (Raspberry Pi 3 and 4); when it fails, the software decoder takes over for the rest of this
-//! process's life.
+//! the element exists (Raspberry Pi 3 and 4); what fails for a camera is not tried for it again.
 
 use std::collections::HashMap;
 
@@ -16,6 +15,7 @@ use gstreamer_app::{AppSink, AppSrc};
 use gstreamer_video::{VideoColorMatrix, VideoColorRange, VideoFormat, VideoFrameExt, VideoFrameRef, VideoInfo};
 
 use crate::link::Link;
+use crate::plugins::{self, Plugin};
 
 /// How long a decoder may take for one picture.
 const DECODE_TIMEOUT: gst::ClockTime = gst::ClockTime::from_seconds(3);
@@ -62,7 +62,7 @@ fn picture(
 ) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
     // Without its masks no picture of a camera may leave this process.
     let mask = mask.context("this camera's masks are not known yet")?;
-    let picture = decoders.decode(head.h265, config, unit, mask)?;
+    let picture = decoders.decode(head, config, unit, mask)?;
     let features = serde_json::to_vec(&Features::of(&picture))?;
     let jpeg = match head.jpeg_width {
         0 => Vec::new(),
@@ -73,30 +73,62 @@ fn picture(
     Ok((features, jpeg))
 }
 
-/// Which decoders are worth trying.
-#[derive(Default)]
-struct Decoders {
-    hardware_failed: bool,
+/// A way to decode, in the order in which they are tried.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    element: &'static str,
+    plugin: Plugin,
 }
 
+/// The hardware first, where it exists; then what needs least memory; last what takes most kinds of streams.
+const H264: [Way; 3] = [
+    Way {
+        element: "v4l2h264dec",
+        plugin: Plugin::Video4Linux,
+    },
+    Way {
+        element: "openh264dec",
+        plugin: Plugin::OpenH264,
+    },
+    Way {
+        element: "avdec_h264",
+        plugin: Plugin::Libav,
+    },
+];
+
+/// GStreamer 1.22 has no usable hardware decoder for H.265.
+const H265: [Way; 2] = [
+    Way {
+        element: "libde265dec",
+        plugin: Plugin::De265,
+    },
+    Way {
+        element: "avdec_h265",
+        plugin: Plugin::Libav,
+    },
+];
+
+/// For each camera, the way that its last picture was decoded by.
+#[derive(Default)]
+struct Decoders(HashMap<u16, usize>);
+
 impl Decoders {
-    fn decode(&mut self, h265: bool, config: &[u8], unit: &[u8], mask: &Mask) -> anyhow::Result<Picture> {
-        // GStreamer 1.22 has no usable hardware decoder for H.265.
-        let (hardware, software) = if h265 {
-            (None, "avdec_h265")
-        } else {
-            (Some("v4l2h264dec"), "avdec_h264")
-        };
-        if let Some(name) = hardware
-            && !self.hardware_failed
-            && gst::ElementFactory::find(name).is_some()
-        {
-            match decode(name, h265, config, unit, mask) {
-                Ok(picture) => return Ok(picture),
-                Err(_) => self.hardware_failed = true,
+    fn decode(&mut self, head: PictureHead, config: &[u8], unit: &[u8], mask: &Mask) -> anyhow::Result<Picture> {
+        let ways: &[Way] = if head.h265 { &H265 } else { &H264 };
+        let first = self.0.get(&head.camera).copied().unwrap_or(0);
+        let mut last_error = anyhow::anyhow!("no decoder");
+        for (index, way) in ways.iter().enumerate().skip(first) {
+            match decode(*way, head.h265, config, unit, mask) {
+                Ok(picture) => {
+                    self.0.insert(head.camera, index);
+                    return Ok(picture);
+                }
+                Err(error) => last_error = error.context(way.element),
             }
         }
-        decode(software, h265, config, unit, mask)
+        // Perhaps it was the picture: the next one is tried by all ways again.
+        self.0.remove(&head.camera);
+        Err(last_error)
     }
 }
 
@@ -110,7 +142,8 @@ impl Drop for Once {
     }
 }
 
-fn decode(decoder: &str, h265: bool, config: &[u8], unit: &[u8], mask: &Mask) -> anyhow::Result<Picture> {
+fn decode(way: Way, h265: bool, config: &[u8], unit: &[u8], mask: &Mask) -> anyhow::Result<Picture> {
+    plugins::load(&[Plugin::Parsers, Plugin::Convert, way.plugin])?;
     let (name, format, parser) = if h265 {
         ("video/x-h265", "hvc1", "h265parse")
     } else {
@@ -123,13 +156,11 @@ fn decode(decoder: &str, h265: bool, config: &[u8], unit: &[u8], mask: &Mask) ->
         .build();
     let source = AppSrc::builder().caps(&caps).format(gst::Format::Time).build();
     let parser = gst::ElementFactory::make(parser).build()?;
-    let mut decoder_builder = gst::ElementFactory::make(decoder);
-    if decoder.starts_with("avdec") {
-        decoder_builder = decoder_builder.property("max-threads", 1);
+    let mut decoder = gst::ElementFactory::make(way.element);
+    if way.plugin == Plugin::Libav {
+        decoder = decoder.property("max-threads", 1);
     }
-    let decoder = decoder_builder
-        .build()
-        .with_context(|| format!("no element {decoder} (gstreamer1.0-libav)"))?;
+    let decoder = decoder.build()?;
     let convert = gst::ElementFactory::make("videoconvert").build()?;
     let wanted = gst::Caps::builder("video/x-raw")
         .field("format", gst::List::new(["I420", "NV12"]))

@@ -12,7 +12,18 @@ use gstreamer::prelude::*;
 use gstreamer_app::AppSrc;
 
 use crate::link::{Link, ToParent};
+use crate::plugins::{self, Plugin};
 
+/// What sending takes.
+const PLUGINS: [Plugin; 7] = [
+    Plugin::Core,
+    Plugin::Mp4,
+    Plugin::Parsers,
+    Plugin::Rtp,
+    Plugin::RtpManager,
+    Plugin::Udp,
+    Plugin::RtspRecord,
+];
 /// Bytes that may wait for the server.
 const WAITING_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
 
@@ -43,6 +54,7 @@ struct Publication {
 
 impl Publication {
     fn start(url: &str, credentials: Option<&Credentials>, to_parent: &ToParent) -> anyhow::Result<Self> {
+        plugins::load(&PLUGINS)?;
         let pipeline = gst::Pipeline::new();
         let source = AppSrc::builder()
             .format(gst::Format::Bytes)
@@ -58,7 +70,7 @@ impl Publication {
                 .property("user-id", &credentials.user)
                 .property("user-pw", &credentials.password);
         }
-        let sink = sink.build().context("no element rtspclientsink (gstreamer1.0-rtsp)")?;
+        let sink = sink.build()?;
         pipeline.add_many([source.upcast_ref(), &demux, &sink])?;
         source.link(&demux)?;
         let weak = pipeline.downgrade();

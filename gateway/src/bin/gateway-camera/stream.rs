@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ingest::{AccessUnit, AnyIngest, Failure, Greeting, Ingest, Item, Parameters};
 use crate::link::{Link, ToParent};
 use crate::mux::{Mux, Output};
+use crate::pace::Pace;
 use crate::timeline::Timeline;
 
 /// How often figures are told.
@@ -39,7 +40,12 @@ const FRAME_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(5)
 /// Does what the parent says until it has gone.
 pub fn run(link: Link) -> anyhow::Result<()> {
     crate::register_muxer()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let pace = Pace::default();
+    let resting = pace.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || resting.rest())
+        .build()?;
     LocalSet::new().block_on(&runtime, async {
         let to_parent = link.to_parent();
         let mut frames = link.frames();
@@ -54,7 +60,7 @@ pub fn run(link: Link) -> anyhow::Result<()> {
                     if let Some(open) = streams.remove(&profile) {
                         open.close().await;
                     }
-                    streams.insert(profile, Open::start(profile, source, &to_parent, &mut runs));
+                    streams.insert(profile, Open::start((profile, source), &to_parent, &mut runs, &pace));
                 }
                 Command::Close { profile } => {
                     if let Some(open) = streams.remove(&profile) {
@@ -86,7 +92,7 @@ struct Open {
 }
 
 impl Open {
-    fn start(profile: Profile, source: Source, to_parent: &ToParent, runs: &mut u32) -> Self {
+    fn start((profile, source): (Profile, Source), to_parent: &ToParent, runs: &mut u32, pace: &Pace) -> Self {
         let stop = CancellationToken::new();
         let chunk_frames = Rc::new(Cell::new(0));
         *runs = runs.wrapping_add(RUNS_PER_CONNECTION);
@@ -95,7 +101,7 @@ impl Open {
             profile,
             run: *runs,
         };
-        let mut stream = Stream::new(output, Rc::clone(&chunk_frames));
+        let mut stream = Stream::new(output, Rc::clone(&chunk_frames), pace.clone());
         let (stopped, to_parent) = (stop.clone(), to_parent.clone());
         let task = tokio::task::spawn_local(async move {
             if let Some(failure) = stream.play(&source, &stopped).await {
@@ -123,6 +129,7 @@ impl Open {
 struct Stream {
     output: Output,
     chunk_frames: Rc<Cell<u16>>,
+    pace: Pace,
     timeline: Timeline,
     /// What the frames are from here on.
     parameters: Option<Parameters>,
@@ -140,10 +147,11 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(output: Output, chunk_frames: Rc<Cell<u16>>) -> Self {
+    fn new(output: Output, chunk_frames: Rc<Cell<u16>>, pace: Pace) -> Self {
         Self {
             output,
             chunk_frames,
+            pace,
             timeline: Timeline::default(),
             parameters: None,
             mux: None,
@@ -173,7 +181,9 @@ impl Stream {
         self.window = Window::new(Instant::now());
         let mut tick = tokio::time::interval_at(Instant::now() + STATS_EVERY, STATS_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut playing = self.pace.plays();
         let failure = loop {
+            playing.watched(self.chunk_frames.get() > 0);
             let failure = tokio::select! {
                 item = ingest.next() => match item {
                     Ok(Item::Unit(unit)) => self.take(unit).err(),
@@ -194,6 +204,7 @@ impl Stream {
                 break failure;
             }
         };
+        drop(playing);
         self.end_run();
         ingest.close().await;
         failure
@@ -366,7 +377,9 @@ impl Window {
             self.stats.keyframe_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             self.stats.gop_frames = std::mem::take(&mut self.gop);
         } else if self.stats.frames <= FPS_MAX {
-            self.between.push(u32::try_from(bytes).unwrap_or(u32::MAX));
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.stats.between_bytes_max = self.stats.between_bytes_max.max(bytes);
+            self.between.push(bytes);
         }
         self.gop = self.gop.saturating_add(1);
     }

@@ -95,6 +95,8 @@ pub struct Statistics {
     /// Bytes of the frame in the middle, of the frames between keyframes sorted by size: the few large ones with which an
     /// encoder refines a picture that does not change say nothing.
     pub between_bytes: Option<u32>,
+    /// Bytes of the largest frame between keyframes; 0 if that is not known.
+    pub between_bytes_max: u32,
     /// From the keyframe before the last to the last.
     pub gop: Option<Duration>,
     /// When the last frame was received, monotonic.

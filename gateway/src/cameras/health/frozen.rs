@@ -3,7 +3,8 @@
 //! Pictures are compared with the first of a row, the anchor, so that slow changes add up. A quiet street at night has
 //! the same means everywhere, but each of its pixels has noise. So either single pixels must be the same too, which
 //! happens when a source repeats encoded frames; or they may differ by what an encoder makes of the same frame
-//! twice, and then the frames between must have collapsed as well. A clock burnt into the picture may go on: a few
+//! twice, and then the frames between must have collapsed as well. If they have for [`COLLAPSED_MIN`], they count as a
+//! picture more: each says that nothing changed. A clock burnt into the picture may go on: a few
 //! blocks are allowed to differ.
 
 use std::time::Duration;
@@ -13,8 +14,13 @@ use crate::cameras::picture::{Features, Grid};
 
 /// Difference of a block's mean that counts as a change.
 const BLOCK_STEP: u8 = 1;
-/// Difference of a pixel that an encoder may make of the same frame.
-const PIXEL_STEP: u8 = 2;
+/// Difference of a pixel that an encoder may make of the same frame while it refines it: 1 % of the pixels of a drawn
+/// street were further off one group of pictures later, and 10 % of those of a street with noise that lives on.
+const PIXEL_STEP: u8 = 6;
+/// The frozen picture is the same for this many.
+const PICTURES: u32 = 3;
+/// Frames between keyframes that have collapsed for so long stand for one picture.
+const COLLAPSED_MIN: Duration = Duration::from_secs(4);
 /// Share of blocks, and of pixels, that may differ in a frozen picture.
 const CHANGED_MAX: f32 = 0.03;
 /// Shortest time from a picture of the row to the next. A little less than the usual time between keyframes: they are
@@ -41,6 +47,8 @@ pub struct FrozenWatch {
 pub struct Comparison {
     /// Pictures in a row that are the same.
     pub alike: u32,
+    /// Whether they are enough to say that the picture is frozen.
+    pub is_frozen: bool,
     /// When the first of them came.
     pub since: Duration,
     /// How much this one differs from the first.
@@ -57,12 +65,12 @@ impl FrozenWatch {
         self.alike >= 2
     }
 
-    /// Compares a picture with the ones before.
-    pub fn compare(&mut self, now: Duration, features: &Features, is_collapsed: bool) -> Comparison {
+    /// Compares a picture with the ones before. `collapsed_for`: how long the frames between have said that nothing changes.
+    pub fn compare(&mut self, now: Duration, features: &Features, collapsed_for: Option<Duration>) -> Comparison {
         let compared = self.anchor.as_ref().map(|anchor| {
             let visible = &features.thumbnail;
             let blocks = changed(&anchor.thumbnail, &features.thumbnail, visible, BLOCK_STEP);
-            let step = if is_collapsed { PIXEL_STEP } else { 0 };
+            let step = if collapsed_for.is_some() { PIXEL_STEP } else { 0 };
             (
                 anchor.at,
                 blocks,
@@ -79,8 +87,10 @@ impl FrozenWatch {
             } else {
                 self.alike
             };
+            let between = u32::from(collapsed_for.is_some_and(|time| time >= COLLAPSED_MIN));
             return Comparison {
                 alike: self.alike,
+                is_frozen: self.alike >= 2 && self.alike + between >= PICTURES,
                 since,
                 evidence: vec![
                     Evidence::below(Measure::ChangedBlocks, blocks, CHANGED_MAX),
@@ -96,6 +106,7 @@ impl FrozenWatch {
         self.alike = 1;
         Comparison {
             alike: 1,
+            is_frozen: false,
             since: now,
             evidence: Vec::new(),
         }

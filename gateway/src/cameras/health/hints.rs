@@ -2,9 +2,11 @@
 //!
 //! A keyframe is as large as the picture has detail: it shrinks when the lens is covered or out of focus, and jumps when
 //! the camera looks elsewhere. The frames between are as large as the picture changes: a frozen picture, and a black one
-//! without noise, leave next to nothing. A source that repeats itself gives keyframes of the very same size.
+//! without noise, leave next to nothing, and a camera that is turned or covered gives a frame as large as a keyframe. A
+//! source that repeats itself gives keyframes of the very same size.
 //!
-//! A hint alone is no verdict. It opens a look of [`LOOK_PICTURES`] keyframes, and then no other for [`REST`].
+//! A hint alone is no verdict. It opens a look of [`LOOK_PICTURES`] keyframes, and then no other of its kind for
+//! [`REST`].
 
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use super::event::Statistics;
 
 /// Pictures that are asked for after a hint, unless one of them is bad: then more.
 const LOOK_PICTURES: u32 = 4;
-/// After a look that found nothing, further hints are ignored for this time.
+/// After a look that found nothing, further hints of the same kind are ignored for this time.
 const REST: Duration = Duration::from_secs(60);
 /// Weight of one second's statistics in the usual size.
 const LEARN_SHARE: f32 = 1.0 / 120.0;
@@ -27,6 +29,30 @@ const BETWEEN_COLLAPSED: f32 = 0.25;
 /// Frames between keyframes of fewer bytes have collapsed whatever the usual size is: H.264 needs about 20 bytes to say
 /// that nothing changed.
 const BETWEEN_BYTES_MIN: f32 = 100.0;
+
+/// A frame between keyframes of more than this share of a keyframe shows another picture than the one before it.
+const BURST: f32 = 0.5;
+/// Frames between keyframes have collapsed for as long as one second in this time says so: after each keyframe an encoder
+/// may refine a picture that stands still.
+const COLLAPSED_GAP: Duration = Duration::from_millis(2_500);
+
+/// What a hint is about.
+#[derive(Debug, Clone, Copy)]
+enum Sign {
+    /// The size of keyframes.
+    Keyframe,
+    /// Frames between keyframes that have collapsed.
+    Collapsed,
+    /// A frame between keyframes as large as a keyframe.
+    Burst,
+}
+
+/// Since when frames have collapsed, and when they last had.
+#[derive(Debug, Clone, Copy)]
+struct Collapsed {
+    since: Duration,
+    last: Duration,
+}
 
 /// The usual size of one kind of frame, as its natural logarithm.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,54 +80,84 @@ pub struct Hints {
     keyframe: Usual,
     between: Usual,
     keyframe_last: Option<f32>,
-    is_collapsed: bool,
+    collapsed: Option<Collapsed>,
     look_left: u32,
-    rest_until: Duration,
+    /// What the look is for, by [`Sign`].
+    looked_for: [bool; 3],
+    /// Until when no look is opened for it, by [`Sign`].
+    rest_until: [Duration; 3],
 }
 
 impl Hints {
     /// Takes one second's statistics. With `is_healthy` the usual sizes are learnt.
     pub fn counted(&mut self, now: Duration, statistics: &Statistics, is_healthy: bool) {
-        let mut is_hint = false;
         let frames = statistics.frames.saturating_sub(statistics.keyframes);
         if frames > 0 {
             let all = statistics.bytes.saturating_sub(statistics.keyframe_bytes);
             let middle = statistics.between_bytes.map(|bytes| mean(bytes, 1));
             let bytes = middle.unwrap_or_else(|| mean(all, frames));
             let ratio = self.between.ratio(bytes);
-            self.is_collapsed = bytes < BETWEEN_BYTES_MIN || ratio.is_some_and(|ratio| ratio < BETWEEN_COLLAPSED);
-            is_hint |= self.is_collapsed;
+            if bytes < BETWEEN_BYTES_MIN || ratio.is_some_and(|ratio| ratio < BETWEEN_COLLAPSED) {
+                self.has_collapsed(now);
+            }
+            let largest = mean(statistics.between_bytes_max, 1);
+            if self.keyframe_last.is_some_and(|keyframe| largest > keyframe * BURST) {
+                self.hint(now, Sign::Burst);
+            }
             if is_healthy {
                 self.between.learn(bytes);
             }
         }
         if statistics.keyframes > 0 {
             let bytes = mean(statistics.keyframe_bytes, statistics.keyframes);
-            let ratio = self.keyframe.ratio(bytes);
-            is_hint |= ratio.is_some_and(|ratio| !(KEYFRAME_SHRUNK..=KEYFRAME_GROWN).contains(&ratio));
-            is_hint |= bytes > 0.0 && self.keyframe_last.replace(bytes) == Some(bytes);
+            let is_unusual = |ratio| !(KEYFRAME_SHRUNK..=KEYFRAME_GROWN).contains(&ratio);
+            let is_same = bytes > 0.0 && self.keyframe_last.replace(bytes) == Some(bytes);
+            if is_same || self.keyframe.ratio(bytes).is_some_and(is_unusual) {
+                self.hint(now, Sign::Keyframe);
+            }
             if is_healthy {
                 self.keyframe.learn(bytes);
             }
         }
-        if is_hint && self.look_left == 0 && now >= self.rest_until {
+        if self
+            .collapsed
+            .is_some_and(|it| now.saturating_sub(it.last) > COLLAPSED_GAP)
+        {
+            self.collapsed = None;
+        }
+    }
+
+    fn has_collapsed(&mut self, now: Duration) {
+        let since = self.collapsed.map_or(now, |collapsed| collapsed.since);
+        self.collapsed = Some(Collapsed { since, last: now });
+        self.hint(now, Sign::Collapsed);
+    }
+
+    fn hint(&mut self, now: Duration, sign: Sign) {
+        if now < self.rest_until[sign as usize] {
+            return;
+        }
+        self.looked_for[sign as usize] = true;
+        if self.look_left == 0 {
             self.look_left = LOOK_PICTURES;
         }
     }
 
     /// Takes note that a picture was looked at.
     pub fn looked(&mut self, now: Duration) {
-        if self.look_left > 0 {
-            self.look_left -= 1;
-            if self.look_left == 0 {
-                self.rest_until = now.saturating_add(REST);
+        self.look_left = self.look_left.saturating_sub(1);
+        if self.look_left == 0 {
+            for (asked, rest) in self.looked_for.iter_mut().zip(&mut self.rest_until) {
+                if std::mem::take(asked) {
+                    *rest = now.saturating_add(REST);
+                }
             }
         }
     }
 
     /// A picture is bad: what follows is up to the verdicts, and the next hint opens a look at once.
     pub fn found(&mut self) {
-        (self.look_left, self.rest_until) = (0, Duration::ZERO);
+        (self.look_left, self.looked_for, self.rest_until) = Default::default();
     }
 
     /// Whether the next keyframe should be looked at.
@@ -109,14 +165,14 @@ impl Hints {
         self.look_left > 0
     }
 
-    /// Whether the frames between keyframes say that nothing changes.
-    pub fn is_collapsed(&self) -> bool {
-        self.is_collapsed
+    /// For how long the frames between keyframes have said that nothing changes; none if they do not.
+    pub fn collapsed_for(&self, now: Duration) -> Option<Duration> {
+        self.collapsed.map(|collapsed| now.saturating_sub(collapsed.since))
     }
 
     /// The stream begins anew; usual sizes stay.
     pub fn restart(&mut self) {
-        (self.keyframe_last, self.is_collapsed) = (None, false);
+        (self.keyframe_last, self.collapsed) = (None, None);
     }
 }
 

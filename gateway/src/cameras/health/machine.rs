@@ -134,7 +134,8 @@ impl HealthMachine {
             return;
         }
         self.is_unseen = false;
-        self.sight.look(now, features, self.hints.is_collapsed());
+        let collapsed_for = self.hints.collapsed_for(now.mono);
+        self.sight.look(now, features, collapsed_for);
         if self.sight.is_suspicious() {
             self.hints.found();
         } else {

@@ -27,8 +27,6 @@ const OF_CONTRAST_BLURRED: f32 = 0.40;
 const OF_CONTRAST_GOOD: f32 = 0.55;
 /// By how much stricter it is when the usual detail is that of late, not of this hour.
 const LATE_FACTOR: f32 = 0.6;
-/// The frozen picture is the same for this many.
-const FROZEN_PICTURES: u32 = 3;
 /// Others are confirmed by this many.
 const PICTURES: u8 = 2;
 
@@ -153,7 +151,7 @@ impl Sight {
     }
 
     /// Judges a picture, and learns from it if nothing is wrong.
-    pub fn look(&mut self, now: Now, features: &Features, is_collapsed: bool) {
+    pub fn look(&mut self, now: Now, features: &Features, collapsed_for: Option<Duration>) {
         if features.visible() < VISIBLE_MIN {
             return;
         }
@@ -165,7 +163,7 @@ impl Sight {
             self.moved_watch.restart();
             return;
         }
-        self.judge_frozen(now.mono, features, is_collapsed);
+        self.judge_frozen(now.mono, features, collapsed_for);
         if self.frozen.active.is_some() {
             return;
         }
@@ -183,9 +181,9 @@ impl Sight {
         }
     }
 
-    fn judge_frozen(&mut self, now: Duration, features: &Features, is_collapsed: bool) {
-        let compared = self.frozen_watch.compare(now, features, is_collapsed);
-        if compared.alike >= FROZEN_PICTURES {
+    fn judge_frozen(&mut self, now: Duration, features: &Features, collapsed_for: Option<Duration>) {
+        let compared = self.frozen_watch.compare(now, features, collapsed_for);
+        if compared.is_frozen {
             self.frozen.active.get_or_insert(compared.since);
             self.frozen.good = 0;
             self.frozen.evidence = compared.evidence;

@@ -5,8 +5,6 @@
 mod address;
 mod text;
 
-use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -137,8 +135,7 @@ impl Probe {
             .with_writer(std::io::stderr)
             .init();
         let own = std::env::current_exe().context("cannot tell where this program lies")?;
-        let cache = Cache::open()?;
-        let program = Program::beside(&own, &cache.folder);
+        let program = Program::beside(&own);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (measurement, failed) = runtime.block_on(watch(&program, source, Duration::from_secs(self.seconds)))?;
         let outcome = self.outcome(&address, &measurement, failed);
@@ -168,52 +165,6 @@ impl Probe {
                 message: address.cleared(&message),
                 with_login: self.login.is_given(),
             }),
-        }
-    }
-}
-
-/// Where GStreamer keeps what it knows of its plugins, so that the next call is faster.
-struct Cache {
-    folder: PathBuf,
-    is_temporary: bool,
-}
-
-impl Cache {
-    /// The user's own folder; for a user without one a folder that nobody else can write to, and that goes afterwards.
-    fn open() -> anyhow::Result<Self> {
-        let named = |name| {
-            std::env::var_os(name)
-                .filter(|folder| !folder.is_empty())
-                .map(PathBuf::from)
-        };
-        let home = named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache")));
-        let make = |folder: &PathBuf, recursive| {
-            std::fs::DirBuilder::new()
-                .recursive(recursive)
-                .mode(0o700)
-                .create(folder)
-        };
-        if let Some(folder) = home.map(|home| home.join("gateway"))
-            && make(&folder, true).is_ok()
-        {
-            return Ok(Self {
-                folder,
-                is_temporary: false,
-            });
-        }
-        let folder = std::env::temp_dir().join(format!("gateway-probe-{:016x}", rand::random::<u64>()));
-        make(&folder, false).with_context(|| format!("cannot make {}", folder.display()))?;
-        Ok(Self {
-            folder,
-            is_temporary: true,
-        })
-    }
-}
-
-impl Drop for Cache {
-    fn drop(&mut self) {
-        if self.is_temporary {
-            std::fs::remove_dir_all(&self.folder).ok();
         }
     }
 }

@@ -16,7 +16,17 @@ use gstreamer_app::{AppSink, AppSinkCallbacks};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AccessUnit, Codec, Failure, Greeting, Ingest, Item, Parameters};
+use crate::plugins::{self, Plugin};
 
+/// What receiving takes.
+const PLUGINS: [Plugin; 6] = [
+    Plugin::Core,
+    Plugin::Rtsp,
+    Plugin::Rtp,
+    Plugin::RtpManager,
+    Plugin::Udp,
+    Plugin::Parsers,
+];
 /// Frames received and not yet taken. Full: frames are dropped, up to the next keyframe.
 const FRAMES_MAX: usize = 64;
 /// How long packets wait for one that is late, milliseconds.
@@ -109,6 +119,7 @@ impl Ingest for Rtspsrc {
 
 /// `audio` tells afterwards whether the camera offers sound.
 fn pipeline(source: &Source, items: &Items, audio: &Arc<AtomicBool>) -> anyhow::Result<gst::Pipeline> {
+    plugins::load(&PLUGINS)?;
     let pipeline = gst::Pipeline::new();
     let transport = match source.transport {
         Transport::Tcp => "tcp",
@@ -129,9 +140,7 @@ fn pipeline(source: &Source, items: &Items, audio: &Arc<AtomicBool>) -> anyhow::
             .property("user-id", &credentials.user)
             .property("user-pw", &credentials.password);
     }
-    let rtspsrc = builder
-        .build()
-        .context("no element rtspsrc (gstreamer1.0-plugins-good)")?;
+    let rtspsrc = builder.build()?;
     let offers_audio = Arc::clone(audio);
     rtspsrc.connect("select-stream", false, move |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());

@@ -55,6 +55,7 @@ fn event() -> impl Strategy<Value = Event> {
             keyframes,
             keyframe_bytes,
             between_bytes: None,
+            between_bytes_max: 0,
             gop: times.0,
             last_frame: times.1,
             last_keyframe: times.2,

@@ -164,6 +164,7 @@ impl Rig {
             bytes: keyframes * keyframe + (frames - keyframes.min(frames)) * between,
             keyframe_bytes: keyframes * keyframe,
             between_bytes: None,
+            between_bytes_max: 0,
             gop: self.last_keyframe.map(|_| at_s(2.0)),
             last_frame: self.last_frame,
             last_keyframe: self.last_keyframe,
