@@ -1,0 +1,105 @@
+//! Timetables of hints: which sizes of frames open a look, and when they do not.
+
+use std::time::Duration;
+
+use super::super::event::Statistics;
+use super::super::hints::Hints;
+
+/// Hints of a camera, second after second.
+#[derive(Default)]
+struct Street {
+    hints: Hints,
+    second: u64,
+}
+
+impl Street {
+    fn now(&self) -> Duration {
+        Duration::from_secs(self.second)
+    }
+
+    /// One second with a keyframe in every second one; sizes in bytes.
+    fn second(&mut self, keyframe: u32, between: u32, largest: u32) {
+        self.second += 1;
+        let keyframes = u32::try_from(self.second % 2).unwrap();
+        // Living encoders never give two keyframes of one size.
+        let keyframe = keyframe + u32::try_from(self.second % 7).unwrap();
+        let statistics = Statistics {
+            frames: 12,
+            keyframes,
+            bytes: keyframes * keyframe + (12 - keyframes) * between,
+            keyframe_bytes: keyframes * keyframe,
+            between_bytes: Some(between),
+            between_bytes_max: largest,
+            gop: Some(Duration::from_secs(2)),
+            last_frame: None,
+            last_keyframe: None,
+        };
+        self.hints.counted(self.now(), &statistics, true);
+    }
+
+    fn usual(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            self.second(20_000, 3_000, 4_000);
+        }
+    }
+
+    /// Looks at pictures in which nothing is wrong, until no more are asked for.
+    fn look(&mut self) -> u32 {
+        let mut pictures = 0;
+        while self.hints.is_suspicious() {
+            self.hints.looked(self.now());
+            pictures += 1;
+        }
+        pictures
+    }
+}
+
+#[test]
+fn an_unusual_keyframe_opens_a_look_of_four_pictures() {
+    let mut street = Street::default();
+    street.usual(40);
+    assert!(!street.hints.is_suspicious());
+    street.second(40_000, 3_000, 4_000);
+    street.second(40_000, 3_000, 4_000);
+    assert_eq!(street.look(), 4);
+}
+
+#[test]
+fn a_frame_as_large_as_a_keyframe_opens_a_look() {
+    let mut street = Street::default();
+    street.usual(40);
+    street.second(20_000, 3_000, 9_000);
+    assert!(!street.hints.is_suspicious(), "a lorry");
+    street.second(20_000, 3_000, 15_000);
+    assert!(street.hints.is_suspicious(), "another view");
+}
+
+#[test]
+fn after_a_look_in_vain_only_hints_of_the_same_kind_rest() {
+    let mut street = Street::default();
+    street.usual(40);
+    street.second(20_000, 3_000, 15_000);
+    assert_eq!(street.look(), 4);
+    street.second(20_000, 3_000, 15_000);
+    assert!(!street.hints.is_suspicious(), "another lorry");
+    street.second(20_000, 20, 20);
+    assert!(street.hints.is_suspicious(), "nothing moves any more");
+    street.look();
+    street.usual(70);
+    street.second(20_000, 3_000, 15_000);
+    assert!(street.hints.is_suspicious(), "a minute later");
+}
+
+#[test]
+fn frames_that_refine_a_still_picture_do_not_make_it_live() {
+    let mut street = Street::default();
+    street.usual(40);
+    assert_eq!(street.hints.collapsed_for(street.now()), None);
+    for _ in 0..3 {
+        street.second(20_000, 20, 20);
+        street.second(20_000, 1_500, 4_000);
+    }
+    assert_eq!(street.hints.collapsed_for(street.now()), Some(Duration::from_secs(5)));
+    street.usual(3);
+    assert_eq!(street.hints.collapsed_for(street.now()), None);
+}
