@@ -24,10 +24,12 @@
 //! | [`evidence`] | pictures of arrivals and departures |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
+//! | [`elements`] | what the worker needs of GStreamer |
 
 pub mod audit;
 pub mod camera;
 pub mod discovery;
+pub mod elements;
 pub mod evidence;
 pub mod far;
 pub mod health;
