@@ -25,6 +25,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use link::Link;
 
+/// How much more likely than others this process is to be killed for want of memory: from 0 to 1000.
+const OOM_SCORE_ADJ: &str = "800";
+
 fn main() -> ExitCode {
     let mode = std::env::args().nth(1).unwrap_or_default();
     match run(&mode) {
@@ -52,6 +55,9 @@ fn run(mode: &str) -> anyhow::Result<()> {
             "\"{mode}\" is no mode of this worker\n  hint: it is started by `gateway run`, not by hand; see `gateway cameras --help`"
         ),
     };
+    // When memory runs out, the kernel is to take a camera and not the ledger (proc(5)). Where that cannot be asked for,
+    // it chooses by itself.
+    std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ).ok();
     let link = Link::open()?;
     gstreamer::init().context("GStreamer does not start")?;
     work(link)
