@@ -79,7 +79,10 @@ fn passwords(config: &Config, findings: &mut Findings) {
         .collect();
     if !without.is_empty() {
         let message = format!("no user and password for {}", without.join(", "));
-        let hint = "write a line a camera into the file, unless these cameras ask for no password";
+        let hint = match config.video.secrets_file {
+            Some(_) => "write a line a camera into this file, unless these cameras ask for no password",
+            None => "name a file with a line a camera here, unless these cameras ask for no password",
+        };
         findings.warning(config, "video.secrets_file", message, hint);
     }
 }
