@@ -130,6 +130,11 @@ fn check_sums_up_a_sound_configuration_on_stdout() {
     journal  /var/lib/gateway/journal, 64 MiB reserved, 4 MiB a segment
     sensors  40: 20 bosch-tps110, 20 nwave-nps405
       ChirpStack's broker at 127.0.0.1 port 1883
+    cameras  2, recordings in /var/lib/gateway/ring, evidence up to 1 GiB or 90 days, 4 GiB stay free
+      utara-1 (Sisi utara, tiang 4): sub and main of 192.168.10.11:554, sub recorded up to 8 GiB or 72 h; sees 8 spaces, 2 masks
+      selatan-1 (Sisi selatan, tiang 7): sub and main of 192.168.10.12:554, sub recorded up to 8 GiB or 72 h; sees 6 spaces, 0 masks
+    page     http://192.168.10.1:8080, plain HTTP
+    far view to live.parkir.example.id:8443, up to 800 kbit/s and 5 min a command
     zones    2, with 40 spaces
       sudirman-utara (Jl. Jenderal Sudirman, sisi utara): 20 spaces (20 car), 20 with a sensor; stays under 120 s are free
       sudirman-selatan (Jl. Jenderal Sudirman, sisi selatan): 20 spaces (20 car), 20 with a sensor; stays under 120 s are free

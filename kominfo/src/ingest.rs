@@ -270,7 +270,7 @@ impl Ingest {
     }
 
     /// Takes in what is true now at a box: zstd of a JSON object of keys `space/<id>`, `sensor/<id>`, `camera/<id>`, `box`,
-    /// and `full` when the box is telling everything. Other keys, and values of more than 8 KiB, are left out. Tells why
+    /// `far_view`, and `full` when the box is telling everything. Other keys, and values of more than 8 KiB, are left out. Tells why
     /// it was refused, if it was.
     pub async fn state(
         &self,
@@ -478,6 +478,6 @@ fn is_state_name(name: &str) -> bool {
         Some(("sensor", id)) => parking::SensorId::new(id).is_ok(),
         Some(("camera", id)) => live::command::is_camera_name(id),
         Some(_) => false,
-        None => name == "box",
+        None => ["box", live::link::REACH_KEY].contains(&name),
     }
 }

@@ -109,10 +109,12 @@ class Player {
     const now = performance.now();
     const link = this.texts.linkStates[this.camera?.state]; // the way to the camera, not the camera itself
     if (link) {
-      this.show("link", link.replace("{detail}", this.camera.message ?? ""));
+      const detail = this.camera.message ?? "";
+      this.show("link", link.replace("{detail}", this.texts.boxReasons[detail] ?? detail));
     } else if (this.camera) {
       const words = this.texts.cameraStates[this.camera.state] ?? this.camera.state;
-      this.show("camera", [words, this.camera.message].filter(Boolean).join(": "));
+      const advice = this.camera.advice?.[this.texts.language] ?? this.camera.message;
+      this.show("camera", [words, advice].filter(Boolean).join(": "));
     } else if (!this.socket || this.socket.readyState !== WebSocket.OPEN) {
       this.show(this.attempt > 0 ? "reconnecting" : "connecting");
     } else if (this.counts.firstPictureMs === null || !this.chunkAt) {

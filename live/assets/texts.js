@@ -1,11 +1,13 @@
 // Texts of the live player, one object a language. `{detail}` is replaced; keys are the player's states, and both
-// languages have the same keys. cameraStates and endReasons may lack a code, which is then shown as it is.
+// languages have the same keys. cameraStates, endReasons and boxReasons may lack a code, which is then shown as it is. boxReasons say why a
+// box refuses or ends a view, and what to do.
 
 const number = (locale) => (value, decimals) =>
   new Intl.NumberFormat(locale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value);
 
 export const TEXTS = {
   id: {
+    language: "id",
     connecting: "Menghubungkan…",
     live: "Langsung",
     delayed: "Gambar tertunda, menunggu kamera…",
@@ -35,7 +37,21 @@ export const TEXTS = {
       link_never: "Kotak belum pernah tersambung ke kota.",
       link_broker: "Server kota sedang tidak tersambung ke brokernya. Dicoba lagi…",
       link_lost: "Sambungan dari kotak terputus, diminta lagi…",
-      link_refused: "Kotak mengakhiri siaran ini: {detail}. Sebentar lagi diminta lagi…",
+      link_refused: "Siaran tidak dikirim oleh kotak: {detail} Sebentar lagi diminta lagi…",
+      link_held: "Kotak mengirim catatan parkir lebih dahulu. Gambar menyusul sesudahnya…",
+    },
+    boxReasons: {
+      time_over: "waktunya habis.",
+      stopped: "dihentikan oleh kota.",
+      box_stopping: "kotak sedang dimulai ulang. Tunggu sebentar.",
+      too_slow: "jaringan kotak terlalu lambat. Pilih gambar kecil, atau tutup siaran lain.",
+      no_camera: "kamera ini tidak ada lagi di kotak. Muat ulang halaman ini.",
+      no_stream: "kamera ini tidak punya gambar ukuran itu. Pilih ukuran lain.",
+      streams_taken: "kotak sudah mengirim siaran sebanyak yang diizinkan. Tutup siaran kamera lain dari kotak ini.",
+      viewers_taken: "semua tempat penonton kamera ini terpakai. Tutup satu penonton di kotak.",
+      clock: "jam kotak dan jam kota berbeda lebih dari satu menit. Minta teknisi memeriksa NTP di keduanya.",
+      server_not_listed: "server ini tidak diizinkan. Minta teknisi menambahkannya ke far_view.servers di kotak.",
+      other_key: "kotak tidak menerima perintah server ini. Minta teknisi memasang command.vkey kota ini di kotak.",
     },
     endReasons: {
       ttl: "Waktu menonton habis.",
@@ -47,6 +63,7 @@ export const TEXTS = {
     number: number("id-ID"),
   },
   en: {
+    language: "en",
     connecting: "Connecting…",
     live: "Live",
     delayed: "Picture delayed, waiting for the camera…",
@@ -76,7 +93,21 @@ export const TEXTS = {
       link_never: "The box has never been connected to the city.",
       link_broker: "The city's server is not connected to its broker. Trying again…",
       link_lost: "The connection from the box was lost, asking again…",
-      link_refused: "The box ended this live view: {detail}. Asking again in a moment…",
+      link_refused: "The box does not send this live view: {detail} Asking again in a moment…",
+      link_held: "The box sends parking records first. Pictures follow…",
+    },
+    boxReasons: {
+      time_over: "its time is over.",
+      stopped: "the city stopped it.",
+      box_stopping: "the box is restarting. Wait a moment.",
+      too_slow: "the box's network is too slow. Choose the small picture, or close other live views.",
+      no_camera: "the box no longer has this camera. Load this page again.",
+      no_stream: "this camera has no picture of that size. Choose the other size.",
+      streams_taken: "the box sends as many live views as it may. Close another camera of this box.",
+      viewers_taken: "all places of this camera are taken. Close a viewer at the box.",
+      clock: "the clocks of box and city differ by more than a minute. Have a technician check NTP on both.",
+      server_not_listed: "this server is not allowed. Have a technician add it to far_view.servers on the box.",
+      other_key: "the box takes no commands of this server. Have a technician install this city's command.vkey on the box.",
     },
     endReasons: {
       ttl: "The viewing time is over.",

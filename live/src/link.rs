@@ -7,16 +7,23 @@
 //! 3. The box sends [`crate::message`]s, each a WebSocket message of its own: first `stream` or `state`, the rest in the
 //!    order described there. `camera` and `profile` of `stream` are those of the command. When there is nothing to send for
 //!    [`PING_EVERY`], it sends a ping.
-//! 4. The city sends pongs and at last a close frame ([`Close`]), nothing else. The box ends by `ended` with its reason
-//!    and a close frame 1000.
+//! 4. The city sends pongs and at last a close frame ([`Close`]), nothing else. The box ends by `ended` with its
+//!    [`Reason`] and a close frame 1000. A box that hears nothing for [`UNHEARD_MAX`], no pong either, gives the
+//!    connection up.
+//! 5. A box that refuses a command all the same dials, if it lists `server`: then `ended` is its only message.
+//! 6. While records wait for their receipt the box sends `state` `link_held` and no media; then `state` `up`, and begins
+//!    anew with `stream`.
 //!
 //! An ID is good for one connection. The box may dial again only as long as it was never answered 101; after that, and
 //! after 403, it waits for the next command. Whoever still wants the stream asks for it under a new ID.
 //!
-//! **Limits.** [`crate::message::MESSAGE_BYTES_MAX`], [`IDLE_MAX`], [`DIAL_WAIT`], the command's time to live, which both
+//! **Limits.** [`crate::message::MESSAGE_BYTES_MAX`], [`IDLE_MAX`], [`UNHEARD_MAX`], [`DIAL_WAIT`], the command's time to live, which both
 //! sides keep.
 
+use std::fmt;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::command::StreamId;
 
@@ -26,12 +33,132 @@ pub const IDLE_MAX: Duration = Duration::from_secs(15);
 /// The box sends a ping when it has sent nothing for so long.
 pub const PING_EVERY: Duration = Duration::from_secs(5);
 
+/// A connection on which the box heard nothing for so long, a pong neither, is given up by the box. Longer than
+/// [`IDLE_MAX`]: a pong may stand behind a large keyframe that a slow link still carries.
+pub const UNHEARD_MAX: Duration = Duration::from_secs(20);
+
 /// How soon after a command the box should have dialled; what took longer is told to those who wait.
 pub const DIAL_WAIT: Duration = Duration::from_secs(10);
 
 /// Returns the path that a box asks for.
 pub fn path_of(id: StreamId) -> String {
     format!("/live/{id}")
+}
+
+/// The box's `state` while records wait for their receipt and video waits for them.
+pub const HELD: &str = "link_held";
+
+/// Why a box ends a stream or refuses to begin one: the `reason` of its `ended`, and what viewers are told with
+/// `link_refused`. The set is open; a reader shows an unknown one as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The command's time is over and was not prolonged, or the box allows no more.
+    TimeOver,
+    /// The city asked for the end.
+    Stopped,
+    /// The box stops.
+    BoxStopping,
+    /// The box's link cannot carry the stream.
+    TooSlow,
+    /// The box has no camera of this name.
+    NoCamera,
+    /// The camera has no such stream.
+    NoStream,
+    /// The box sends as many streams as it may.
+    StreamsTaken,
+    /// All places of this stream at the box are taken.
+    ViewersTaken,
+    /// The command's time and the box's clock lie too far apart.
+    Clock,
+    /// The box does not send to this server. Told by its [`Reach`], as it does not dial.
+    ServerNotListed,
+    /// The box knows another key for commands, or none. Told by its [`Reach`], as it reads no such command.
+    OtherKey,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::TimeOver,
+        Self::Stopped,
+        Self::BoxStopping,
+        Self::TooSlow,
+        Self::NoCamera,
+        Self::NoStream,
+        Self::StreamsTaken,
+        Self::ViewersTaken,
+        Self::Clock,
+        Self::ServerNotListed,
+        Self::OtherKey,
+    ];
+
+    /// Returns the word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TimeOver => "time_over",
+            Self::Stopped => "stopped",
+            Self::BoxStopping => "box_stopping",
+            Self::TooSlow => "too_slow",
+            Self::NoCamera => "no_camera",
+            Self::NoStream => "no_stream",
+            Self::StreamsTaken => "streams_taken",
+            Self::ViewersTaken => "viewers_taken",
+            Self::Clock => "clock",
+            Self::ServerNotListed => "server_not_listed",
+            Self::OtherKey => "other_key",
+        }
+    }
+
+    /// Tells whether a stream with this reason may well go on when it is asked for again at once.
+    pub fn is_passing(word: &str) -> bool {
+        [Self::TimeOver, Self::BoxStopping, Self::TooSlow]
+            .iter()
+            .any(|reason| reason.as_str() == word)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The key of the box's state that holds its [`Reach`].
+pub const REACH_KEY: &str = "far_view";
+
+/// Whose commands a box takes and where it sends streams: part of its state, so that the city knows before it asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Servers of the city, `HOST:PORT`.
+    #[serde(default)]
+    pub servers: Vec<String>,
+    /// The key of commands as `<name>+<hash>`, which is the beginning of its public text; `None` when it takes none.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+impl Reach {
+    /// The reach of a box that takes commands signed with the key of the public text `vkey`.
+    pub fn new(servers: Vec<String>, vkey: &str) -> Self {
+        Self {
+            servers,
+            key: Some(key_name(vkey).to_owned()),
+        }
+    }
+
+    /// Why a command that is signed with the key of the public text `vkey` and names `server` would be refused.
+    pub fn refuses(&self, server: &str, vkey: &str) -> Option<Reason> {
+        if self.key.as_deref() != Some(key_name(vkey)) {
+            return Some(Reason::OtherKey);
+        }
+        let is_listed = self.servers.iter().any(|listed| listed == server);
+        (!is_listed).then_some(Reason::ServerNotListed)
+    }
+}
+
+/// `<name>+<hash>` of the public text `<name>+<hash>+<key>`.
+fn key_name(vkey: &str) -> &str {
+    vkey.rsplit_once('+').map_or(vkey, |(name, _)| name)
 }
 
 /// Why the city closes a box's connection: code and reason of its close frame (RFC 6455, section 7.4).
@@ -74,5 +201,33 @@ impl Close {
             Self::Silent => "silent",
             Self::OtherStream => "not the stream asked for",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_takes_commands_of_its_key_for_its_servers_only() {
+        let reach = Reach::new(vec!["a:1".to_owned()], "city/command+0a+AZyS");
+        assert_eq!(reach.refuses("a:1", "city/command+0a+AZyS"), None);
+        assert_eq!(
+            reach.refuses("b:1", "city/command+0a+AZyS"),
+            Some(Reason::ServerNotListed)
+        );
+        assert_eq!(reach.refuses("a:1", "city/command+0b+AZyT"), Some(Reason::OtherKey));
+        let none = Reach::default();
+        assert_eq!(none.refuses("a:1", "city/command+0a+AZyS"), Some(Reason::OtherKey));
+    }
+
+    #[test]
+    fn the_reach_has_the_documented_json() {
+        let reach = Reach::new(vec!["a:1".to_owned()], "c/command+0a+AZyS");
+        let json = r#"{"servers":["a:1"],"key":"c/command+0a"}"#;
+        assert_eq!(serde_json::to_string(&reach).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Reach>(json).unwrap(), reach);
+        let newer = serde_json::from_str::<Reach>(r#"{"more":1}"#).unwrap();
+        assert_eq!(newer, Reach::default());
     }
 }

@@ -12,7 +12,7 @@
 //! | `stream` | `camera`, `profile`, `codecs` (RFC 6381), `width`, `height`, `fps`?, `bitrate_kbit`? | what follows; comes before each init segment |
 //! | `skipped` | `seconds` | this much was left out before the next chunk, because the connection was too slow |
 //! | `busy` | `viewers_max` | no place for a further viewer; nothing follows |
-//! | `state` | `state`, `message`? | state of the camera; the set of states is open |
+//! | `state` | `state`, `message`?, `advice`? | state of the camera, or of the way to it; the set of states is open. `advice`, an object with `id` (Bahasa Indonesia) and `en` (English), says what to do about it |
 //! | `ended` | `reason` | the live view is over; nothing follows |
 //!
 //! **Binary messages** have a head of nine bytes, then the payload to the end of the message:
@@ -40,8 +40,7 @@ pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest text message. A larger one is refused before it is parsed.
 pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 
-/// Largest string within a text message. A message with a larger one is refused. Small enough that three of them fit
-/// into [`TEXT_BYTES_MAX`] even when JSON escapes each byte.
+/// Largest string within a text message. A message with a larger one is refused.
 pub const FIELD_BYTES_MAX: usize = 400;
 
 /// Fewest frames a second that a stream may claim. Less is refused.
@@ -137,9 +136,21 @@ pub struct StreamInfo {
 pub struct CameraState {
     /// `up`, `stalled`, `auth_failed` and further ones; a reader shows an unknown one as it is.
     pub state: String,
-    /// Further words for people.
+    /// What belongs to the state and is the same in every language: a time, a [`crate::link::Reason`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+/// Words for people in both languages: whoever sends them does not know who reads them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// Bahasa Indonesia.
+    pub id: String,
+    /// English.
+    pub en: String,
 }
 
 impl CameraState {
@@ -148,7 +159,18 @@ impl CameraState {
         Self {
             state: cut(state).to_owned(),
             message: message.map(|words| cut(words).to_owned()),
+            advice: None,
         }
+    }
+
+    /// The state with words on what to do, of any length; what exceeds [`FIELD_BYTES_MAX`] is cut off.
+    #[must_use]
+    pub fn with_advice(self, id: &str, en: &str) -> Self {
+        let advice = Some(Advice {
+            id: cut(id).to_owned(),
+            en: cut(en).to_owned(),
+        });
+        Self { advice, ..self }
     }
 }
 
@@ -283,7 +305,9 @@ impl Message {
             Self::Ended { reason } => Text::Ended { reason: reason.clone() },
         };
         check(&text)?;
-        Ok(Frame::Text(serde_json::to_string(&text)?))
+        let json = serde_json::to_string(&text)?;
+        bound(json.len(), TEXT_BYTES_MAX)?;
+        Ok(Frame::Text(json))
     }
 
     /// Reads a message that came from elsewhere. A binary message is kept, not copied.
@@ -411,7 +435,9 @@ fn check(text: &Text) -> Result<(), MessageError> {
         Text::Busy { .. } => Ok(()),
         Text::State(state) => {
             short("state", &state.state)?;
-            short("message", state.message.as_deref().unwrap_or_default())
+            short("message", state.message.as_deref().unwrap_or_default())?;
+            let advice = state.advice.as_ref();
+            advice.map_or(Ok(()), |Advice { id, en }| short("advice", id).and(short("advice", en)))
         }
         Text::Ended { reason } => short("reason", reason),
     }

@@ -89,6 +89,20 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_of_a_box_has_a_text_in_both_languages() {
+        for word in crate::link::Reason::ALL.map(crate::link::Reason::as_str) {
+            let key = format!("\n      {word}: \"");
+            let tables = TEXTS_JS.split("boxReasons: {").skip(1);
+            let told = tables.filter(|table| table.split('}').next().is_some_and(|table| table.contains(&key)));
+            assert_eq!(told.count(), 2, "{word}");
+        }
+        assert_eq!(
+            TEXTS_JS.matches(&format!("\n      {}: \"", crate::link::HELD)).count(),
+            2
+        );
+    }
+
+    #[test]
     fn the_files_import_only_each_other() {
         for asset in ASSETS {
             for import in asset.content.lines().filter(|line| line.starts_with("import ")) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures::StreamExt;
+use live::command::Profile;
 use live::message::Message;
 use parking::{CameraId, GatewayId};
 use tokio::net::TcpStream;
@@ -21,7 +22,18 @@ pub struct Viewer {
 impl Viewer {
     /// Asks the portal at `address` for the small stream of a camera.
     pub async fn open(address: SocketAddr, gateway: &GatewayId, camera: &CameraId) -> anyhow::Result<Self> {
-        let url = format!("ws://{address}/live/ws?box={gateway}&camera={camera}&profile=sub");
+        Self::open_profile(address, gateway, camera, Profile::Sub).await
+    }
+
+    /// Asks the portal at `address` for a stream of a camera, whether or not it has that one.
+    pub async fn open_profile(
+        address: SocketAddr,
+        gateway: &GatewayId,
+        camera: &CameraId,
+        profile: Profile,
+    ) -> anyhow::Result<Self> {
+        let profile = profile.as_str();
+        let url = format!("ws://{address}/live/ws?box={gateway}&camera={camera}&profile={profile}");
         let mut request = url.into_client_request()?;
         request
             .headers_mut()

@@ -5,6 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use live::command::Profile;
+use live::link::HELD;
 use live::message::Message;
 use parking::{CameraId, Timestamp};
 use rustix::process::{Signal, kill_process};
@@ -109,10 +111,57 @@ async fn a_server_that_the_box_does_not_list_gets_nothing() -> anyhow::Result<()
     let mut viewer = watch(&world, &camera).await?;
     let refused = "its server is not in far_view.servers";
     world.boxes[0].gateway.wait_for_line(refused, PATIENCE).await?;
+    assert_eq!(refusal(&mut viewer).await?, "server_not_listed");
     while let Ok(Some(message)) = viewer.next(Duration::from_secs(2)).await {
         let is_media = matches!(message, Message::Stream(_) | Message::Init(_) | Message::Chunk(_));
         assert!(!is_media, "{message:?}");
     }
+    world.stop().await
+}
+
+/// Waits until the viewer is told why the box sends nothing. No picture may come before.
+async fn refusal(viewer: &mut Viewer) -> anyhow::Result<String> {
+    loop {
+        match viewer.next(PATIENCE).await?.context("the view was closed")? {
+            Message::State(told) if told.state == "link_refused" => {
+                return told.message.context("it is not told why");
+            }
+            Message::State(_) => {}
+            other => anyhow::bail!("{other:?} instead of a refusal"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_is_told_why_the_box_refuses_or_ends_a_stream() -> anyhow::Result<()> {
+    let (mut world, camera) = world(1).await?;
+    let mut viewer = watch(&world, &camera).await?;
+    chunk(&mut viewer).await?;
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.terminate(PATIENCE).await?;
+    let told = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match viewer.next(PATIENCE).await?.context("the view was closed")? {
+                Message::State(told) if told.state.starts_with("link_") => return anyhow::Ok(told),
+                _ => {}
+            }
+        }
+    });
+    let told = told.await??;
+    assert_eq!(
+        (told.state.as_str(), told.message.as_deref()),
+        ("link_refused", Some("box_stopping"))
+    );
+    drop(viewer);
+
+    let config = fs::read_to_string(&world.boxes[0].config)?;
+    let without = config.replace(&format!("main = \"/{camera}/main\"\n"), "");
+    assert_ne!(config, without);
+    fs::write(&world.boxes[0].config, without)?;
+    world.boxes[0].gateway.restart().await?;
+    let (portal, id) = (world.city.addresses[0], world.boxes[0].id.clone());
+    let mut viewer = Viewer::open_profile(portal, &id, &camera, Profile::Main).await?;
+    assert_eq!(refusal(&mut viewer).await?, "no_stream");
     world.stop().await
 }
 
@@ -147,13 +196,11 @@ async fn video_waits_while_records_wait_for_the_city() -> anyhow::Result<()> {
     // Of the twelve seconds without receipts, video goes on for five and a bit.
     let silent = silence(&mut viewer, RECEIPT_WAIT + Duration::from_secs(7)).await;
     kill_process(broker, Signal::CONT)?;
-    assert!(silent? >= Duration::from_secs(3), "video went on while records waited");
-    // The view may have been given up meanwhile, as it would be by a page, which then asks again.
-    let begin = Instant::now();
-    while chunk(&mut viewer).await.is_err() {
-        anyhow::ensure!(begin.elapsed() < PATIENCE, "video does not go on");
-        viewer = watch(&world, &camera).await?;
-    }
+    let (silent, told) = silent?;
+    assert!(silent >= Duration::from_secs(3), "video went on while records waited");
+    assert!(told, "the viewer does not know why there is no picture");
+    // On the same connection, and from a keyframe.
+    assert_eq!(chunk(&mut viewer).await?.last().map(String::as_str), Some("keyframe"));
     playing.abort();
     world.stop().await
 }
@@ -238,16 +285,18 @@ async fn believe(world: &mut World, certificate: &str) -> anyhow::Result<()> {
     gateway.restart().await
 }
 
-/// For how long at the end of `length` no media came.
-async fn silence(viewer: &mut Viewer, length: Duration) -> anyhow::Result<Duration> {
+/// For how long at the end of `length` no media came, and whether the viewer was told that records come first.
+async fn silence(viewer: &mut Viewer, length: Duration) -> anyhow::Result<(Duration, bool)> {
     let (begin, mut last) = (Instant::now(), Instant::now());
+    let mut told = false;
     while let Some(left) = length.checked_sub(begin.elapsed()) {
         match viewer.next(left).await {
             Ok(Some(Message::Chunk(_))) => last = Instant::now(),
+            Ok(Some(Message::State(state))) if state.state == HELD => told = true,
             Ok(Some(_)) => {}
             Ok(None) => anyhow::bail!("the view was closed"),
             Err(_) => break,
         }
     }
-    Ok(last.elapsed())
+    Ok((last.elapsed(), told))
 }

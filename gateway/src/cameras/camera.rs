@@ -10,17 +10,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use live::message::{CameraState, Message};
+use live::message::Message;
 use parking::{CameraId, ClockQuality, Input, Stamp, Timestamp, Timezone};
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::{self, Effect, Event as HealthEvent, Evidence, HealthMachine, HourOfDay, Now, Statistics};
+use super::health::{self, Effect, Event as HealthEvent, HealthMachine, HourOfDay, Now, Statistics};
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
-use super::stream::{Key, Phase, Stream, StreamStatus};
+use super::stream::{Key, Phase, Stream};
+use super::told::{self, CameraStatus, word};
 use super::wire::{self, Cause, Command, Event, FromWorker, Profile};
 use super::worker::{Program, Worker};
 use crate::clock::Clock;
@@ -96,58 +96,6 @@ pub enum Request {
     },
 }
 
-/// What is told of a camera.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CameraStatus {
-    /// Its name in records and addresses.
-    pub id: CameraId,
-    /// Its name on screens.
-    pub title: String,
-    /// How it is.
-    pub state: health::State,
-    /// Why.
-    pub cause: health::Cause,
-    /// Since when, on the box's axis.
-    pub since: Timestamp,
-    /// The numbers behind it.
-    pub evidence: Vec<Evidence>,
-    /// Camera's clock minus the box's, milliseconds.
-    pub clock_offset_ms: Option<i64>,
-    /// Its worker's process.
-    pub worker_pid: Option<u32>,
-    /// Workers started since start.
-    pub workers_started: u64,
-    /// Its streams.
-    pub main: Option<StreamStatus>,
-    /// Its streams.
-    pub sub: Option<StreamStatus>,
-}
-
-/// What a page shows of a stream.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StreamLine {
-    /// Width, pixels.
-    pub width: u32,
-    /// Height, pixels.
-    pub height: u32,
-    /// Frames a second.
-    pub fps: f64,
-    /// Kilobits a second.
-    pub kbit: f64,
-}
-
-impl StreamLine {
-    /// The line of a stream that plays.
-    pub fn of(status: &StreamStatus) -> Option<Self> {
-        Some(Self {
-            width: status.width?,
-            height: status.height?,
-            fps: status.fps,
-            kbit: status.kbit,
-        })
-    }
-}
-
 type Making = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 struct Done {
@@ -176,6 +124,7 @@ pub struct CameraTask {
     look_due: Instant,
     baseline_due: Instant,
     board_due: Instant,
+    viewers_on_board: usize,
     requests: mpsc::Receiver<Request>,
     status: watch::Sender<Option<CameraStatus>>,
 }
@@ -214,6 +163,7 @@ impl CameraTask {
             look_due: start,
             baseline_due: start + BASELINE_EVERY,
             board_due: start,
+            viewers_on_board: 0,
             requests,
             status,
         }
@@ -653,8 +603,7 @@ impl CameraTask {
 
     fn tell_viewers(&self) {
         let health = self.health.health();
-        let words = health::what_to_do(health.cause).id;
-        let state = CameraState::new(&word(&health.state), (!words.is_empty()).then_some(words));
+        let state = told::for_viewers(health.state, health.cause);
         for stream in &self.streams {
             stream.hub.publish(Message::State(state.clone())).ok();
         }
@@ -681,9 +630,11 @@ impl CameraTask {
             sub: of(Profile::Sub),
         };
         let now = Instant::now();
-        if self.board_due <= now {
-            self.board_due = now + BOARD_EVERY;
-            self.around.board.put(&format!("camera/{}", self.id), on_board(&status));
+        let viewers = status.viewers();
+        if self.board_due <= now || self.viewers_on_board != viewers {
+            (self.board_due, self.viewers_on_board) = (now + BOARD_EVERY, viewers);
+            let value = told::on_board(&status);
+            self.around.board.put(&format!("camera/{}", self.id), value);
         }
         self.status.send_replace(Some(status));
     }
@@ -705,43 +656,6 @@ async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<Bytes> {
 
 fn baseline_key(camera: &CameraId) -> String {
     format!("baseline/{camera}")
-}
-
-/// What the city is told: few figures, so that it is told seldom.
-fn on_board(status: &CameraStatus) -> serde_json::Value {
-    let stream = |stream: &Option<StreamStatus>| {
-        stream.as_ref().map(|stream| {
-            serde_json::json!({
-                "width": stream.width,
-                "height": stream.height,
-                "fps": whole(stream.fps),
-                "kbit": whole(stream.kbit / 50.0) * 50,
-            })
-        })
-    };
-    serde_json::json!({
-        "title": status.title,
-        "state": status.state,
-        "cause": status.cause,
-        "since": status.since,
-        "main": stream(&status.main),
-        "sub": stream(&status.sub),
-    })
-}
-
-/// The nearest whole number.
-fn whole(value: f64) -> u32 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
-    let whole = value.round().clamp(0.0, 1e9) as u32;
-    whole
-}
-
-/// The word that stands for a value in JSON.
-fn word<T: Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
 }
 
 fn mono(now: Stamp) -> Duration {

@@ -4,33 +4,36 @@
 //! synchronised it must be fresh as well. Where a stream may go is the configuration's word, not the command's: a server
 //! that is not listed gets nothing.
 //!
-//! Video never gets ahead of the ledger: a stream pauses while records wait for their receipt for longer than
-//! [`RECEIPT_WAIT_MAX`] or more than [`BACKLOG_MAX`] of them wait, and all streams together keep to a bitrate. What a slow
-//! link cannot carry is skipped up to the newest keyframe.
+//! Video never gets ahead of the ledger: streams pause while records wait for their receipt, as [`room`] says, and all
+//! together keep to a bitrate. What a slow link cannot carry is skipped up to the newest keyframe.
+//!
+//! The city is told why it gets no stream, or no more: by `ended` on the stream's connection, or on one that is made for
+//! that alone. Not told, but logged: commands that are not genuine or were taken before, and what concerns a server that
+//! is not listed. Of the latter the box's state tells beforehand ([`live::link::Reach`]).
+
+mod connection;
+mod room;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{SinkExt, StreamExt};
 use ledger::TextVerifier;
-use live::command::{self, Destination, LiveCommand, Order, Start, StreamId};
+use live::command::{self, Destination, LiveCommand, Order, Profile as Asked, StaleError, Start, StreamId};
 use live::hub::{Hub, Viewer};
-use live::link::{DIAL_WAIT, PING_EVERY, path_of};
-use live::message::{Frame, Message, UnixMillis};
+use live::link::{DIAL_WAIT, REACH_KEY, Reach, Reason};
+use live::message::UnixMillis;
 use parking::{CameraId, ClockQuality};
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message as Sent;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::room::Gate;
+use self::room::{Budget, LedgerWatch};
 use super::wire::Profile;
 use super::worker::Program;
 use super::{Cameras, publisher};
@@ -43,14 +46,17 @@ use crate::uplink::link::LinkStatus;
 
 /// Streams that are sent at once. Full: a further one is refused.
 const STREAMS_MAX: usize = 4;
-/// A record that waits for its receipt for longer stops all streams.
-const RECEIPT_WAIT_MAX: Duration = Duration::from_secs(5);
-/// More records that wait for their receipt stop all streams.
-const BACKLOG_MAX: u64 = 2_000;
+/// Refusals that are told within [`REFUSAL_WAIT`]. Full: a further one is only logged, and the city asks again.
+const REFUSALS_MAX: usize = 4;
+/// How long telling a refusal may take, and how long its place is taken at least: somebody who repeats commands must not
+/// make the box dial all the time.
+const REFUSAL_WAIT: Duration = DIAL_WAIT;
+/// What a connection costs that carries one message, bytes: two certificates each way, rounded up.
+const DIAL_BYTES: usize = 8 * 1_024;
 /// How often the ledger lane is looked at.
 const LEDGER_LOOK: Duration = Duration::from_millis(500);
-/// Kernel's buffer for what was sent, bytes: a small one, so that lateness is noticed here.
-const SEND_BUFFER_BYTES: usize = 48 * 1_024;
+/// Port of RTSP over TLS (IANA: rtsps).
+const RTSPS_PORT: u16 = 322;
 /// Where the newest command's time is kept.
 const LAST_ISSUED: &str = "far_view/last_issued_ms";
 
@@ -80,14 +86,32 @@ pub struct Parts {
     pub commands: mpsc::Receiver<Bytes>,
 }
 
+/// What is told of the views.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FarStatus {
+    /// Streams that are sent.
+    pub streams: usize,
+    /// Streams that may be sent at once.
+    pub streams_max: usize,
+    /// They wait, as records wait for their receipt.
+    pub held: bool,
+    /// Commands that were refused since start.
+    pub refused: u64,
+    /// Why the newest of them was.
+    pub last_refusal: Option<String>,
+}
+
 /// The task.
 pub struct FarViews {
     parts: Parts,
     streams: JoinSet<StreamId>,
     running: HashMap<StreamId, Running>,
+    refusals: JoinSet<()>,
+    refusing: HashMap<Id, StreamId>,
     budget: Arc<Budget>,
-    may_send: watch::Receiver<bool>,
-    may_send_sender: watch::Sender<bool>,
+    may_send: watch::Sender<bool>,
+    box_stop: CancellationToken,
+    status: watch::Sender<FarStatus>,
 }
 
 struct Running {
@@ -96,18 +120,55 @@ struct Running {
     stop: CancellationToken,
 }
 
+/// A command that is not carried out.
+struct Refused {
+    /// For the log.
+    why: String,
+    /// For the city; `None` if it is not to be told on a connection.
+    told: Option<Reason>,
+}
+
+impl Refused {
+    fn told(reason: Reason, why: &str) -> Self {
+        Self {
+            why: why.to_owned(),
+            told: Some(reason),
+        }
+    }
+
+    fn untold(why: &dyn ToString) -> Self {
+        Self {
+            why: why.to_string(),
+            told: None,
+        }
+    }
+}
+
 impl FarViews {
-    /// The task; nothing runs yet.
+    /// The task; nothing runs yet. The state tells from now on where it sends.
     pub fn new(parts: Parts) -> Self {
-        let (may_send_sender, may_send) = watch::channel(true);
+        let reach = Reach::new(parts.wanted.servers.clone(), &parts.verifier.to_vkey());
+        parts.board.put(REACH_KEY, json!(reach));
+        let status = FarStatus {
+            streams_max: STREAMS_MAX,
+            ..FarStatus::default()
+        };
         Self {
             budget: Arc::new(Budget::new(parts.wanted.kbit_max)),
             parts,
             streams: JoinSet::new(),
             running: HashMap::new(),
-            may_send,
-            may_send_sender,
+            refusals: JoinSet::new(),
+            refusing: HashMap::new(),
+            may_send: watch::Sender::new(true),
+            box_stop: CancellationToken::new(),
+            status: watch::Sender::new(status),
         }
+    }
+
+    /// How the views are, as it changes.
+    pub fn status(&self) -> watch::Receiver<FarStatus> {
+        self.status.subscribe()
     }
 
     /// Does what the city says until cancelled.
@@ -119,31 +180,53 @@ impl FarViews {
                 () = cancel.cancelled() => break,
                 Some(bytes) = self.parts.commands.recv() => self.command(&bytes),
                 Some(ended) = self.streams.join_next_with_id() => {
-                    let task = match &ended {
-                        Ok((task, _)) => *task,
-                        Err(error) => error.id(),
-                    };
+                    let task = id_of(ended);
                     self.running.retain(|_, running| running.task != task);
+                }
+                Some(told) = self.refusals.join_next_with_id() => {
+                    self.refusing.remove(&id_of(told));
                 }
                 _ = look.tick() => {
                     let receipted_next = self.parts.link.borrow().receipted_next;
                     let waiting = self.parts.journal.status().next.0.saturating_sub(receipted_next);
                     let may_send = ledger.look(Instant::now(), receipted_next, waiting);
-                    self.may_send_sender.send_if_modified(|before| std::mem::replace(before, may_send) != may_send);
+                    self.may_send.send_if_modified(|before| std::mem::replace(before, may_send) != may_send);
                 }
             }
+            self.tell();
         }
-        for running in self.running.values() {
-            running.stop.cancel();
-        }
+        self.box_stop.cancel();
         while self.streams.join_next().await.is_some() {}
+    }
+
+    fn tell(&self) {
+        let (streams, held) = (self.running.len(), !*self.may_send.borrow());
+        self.status.send_if_modified(|status| {
+            let is_new = (status.streams, status.held) != (streams, held);
+            (status.streams, status.held) = (streams, held);
+            is_new
+        });
     }
 
     fn command(&mut self, bytes: &[u8]) {
         let command = match command::verify(bytes, &self.parts.origin, &self.parts.verifier) {
             Ok(command) => command,
-            Err(error) => return tracing::warn!(%error, "a command of the city is refused"),
+            Err(error) => {
+                tracing::warn!(%error, "a command of the city is refused");
+                return self.count_refusal(error.to_string());
+            }
         };
+        if let Err(Refused { why, told }) = self.obey(&command) {
+            let id = command.id;
+            tracing::warn!(%id, why, "a live view is refused");
+            self.count_refusal(why);
+            if let Some(reason) = told {
+                self.tell_refusal(command, reason);
+            }
+        }
+    }
+
+    fn obey(&mut self, command: &LiveCommand) -> Result<(), Refused> {
         let last = self.parts.board.recall(LAST_ISSUED);
         let last = last.and_then(|bytes| UnixMillis::new(u64::from_be_bytes(bytes.try_into().ok()?)));
         let now = self.parts.clock.now();
@@ -152,76 +235,65 @@ impl FarViews {
             .ok()
             .filter(|_| known)
             .and_then(UnixMillis::new);
-        if let Err(error) = command::check_fresh(&command, now, last) {
-            return tracing::warn!(id = %command.id, %error, "a command of the city is refused");
-        }
+        command::check_fresh(command, now, last).map_err(|error| match error {
+            StaleError::Replayed => Refused::untold(&error),
+            StaleError::Old { .. } | StaleError::Ahead { .. } => Refused::told(Reason::Clock, &error.to_string()),
+        })?;
         self.parts
             .board
             .remember(LAST_ISSUED, &command.issued.get().to_be_bytes());
-        let LiveCommand { id, order, .. } = command;
-        match order {
+        match &command.order {
             Order::Stop => {
-                if let Some(running) = self.running.get(&id) {
+                if let Some(running) = self.running.get(&command.id) {
                     running.stop.cancel();
                 }
+                Ok(())
             }
-            Order::Start(start) => {
-                if let Err(why) = self.start(id, start) {
-                    tracing::warn!(%id, why, "a live view is refused");
-                }
-            }
+            Order::Start(start) => self.start(command.id, start),
         }
     }
 
-    fn start(&mut self, id: StreamId, start: Start) -> Result<(), &'static str> {
+    fn start(&mut self, id: StreamId, start: &Start) -> Result<(), Refused> {
         let until = Instant::now() + start.ttl.min(self.parts.wanted.duration_max);
         if let Some(running) = self.running.get(&id) {
             running.until.send_replace(until);
             return Ok(());
         }
+        self.check_destination(&start.to)?;
         if self.running.len() >= STREAMS_MAX {
-            return Err("as many streams as may be are being sent");
+            let why = "as many streams as may be are being sent";
+            return Err(Refused::told(Reason::StreamsTaken, why));
         }
         let camera = self.parts.cameras.ids().find(|known| known.as_str() == start.camera);
-        let camera = camera.ok_or("there is no such camera")?.clone();
+        let no_camera = || Refused::told(Reason::NoCamera, "there is no such camera");
+        let camera = camera.ok_or_else(no_camera)?.clone();
         let profile = match start.profile {
-            command::Profile::Main => Profile::Main,
-            command::Profile::Sub => Profile::Sub,
+            Asked::Main => Profile::Main,
+            Asked::Sub => Profile::Sub,
         };
-        let hub = self
-            .parts
-            .cameras
-            .hub(&camera, profile)
-            .ok_or("the camera has no such stream")?
-            .clone();
+        let no_stream = || Refused::told(Reason::NoStream, "the camera has no such stream");
+        let hub = self.parts.cameras.hub(&camera, profile).ok_or_else(no_stream)?.clone();
+        let taken = |_| Refused::told(Reason::ViewersTaken, "all places of this stream are taken");
+        let viewer = hub.join().map_err(taken)?;
         let (until_sender, until) = watch::channel(until);
         let stop = CancellationToken::new();
         let pace = Pace {
             until,
             stop: stop.clone(),
-            budget: Arc::clone(&self.budget),
-            may_send: self.may_send.clone(),
+            box_stop: self.box_stop.clone(),
+            gate: self.gate(),
         };
         let name = (camera, profile);
-        let task = match start.to {
+        let task = match start.to.clone() {
             Destination::Kominfo { server } => {
-                if !self.parts.wanted.servers.contains(&server) {
-                    return Err("its server is not in far_view.servers");
-                }
                 let identity = self.parts.identity.clone();
-                self.streams.spawn(to_city(id, name, server, identity, hub, pace))
+                self.streams
+                    .spawn(to_city(id, name, server, identity, (hub, viewer), pace))
             }
             Destination::MediaServer { url } => {
-                let host = url::Url::parse(&url).ok();
-                let host = host
-                    .as_ref()
-                    .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(322))));
-                if !host.is_some_and(|host| self.parts.wanted.media_servers.contains(&host)) {
-                    return Err("its server is not in far_view.media_servers");
-                }
                 let program = self.parts.program.clone();
                 self.streams.spawn(async move {
-                    publisher::publish(&program, &url, &name, &hub, pace).await;
+                    publisher::publish(&program, &url, &name, viewer, pace).await;
                     id
                 })
             }
@@ -234,94 +306,91 @@ impl FarViews {
         self.running.insert(id, running);
         Ok(())
     }
+
+    fn gate(&self) -> Gate {
+        Gate::new(Arc::clone(&self.budget), self.may_send.subscribe())
+    }
+
+    fn check_destination(&self, to: &Destination) -> Result<(), Refused> {
+        match to {
+            Destination::Kominfo { server } if self.parts.wanted.servers.contains(server) => Ok(()),
+            Destination::Kominfo { .. } => Err(Refused::untold(&"its server is not in far_view.servers")),
+            Destination::MediaServer { url } => {
+                let url = url::Url::parse(url).ok();
+                let host = url
+                    .as_ref()
+                    .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(RTSPS_PORT))));
+                if host.is_some_and(|host| self.parts.wanted.media_servers.contains(&host)) {
+                    return Ok(());
+                }
+                Err(Refused::untold(&"its server is not in far_view.media_servers"))
+            }
+        }
+    }
+
+    fn count_refusal(&self, why: String) {
+        self.status.send_modify(|status| {
+            status.refused += 1;
+            status.last_refusal = Some(why);
+        });
+    }
+
+    /// Tells the city, if the command came from a server that the box may dial.
+    fn tell_refusal(&mut self, command: LiveCommand, reason: Reason) {
+        let id = command.id;
+        let Order::Start(Start {
+            to: Destination::Kominfo { server },
+            ..
+        }) = command.order
+        else {
+            return;
+        };
+        let is_listed = self.parts.wanted.servers.contains(&server);
+        let is_told = self.refusing.values().any(|told| *told == id);
+        if !is_listed || is_told || self.refusing.len() >= REFUSALS_MAX {
+            return;
+        }
+        let identity = self.parts.identity.clone();
+        let task = self.refusals.spawn(refuse(id, server, reason, identity, self.gate()));
+        self.refusing.insert(task.id(), id);
+    }
+}
+
+/// The task that ended.
+fn id_of<T>(ended: Result<(Id, T), tokio::task::JoinError>) -> Id {
+    match ended {
+        Ok((task, _)) => task,
+        Err(error) => error.id(),
+    }
 }
 
 /// When a stream has to wait or end.
 pub(super) struct Pace {
     until: watch::Receiver<Instant>,
     stop: CancellationToken,
-    budget: Arc<Budget>,
-    may_send: watch::Receiver<bool>,
+    box_stop: CancellationToken,
+    gate: Gate,
 }
 
 impl Pace {
     /// Waits until the stream has to end; says why.
-    pub async fn over(&mut self) -> &'static str {
+    pub async fn over(&mut self) -> Reason {
         loop {
             let until = *self.until.borrow_and_update();
             tokio::select! {
-                () = tokio::time::sleep_until(until) => return "time over",
+                () = self.box_stop.cancelled() => return Reason::BoxStopping,
+                () = self.stop.cancelled() => return Reason::Stopped,
+                () = tokio::time::sleep_until(until) => return Reason::TimeOver,
                 changed = self.until.changed() => if changed.is_err() {
-                    return "stopping";
+                    return Reason::BoxStopping;
                 },
-                () = self.stop.cancelled() => return "stopped",
             }
         }
     }
 
-    /// Waits until so many bytes may be sent.
-    pub async fn admit(budget: &Budget, may_send: &mut watch::Receiver<bool>, bytes: usize) {
-        // The sender lives as long as all streams.
-        may_send.wait_for(|may| *may).await.ok();
-        budget.take(bytes).await;
-    }
-
-    /// What a stream's sending half needs.
-    pub fn gate(&self) -> (Arc<Budget>, watch::Receiver<bool>) {
-        (Arc::clone(&self.budget), self.may_send.clone())
-    }
-}
-
-/// Whether the ledger lane leaves room for video.
-struct LedgerWatch {
-    receipted_next: u64,
-    moved: Instant,
-}
-
-impl LedgerWatch {
-    fn new(now: Instant) -> Self {
-        Self {
-            receipted_next: 0,
-            moved: now,
-        }
-    }
-
-    fn look(&mut self, now: Instant, receipted_next: u64, waiting: u64) -> bool {
-        if waiting == 0 || receipted_next != self.receipted_next {
-            self.receipted_next = receipted_next;
-            self.moved = now;
-        }
-        waiting <= BACKLOG_MAX && now - self.moved <= RECEIPT_WAIT_MAX
-    }
-}
-
-/// A token bucket for all streams together, of one second.
-#[derive(Debug)]
-pub(super) struct Budget {
-    bytes_a_second: f64,
-    free_at: tokio::sync::Mutex<Instant>,
-}
-
-impl Budget {
-    fn new(kbit_max: u32) -> Self {
-        Self {
-            bytes_a_second: f64::from(kbit_max) * 1_000.0 / 8.0,
-            free_at: tokio::sync::Mutex::new(Instant::now()),
-        }
-    }
-
-    /// Waits until what was sent before lies within the rate; a second's worth may go at once.
-    async fn take(&self, bytes: usize) {
-        const BURST: Duration = Duration::from_secs(1);
-        #[allow(clippy::cast_precision_loss)] // a message has at most 8 MiB
-        let length = Duration::from_secs_f64(bytes as f64 / self.bytes_a_second);
-        let mut free_at = self.free_at.lock().await;
-        let now = Instant::now();
-        *free_at = (*free_at).max(now) + length;
-        let wait = free_at.checked_duration_since(now + BURST);
-        if let Some(wait) = wait {
-            tokio::time::sleep(wait).await;
-        }
+    /// What a stream's sending half asks.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
     }
 }
 
@@ -331,147 +400,34 @@ async fn to_city(
     (camera, profile): (CameraId, Profile),
     server: String,
     identity: Identity,
-    hub: Hub,
+    (hub, viewer): (Hub, Viewer),
     mut pace: Pace,
 ) -> StreamId {
     tracing::info!(%id, %camera, %profile, server, "the city watches");
-    let gate = pace.gate();
-    let ended = tokio::select! {
-        sent = send(id, &server, &identity, &hub, gate) => match sent {
-            Ok(ended) => ended.to_owned(),
-            Err(error) => error.to_string(),
-        },
-        why = pace.over() => why.to_owned(),
+    let dialled = tokio::select! {
+        dialled = connection::dial(id, &server, &identity) => dialled.map_err(|error| error.to_string()),
+        reason = pace.over() => Err(reason.to_string()),
+    };
+    let ended = match dialled {
+        Ok(socket) => connection::carry(socket, &hub, viewer, &mut pace).await.to_string(),
+        Err(ended) => ended,
     };
     tracing::info!(%id, %camera, %profile, server, ended, "the city watched");
     id
 }
 
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error("\"{0}\" is no host and port")]
-    Server(String),
-    #[error("all places of this stream are taken")]
-    Busy,
-    #[error("no connection: {0}")]
-    Connect(#[from] std::io::Error),
-    #[error("the box's certificate: {0}")]
-    Identity(#[from] crate::uplink::dialer::DialError),
-    #[error("the server does not answer within {} s", DIAL_WAIT.as_secs())]
-    Timeout,
-    #[error("WebSocket: {0}")]
-    WebSocket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
-}
-
-type Socket = WebSocketStream<tokio_rustls::client::TlsStream<TcpStream>>;
-
-async fn dial(id: StreamId, server: &str, identity: &Identity) -> Result<Socket, SendError> {
-    let (host, port) = server
-        .rsplit_once(':')
-        .ok_or_else(|| SendError::Server(server.to_owned()))?;
-    let port: u16 = port.parse().map_err(|_| SendError::Server(server.to_owned()))?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| SendError::Server(server.to_owned()))?;
-    let tcp = TcpStream::connect((host, port)).await?;
-    tcp.set_nodelay(true)?;
-    rustix::net::sockopt::set_socket_send_buffer_size(&tcp, SEND_BUFFER_BYTES).map_err(std::io::Error::from)?;
-    let connector = TlsConnector::from(Arc::new(identity.tls()?));
-    let tls = connector.connect(name, tcp).await?;
-    let request = format!("wss://{server}{}", path_of(id))
-        .into_client_request()
-        .map_err(Box::new)?;
-    let (socket, _) = tokio_tungstenite::client_async(request, tls).await.map_err(Box::new)?;
-    Ok(socket)
-}
-
-async fn send(
-    id: StreamId,
-    server: &str,
-    identity: &Identity,
-    hub: &Hub,
-    (budget, mut may_send): (Arc<Budget>, watch::Receiver<bool>),
-) -> Result<&'static str, SendError> {
-    let mut viewer = hub.join().map_err(|_| SendError::Busy)?;
-    let socket = tokio::time::timeout(DIAL_WAIT, dial(id, server, identity))
-        .await
-        .map_err(|_| SendError::Timeout)??;
-    let (mut sink, mut heard) = socket.split();
-    let mut ping = tokio::time::interval(PING_EVERY);
-    loop {
-        let message = tokio::select! {
-            message = next(&mut viewer) => message,
-            _ = ping.tick() => Some(Sent::Ping(Bytes::new())),
-            heard = heard.next() => match heard {
-                None | Some(Err(_) | Ok(Sent::Close(_))) => return Ok("the city closed"),
-                Some(Ok(_)) => continue,
-            },
-        };
-        let Some(message) = message else {
-            return Ok("the stream ended");
-        };
-        if let Sent::Binary(bytes) = &message {
-            Pace::admit(&budget, &mut may_send, bytes.len()).await;
+/// Tells the city why it gets no stream; never ahead of the ledger lane.
+async fn refuse(id: StreamId, server: String, reason: Reason, identity: Identity, mut gate: Gate) {
+    let begin = Instant::now();
+    let telling = async {
+        gate.admit(DIAL_BYTES).await;
+        match connection::dial(id, &server, &identity).await {
+            Ok(socket) => connection::refuse(socket, reason).await,
+            Err(error) => tracing::debug!(%id, server, %error, "the city is not told of a refusal"),
         }
-        tokio::select! {
-            sent = sink.send(message) => sent.map_err(Box::new)?,
-            () = viewer.too_slow() => return Ok("the link is too slow"),
-        }
+    };
+    if tokio::time::timeout(REFUSAL_WAIT, telling).await.is_err() {
+        tracing::debug!(%id, server, "the city is not told of a refusal: no room, or no answer");
     }
-}
-
-/// The next message that the city should get.
-async fn next(viewer: &mut Viewer) -> Option<Sent> {
-    loop {
-        let message = viewer.next().await?;
-        if matches!(message, Message::Busy { .. }) {
-            continue;
-        }
-        match message.encode() {
-            Ok(Frame::Text(text)) => return Some(Sent::Text(text.into())),
-            Ok(Frame::Binary(bytes)) => return Some(Sent::Binary(bytes)),
-            Err(error) => tracing::debug!(%error, "not sent"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn second(start: Instant, seconds: u64) -> Instant {
-        start + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn video_waits_while_a_record_waits_for_its_receipt() {
-        let start = Instant::now();
-        let mut watch = LedgerWatch::new(start);
-        assert!(watch.look(second(start, 1), 10, 0));
-        assert!(watch.look(second(start, 3), 10, 4), "records are on their way");
-        assert!(watch.look(second(start, 6), 10, 9));
-        assert!(
-            !watch.look(second(start, 7), 10, 9),
-            "no receipt for more than five seconds"
-        );
-        assert!(watch.look(second(start, 8), 19, 2), "a receipt came");
-    }
-
-    #[test]
-    fn video_waits_while_a_backlog_is_worked_off() {
-        let start = Instant::now();
-        let mut watch = LedgerWatch::new(start);
-        assert!(!watch.look(start, 1, BACKLOG_MAX + 1));
-        assert!(!watch.look(start, 500, BACKLOG_MAX + 1), "though receipts come");
-        assert!(watch.look(start, 900, BACKLOG_MAX));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn all_streams_together_keep_to_the_rate() {
-        let budget = Budget::new(800); // 100,000 bytes a second
-        let start = Instant::now();
-        for _ in 0..10 {
-            budget.take(50_000).await;
-        }
-        let took = start.elapsed();
-        assert_eq!(took.as_secs(), 4, "500,000 bytes less the burst of one second");
-    }
+    tokio::time::sleep_until(begin + REFUSAL_WAIT).await;
 }

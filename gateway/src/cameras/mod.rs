@@ -17,16 +17,19 @@
 //! | [`wire`] | what gateway and worker say to each other |
 //! | [`worker`] | a child process and its socket |
 //! | [`camera`], [`stream`], [`ladder`] | the task of a camera, its streams, when to try again |
+//! | [`told`] | what is told of a camera, and to whom |
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
 //! | [`evidence`] | pictures of arrivals and departures |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
+//! | [`elements`] | what the worker needs of GStreamer |
 
 pub mod audit;
 pub mod camera;
 pub mod discovery;
+pub mod elements;
 pub mod evidence;
 pub mod far;
 pub mod health;
@@ -41,6 +44,7 @@ pub mod recordings;
 pub mod ring;
 pub mod secrets;
 pub mod stream;
+pub mod told;
 pub mod wire;
 pub mod words;
 pub mod worker;
@@ -53,11 +57,12 @@ use live::hub::Hub;
 use parking::{CameraId, Input, SpaceId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::camera::{CameraStatus, CameraTask, REQUESTS_MAX, Request, Snapshot, SnapshotError, Surroundings};
+use self::camera::{CameraTask, REQUESTS_MAX, Request, Snapshot, SnapshotError, Surroundings};
 use self::pictures::{PictureMaker, Pictures};
 use self::recorder::{Recorder, RecorderThread, RingHandle};
 use self::secrets::Secrets;
 use self::stream::Stream;
+use self::told::CameraStatus;
 use self::wire::{Profile, Source};
 use self::worker::Program;
 use crate::clock::Clock;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use live::hub::Hub;
+use live::hub::Viewer;
 use live::message::Message;
 use parking::CameraId;
 
-use super::far::Pace;
+use super::far::{Gate, Pace};
 use super::wire::{self, Command, Event, FromWorker, Profile};
 use super::worker::{Program, Worker};
 
@@ -18,27 +18,22 @@ pub(super) async fn publish(
     program: &Program,
     url: &str,
     (camera, profile): &(CameraId, Profile),
-    hub: &Hub,
+    viewer: Viewer,
     mut pace: Pace,
 ) {
     tracing::info!(%camera, %profile, "a stream is published to a media server");
     let gate = pace.gate();
     let ended = tokio::select! {
-        ended = run(program, url, hub, gate) => match ended {
+        ended = run(program, url, viewer, gate) => match ended {
             Ok(ended) => ended,
             Err(error) => error.to_string(),
         },
-        why = pace.over() => why.to_owned(),
+        reason = pace.over() => reason.to_string(),
     };
     tracing::info!(%camera, %profile, ended, "the stream to the media server ended");
 }
 
-type Gate = (std::sync::Arc<super::far::Budget>, tokio::sync::watch::Receiver<bool>);
-
-async fn run(program: &Program, url: &str, hub: &Hub, (budget, mut may_send): Gate) -> std::io::Result<String> {
-    let Ok(mut viewer) = hub.join() else {
-        return Ok("all places of this stream are taken".to_owned());
-    };
+async fn run(program: &Program, url: &str, mut viewer: Viewer, mut gate: Gate) -> std::io::Result<String> {
     let mut worker = program.start("publish", "publish")?;
     let command = Command::Publish {
         url: url.to_owned(),
@@ -67,7 +62,7 @@ async fn run(program: &Program, url: &str, hub: &Hub, (budget, mut may_send): Ga
             Some(_) => continue,
             None => break "the stream ended".to_owned(),
         };
-        Pace::admit(&budget, &mut may_send, bytes.len()).await;
+        gate.admit(bytes.len()).await;
         send(&mut worker, &bytes).await?;
     };
     worker.kill().await;

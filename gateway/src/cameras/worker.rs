@@ -84,7 +84,7 @@ impl Program {
 }
 
 /// What a worker needs to know of its surroundings, and nothing else: no secret comes by this way.
-fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+pub(super) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     let names = [
         "PATH",
         "LD_LIBRARY_PATH",

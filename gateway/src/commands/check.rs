@@ -1,5 +1,8 @@
 //! `gateway check FILE`: what a box with this configuration would do, or everything that is wrong with it.
 
+mod cameras;
+mod machine;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,7 @@ use crate::config::{Config, ConfigErrors, class_name};
 pub struct Check {
     /// The box's configuration, a TOML file
     file: PathBuf,
-    /// Do not look at the keys, certificates and passwords that the file names
+    /// Do not look at the keys, certificates and passwords that the file names, nor at what cameras need of this machine
     #[arg(long)]
     no_files: bool,
 }
@@ -24,7 +27,23 @@ impl Check {
     /// Prints the summary to stdout, problems and warnings to stderr.
     pub fn run(&self) -> anyhow::Result<()> {
         let config = load(&self.file, !self.no_files)?;
-        tell!("{}", Summary(&config).to_string().trim_end());
+        let findings = if self.no_files {
+            machine::Findings::default()
+        } else {
+            machine::check(&config)?
+        };
+        for warning in &findings.warnings {
+            eprintln!("warning: {warning}");
+        }
+        if !findings.problems.is_empty() {
+            let problems = findings.problems;
+            return Err(refuse(&self.file, &ConfigErrors { problems, unlisted: 0 }).into());
+        }
+        let summary = Summary {
+            config: &config,
+            disk: findings.disk.as_deref(),
+        };
+        tell!("{}", summary.to_string().trim_end());
         Ok(())
     }
 }
@@ -32,27 +51,32 @@ impl Check {
 /// Reads the configuration at `path`, and unless told otherwise the files that it names. Prints every problem and every
 /// warning to stderr; the error that is left only counts them.
 pub fn load(path: &Path, with_files: bool) -> Result<Config, UsageError> {
-    let refuse = |errors: &ConfigErrors| {
-        eprintln!("{errors}");
-        let problems = if errors.count() == 1 { "problem" } else { "problems" };
-        UsageError(format!("{} {problems} in {}", errors.count(), path.display()))
-    };
-    let config = Config::load(path).map_err(|errors| refuse(&errors))?;
+    let config = Config::load(path).map_err(|errors| refuse(path, &errors))?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
     if with_files {
-        config.check_files().map_err(|errors| refuse(&errors))?;
+        config.check_files().map_err(|errors| refuse(path, &errors))?;
     }
     Ok(config)
 }
 
+fn refuse(path: &Path, errors: &ConfigErrors) -> UsageError {
+    eprintln!("{errors}");
+    let problems = if errors.count() == 1 { "problem" } else { "problems" };
+    UsageError(format!("{} {problems} in {}", errors.count(), path.display()))
+}
+
 /// A configuration in plain words.
-struct Summary<'a>(&'a Config);
+struct Summary<'a> {
+    config: &'a Config,
+    /// The disk of recordings, in words, if it was looked at.
+    disk: Option<&'a str>,
+}
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = self.0;
+        let config = self.config;
         let site = &config.site;
         let cutoff = site.day_cutoff_minutes;
         writeln!(f, "box      {}, log {}", config.gateway.id, config.gateway.log_origin())?;
@@ -74,6 +98,7 @@ impl fmt::Display for Summary<'_> {
             bytes(config.journal.segment_bytes)
         )?;
         self.write_sensors(f)?;
+        self.write_cameras(f)?;
         writeln!(
             f,
             "zones    {}, with {}",
@@ -93,7 +118,7 @@ impl fmt::Display for Summary<'_> {
 
 impl Summary<'_> {
     fn write_uplink(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let uplink = &self.0.uplink;
+        let uplink = &self.config.uplink;
         writeln!(
             f,
             "uplink   {} port {} (MQTT over TLS), batches of up to {} or {}, at the latest after {}",
@@ -106,7 +131,7 @@ impl Summary<'_> {
     }
 
     fn write_sensors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let config = self.0;
+        let config = self.config;
         let mut by_profile: BTreeMap<&str, usize> = BTreeMap::new();
         for sensor in &config.sensors {
             *by_profile.entry(&sensor.profile).or_default() += 1;
@@ -134,7 +159,7 @@ impl Summary<'_> {
     }
 
     fn write_zone(&self, f: &mut fmt::Formatter<'_>, zone: &Zone) -> fmt::Result {
-        let site = &self.0.site;
+        let site = &self.config.site;
         let mut by_class: BTreeMap<_, usize> = BTreeMap::new();
         let spaces: Vec<_> = site.spaces.iter().filter(|space| space.zone == zone.id).collect();
         for space in &spaces {
@@ -212,7 +237,9 @@ fn count(number: usize, thing: &str) -> String {
 fn bytes(bytes: u64) -> String {
     const KIB: u64 = 1_024;
     const MIB: u64 = KIB * KIB;
+    const GIB: u64 = KIB * MIB;
     match bytes {
+        _ if bytes > 0 && bytes.is_multiple_of(GIB) => format!("{} GiB", bytes / GIB),
         _ if bytes > 0 && bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
         _ if bytes > 0 && bytes.is_multiple_of(KIB) => format!("{} KiB", bytes / KIB),
         _ => format!("{bytes} bytes"),

@@ -1,10 +1,12 @@
 //! `gateway status`: asks the running daemon how it is.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::load_config;
+use crate::cameras::far::FarStatus;
 use crate::daemon::local::Status;
 
 /// Shows how the running daemon is.
@@ -61,7 +63,7 @@ fn text(status: &Status) -> String {
     format!(
         "gateway   {} version {}\ntime      {} (clock {clock})\ncity      {link}\nreceipt   {receipt}\nbacklog   {} records\n\
          link      {} bytes sent, {} received since start\n\
-         journal   {} segments, {} KiB on disk, {} of {} spare segments in reserve{full}\nspaces    {spaces}\n{}",
+         journal   {} segments, {} KiB on disk, {} of {} spare segments in reserve{full}\nspaces    {spaces}\n{}{}",
         status.gateway,
         status.version,
         status.now,
@@ -73,7 +75,29 @@ fn text(status: &Status) -> String {
         journal.spares.min(journal.reserve),
         journal.reserve,
         drivers(&status.drivers),
+        status.far_view.as_ref().map(far_view).unwrap_or_default(),
     )
+}
+
+fn far_view(far_view: &FarStatus) -> String {
+    let FarStatus {
+        streams,
+        streams_max,
+        held,
+        refused,
+        last_refusal,
+    } = far_view;
+    let mut line = format!("far view  {streams} of {streams_max} streams");
+    if *held {
+        line.push_str(", waiting until records have their receipts");
+    }
+    if let Some(why) = last_refusal {
+        // The reason may come with a hint on a line of its own.
+        let why = why.lines().next().unwrap_or_default();
+        write!(line, "; {refused} commands refused, the last: {why}").unwrap_or_default();
+    }
+    line.push('\n');
+    line
 }
 
 fn drivers(drivers: &serde_json::Value) -> String {
@@ -94,4 +118,26 @@ fn drivers(drivers: &serde_json::Value) -> String {
         )
     });
     lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_from_the_city_are_told_with_their_places_and_what_was_refused() {
+        let mut status = FarStatus {
+            streams: 1,
+            streams_max: 4,
+            ..FarStatus::default()
+        };
+        assert_eq!(far_view(&status), "far view  1 of 4 streams\n");
+        (status.held, status.refused) = (true, 2);
+        status.last_refusal = Some("command is 70 s ahead\n  hint: compare the clocks".to_owned());
+        assert_eq!(
+            far_view(&status),
+            "far view  1 of 4 streams, waiting until records have their receipts; 2 commands refused, the last: \
+             command is 70 s ahead\n"
+        );
+    }
 }

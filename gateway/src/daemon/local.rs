@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cameras::Cameras;
+use crate::cameras::far::FarStatus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::{self, Item, Journal, JournalError, Sequence};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub traffic: Arc<Traffic>,
     /// The cameras.
     pub cameras: Cameras,
+    /// How views from the city are; `None` without `[far_view]`.
+    pub far_view: Option<watch::Receiver<FarStatus>>,
 }
 
 /// All that `gateway status` shows.
@@ -81,6 +84,9 @@ pub struct Status {
     pub drivers: serde_json::Value,
     /// Spaces by state.
     pub spaces: serde_json::Value,
+    /// Views from the city; `None` without `[far_view]`.
+    #[serde(default)]
+    pub far_view: Option<FarStatus>,
 }
 
 /// The journal as `gateway status` shows it.
@@ -272,5 +278,6 @@ fn status_of(parts: &Parts) -> Status {
         drivers: json!(drivers),
         spaces: json!(by_state),
         link: json!(link),
+        far_view: parts.far_view.as_ref().map(|told| told.borrow().clone()),
     }
 }

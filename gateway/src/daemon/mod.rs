@@ -154,7 +154,7 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         link: link_status.clone(),
         spaces: spaces_now.clone(),
     };
-    let (cameras, recorder) = viewing::start(&shared, facts, commands_in, inward)?;
+    let viewing = viewing::start(&shared, facts, commands_in, inward)?;
     outward.spawn("dialer", |stop| async move {
         dialer.run(stop).await;
         Ok(())
@@ -172,14 +172,15 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         spaces: spaces_now,
         drivers,
         traffic,
-        cameras,
+        cameras: viewing.cameras,
+        far_view: viewing.far_view,
     };
     let local = LocalApi::bind(parts)?;
     outward.spawn("local API", |stop| local.run(stop));
 
     tracing::info!("ready");
     let ended = supervise(groups).await;
-    tokio::task::spawn_blocking(move || recorder.close()).await?;
+    tokio::task::spawn_blocking(move || viewing.recorder.close()).await?;
     ended
 }
 

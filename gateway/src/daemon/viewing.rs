@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::Context;
 use bytes::Bytes;
 use ledger::TextVerifier;
+use live::link::{REACH_KEY, Reach};
 use parking::{Input, SpaceNow};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Group, identity};
 use crate::cameras::evidence::{Evidence, Store};
-use crate::cameras::far::{self, FarViews};
+use crate::cameras::far::{self, FarStatus, FarViews};
 use crate::cameras::recorder::RecorderThread;
 use crate::cameras::worker::Program;
 use crate::cameras::{self, Cameras};
@@ -40,13 +41,23 @@ pub(super) struct Shared {
     pub spaces: watch::Receiver<Arc<Vec<SpaceNow>>>,
 }
 
-/// Starts everything. The thread is to be closed when all tasks have ended.
+/// What looks at cameras from outside.
+pub(super) struct Viewing {
+    /// All cameras.
+    pub cameras: Cameras,
+    /// How views from the city are; `None` without `[far_view]`.
+    pub far_view: Option<watch::Receiver<FarStatus>>,
+    /// To be closed when all tasks have ended.
+    pub recorder: RecorderThread,
+}
+
+/// Starts everything.
 pub(super) fn start(
     shared: &Shared,
     facts: mpsc::Sender<Input>,
     commands: mpsc::Receiver<Bytes>,
     group: &mut Group,
-) -> anyhow::Result<(Cameras, RecorderThread)> {
+) -> anyhow::Result<Viewing> {
     let config = &shared.config;
     let secrets = match &config.video.secrets_file {
         Some(path) => cameras::secrets::load(path)?,
@@ -85,12 +96,16 @@ pub(super) fn start(
             Ok(())
         });
     }
+    let mut far_view = None;
     if let Some(wanted) = &config.far_view {
         let views = far_views(shared, wanted, &cameras, commands)?;
+        far_view = Some(views.status());
         group.spawn("far view", |stop| async move {
             views.run(stop).await;
             Ok(())
         });
+    } else {
+        shared.board.put(REACH_KEY, serde_json::json!(Reach::default()));
     }
     if let Some(wanted) = &config.page {
         let (name, wanted, cameras) = (config.gateway.id.to_string(), wanted.clone(), cameras.clone());
@@ -99,7 +114,11 @@ pub(super) fn start(
             Ok(())
         });
     }
-    Ok((cameras, running.recorder))
+    Ok(Viewing {
+        cameras,
+        far_view,
+        recorder: running.recorder,
+    })
 }
 
 async fn keep_page_open(name: &str, wanted: &Page, cameras: &Cameras, stop: CancellationToken) {

@@ -38,7 +38,8 @@ use tokio_util::sync::CancellationToken;
 use self::login::Login;
 use self::password::Hash;
 use crate::cameras::Cameras;
-use crate::cameras::camera::{CameraStatus, SnapshotError};
+use crate::cameras::camera::SnapshotError;
+use crate::cameras::told::CameraStatus;
 use crate::cameras::words::Language;
 
 /// Most connections at once; more wait in the kernel's queue. A viewer takes one.

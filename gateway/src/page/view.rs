@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use parking::CameraId;
 
-use crate::cameras::camera::{CameraStatus, StreamLine};
+use crate::cameras::told::{CameraStatus, StreamLine};
 use crate::cameras::wire::Profile;
-use crate::cameras::words::{Language, Text};
+use crate::cameras::words::{Language, Text, Value};
 use crate::cameras::{Cameras, health};
 
 const TITLE: Text = Text::new("Kamera", "Cameras");
@@ -24,6 +24,7 @@ const STOP: Text = Text::new("Berhenti", "Stop");
 const PICTURE: Text = Text::new("Foto", "Snapshot");
 const ALL: Text = Text::new("Semua kamera", "All cameras");
 const WATCH_ALL: Text = Text::new("Lihat semua", "Watch all");
+const VIEWERS: Text = Text::new("{} penonton, untuk {} ada tempat", "{} viewers, places for {}");
 const WAITING: Text = Text::new("menunggu", "waiting");
 
 /// The part of an address that keeps the language.
@@ -201,7 +202,18 @@ pub(super) fn figures(status: &CameraStatus, language: Language) -> String {
         .into_iter()
         .filter_map(|(name, stream)| Some(line(name, StreamLine::of(stream.as_ref()?)?, language)))
         .collect();
-    lines.join("\n")
+    lines
+        .into_iter()
+        .chain(watching(status, language))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// How many watch, while somebody does.
+fn watching(status: &CameraStatus, language: Language) -> Option<String> {
+    let number = |number: usize| Value::Whole(i64::try_from(number).unwrap_or(i64::MAX));
+    let values = [number(status.viewers()), number(status.places())];
+    (status.viewers() > 0).then(|| VIEWERS.with(&values).in_(language).to_owned())
 }
 
 fn line(name: &str, stream: StreamLine, language: Language) -> String {

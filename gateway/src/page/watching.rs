@@ -8,13 +8,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use live::fanout::Busy;
 use live::hub::Viewer;
-use live::message::{CameraState, Frame, Message};
+use live::message::{Frame, Message};
 use serde::Deserialize;
 
 use super::login::is_same_origin;
 use super::{Shared, known};
-use crate::cameras::health;
 use crate::cameras::wire::Profile;
+use crate::cameras::{health, told};
 
 /// A viewer sends nothing; what it sends all the same may have so many bytes.
 const INCOMING_BYTES_MAX: usize = 1_024;
@@ -66,10 +66,7 @@ fn state(page: &super::Page, camera: &parking::CameraId) -> Option<Message> {
     if matches!(status.state, health::State::Up | health::State::WrongClock) {
         return None;
     }
-    let word = serde_json::to_value(status.state).ok()?;
-    let advice = health::what_to_do(status.cause).id;
-    let words = (!advice.is_empty()).then_some(advice);
-    Some(Message::State(CameraState::new(word.as_str()?, words)))
+    Some(Message::State(told::for_viewers(status.state, status.cause)))
 }
 
 async fn forward(socket: &mut WebSocket, viewer: &mut Viewer, state: impl Fn() -> Option<Message>) {

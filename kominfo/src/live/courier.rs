@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ledger::TextSigner;
 use live::command::{self, AGE_MAX, CommandError, Destination, LiveCommand, Order, Start, StreamId};
+use live::link::{Reach, Reason};
 use live::message::UnixMillis;
 use parking::Timestamp;
 use tokio::sync::watch;
@@ -37,6 +38,8 @@ pub(super) enum CourierError {
 #[derive(Debug)]
 pub(super) struct Courier {
     signer: TextSigner,
+    /// Its public text.
+    vkey: String,
     address: String,
     publishers: watch::Receiver<Option<Publisher>>,
     /// Of the newest command of this instance, so that no two have the same.
@@ -46,11 +49,17 @@ pub(super) struct Courier {
 impl Courier {
     pub(super) fn new(signer: TextSigner, address: String, publishers: watch::Receiver<Option<Publisher>>) -> Self {
         Self {
+            vkey: signer.verifier().to_vkey(),
             signer,
             address,
             publishers,
             issued: Mutex::default(),
         }
+    }
+
+    /// Why a box of this reach would refuse what [`Courier::ask`] sends it.
+    pub(super) fn refused_by(&self, reach: &Reach) -> Option<Reason> {
+        reach.refuses(&self.address, &self.vkey)
     }
 
     /// Asks for a stream, or for its continuation. `origin`: that of the box's log.

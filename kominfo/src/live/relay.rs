@@ -12,7 +12,7 @@ use std::time::Duration;
 use live::command::StreamId;
 use live::fanout::{Busy, Limits};
 use live::hub::{Hub, Viewer};
-use live::link::Close;
+use live::link::{Close, REACH_KEY, Reach};
 use live::message::{CameraState, Message};
 use parking::GatewayId;
 use rand_core::{OsRng, RngCore as _};
@@ -401,32 +401,43 @@ impl Keeper {
 
     /// What is likely, for those who wait.
     async fn words(&self, link: Link) -> CameraState {
-        match link {
-            Link::Calling => CameraState::new("link_calling", None),
-            Link::Lost => CameraState::new("link_lost", None),
-            Link::Broker => CameraState::new("link_broker", None),
-            Link::Refused(reason) => CameraState::new("link_refused", Some(&reason)),
-            Link::Silent => self.why_silent().await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "cannot tell why a box is silent");
-                CameraState::new("link_silent", None)
-            }),
-        }
+        let (likely, otherwise) = match link {
+            Link::Calling => (self.known_refusal().await, "link_calling"),
+            Link::Silent => (self.why_silent().await, "link_silent"),
+            Link::Lost => (Ok(None), "link_lost"),
+            Link::Broker => (Ok(None), "link_broker"),
+            Link::Refused(reason) => return CameraState::new("link_refused", Some(&reason)),
+        };
+        let likely = likely.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot tell why a box is silent");
+            None
+        });
+        likely.unwrap_or_else(|| CameraState::new(otherwise, None))
     }
 
-    async fn why_silent(&self) -> Result<CameraState, crate::store::StoreError> {
+    /// Why the box is not going to dial, if its state tells so. It is asked all the same: it may have been corrected.
+    async fn known_refusal(&self) -> Result<Option<CameraState>, crate::store::StoreError> {
+        let told = self.shared.store.state(&self.key.gateway, REACH_KEY).await?;
+        // Not signed, of any version: what cannot be read says nothing.
+        let reach = told.and_then(|json| serde_json::from_str::<Reach>(&json).ok());
+        let reason = reach.and_then(|reach| self.shared.courier.refused_by(&reach));
+        Ok(reason.map(|reason| CameraState::new("link_refused", Some(reason.as_str()))))
+    }
+
+    async fn why_silent(&self) -> Result<Option<CameraState>, crate::store::StoreError> {
         let gateway = self.key.gateway.as_str();
         let link = self.shared.store.links().await?;
         let Some(link) = link.into_iter().find(|link| link.gateway == gateway) else {
-            return Ok(CameraState::new("link_never", None));
+            return Ok(Some(CameraState::new("link_never", None)));
         };
         if link.online {
-            return Ok(CameraState::new("link_silent", None));
+            return self.known_refusal().await;
         }
         let boxes = self.shared.store.boxes().await?;
         let row = boxes.iter().find(|row| row.gateway == self.key.gateway);
         let timezone = row.map_or(parking::Timezone::Wib, |row| row.timezone);
         let since = moment(link.updated, timezone, clock::now());
-        Ok(CameraState::new("link_offline", Some(&since)))
+        Ok(Some(CameraState::new("link_offline", Some(&since))))
     }
 
     /// Forgets the stream unless somebody watches it after all; gives the number of viewers.

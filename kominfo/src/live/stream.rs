@@ -18,7 +18,7 @@
 use std::time::{Duration, Instant};
 
 use live::command::StreamId;
-use live::link::{Close, DIAL_WAIT};
+use live::link::{Close, DIAL_WAIT, Reason};
 
 /// How long a box may send after a command.
 pub const TTL: Duration = Duration::from_secs(120);
@@ -245,7 +245,8 @@ impl Stream {
         match self.state {
             State::Sending { id, since, .. } if id == of => {
                 let link = reason.map_or(Link::Lost, Link::Refused);
-                self.rest(now, since, matches!(link, Link::Refused(_)));
+                let is_refused = matches!(&link, Link::Refused(reason) if !Reason::is_passing(reason));
+                self.rest(now, since, is_refused);
                 vec![Effect::Tell(link)]
             }
             // Of a connection that was closed here before.

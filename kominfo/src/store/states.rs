@@ -29,7 +29,7 @@ pub enum StatePut {
 pub struct State {
     /// The box.
     pub gateway: String,
-    /// `space/<id>`, `sensor/<id>`, `camera/<id>` or `box`.
+    /// `space/<id>`, `sensor/<id>`, `camera/<id>`, `box` or `far_view`.
     pub name: String,
     /// The value, JSON.
     pub value: String,
@@ -132,15 +132,16 @@ impl Store {
         rows.iter().map(read).collect::<Result<_, _>>().during(action)
     }
 
-    /// Whether a box has told this key.
-    pub async fn has_state(&self, gateway: &GatewayId, name: &str) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT 1 AS one FROM states WHERE box = $1 AND name = $2")
+    /// What a box has told under this key, JSON.
+    pub async fn state(&self, gateway: &GatewayId, name: &str) -> Result<Option<String>, StoreError> {
+        let action = "read a state";
+        let row = sqlx::query("SELECT value FROM states WHERE box = $1 AND name = $2")
             .bind(gateway.as_str())
             .bind(name)
             .fetch_optional(&self.pool)
             .await
-            .during("look for a state")?;
-        Ok(row.is_some())
+            .during(action)?;
+        row.map(|row| row.try_get("value")).transpose().during(action)
     }
 
     /// Whether each box is connected, of those that have told.

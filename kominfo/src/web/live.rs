@@ -109,7 +109,7 @@ async fn watch(
     if !is_camera_name(&camera) {
         return Err(unknown());
     }
-    let told = web.store.has_state(&gateway, &format!("{KEY}{camera}")).await?;
+    let told = web.store.state(&gateway, &format!("{KEY}{camera}")).await?.is_some();
     let log = web.store.logs(Some(&gateway)).await?.into_iter().next();
     let log = log.filter(|_| told).ok_or_else(unknown)?;
     let viewing = Viewing {

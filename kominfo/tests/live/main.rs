@@ -6,12 +6,12 @@ mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::SinkExt as _;
 use kominfo::live::VIEWERS_A_STREAM_MAX;
 use live::command::{Destination, Order, Profile, StreamId};
-use live::link::path_of;
+use live::link::{DIAL_WAIT, REACH_KEY, Reach, path_of};
 use live::message::{MESSAGE_BYTES_MAX, Message};
 use site::{DialFailure, Site, chunk, dial, init, soon, stream_of};
 use support::broker::Broker;
@@ -315,6 +315,38 @@ async fn a_box_that_does_not_dial_is_asked_again_and_viewers_are_told_what_is_li
     assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
     // It is told again while nothing else comes, so that the player does not give the connection up.
     silent.state("link_silent").await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_box_whose_state_says_that_it_refuses_is_asked_and_its_viewers_know_why_at_once() {
+    let site = Site::open(LONG).await;
+    let mut pole = site.pole("g").await;
+    for (reach, reason) in [
+        (
+            Reach::new(vec!["other.example.id:8443".to_owned()], &site.vkey()),
+            "server_not_listed",
+        ),
+        (
+            Reach::new(vec![site.server.clone()], "other/command+00000000+AZyS"),
+            "other_key",
+        ),
+        (Reach::default(), "other_key"),
+    ] {
+        site.tell("g", REACH_KEY, &serde_json::to_string(&reach).unwrap()).await;
+        let mut viewer = site.watch("g").await;
+        let begin = Instant::now();
+        assert_eq!(viewer.state("link_refused").await.as_deref(), Some(reason));
+        assert!(begin.elapsed() < DIAL_WAIT, "{reason}");
+        pole.asked().await;
+        drop(viewer);
+        pole.stopped().await;
+    }
+    // Once the box has been corrected, nothing needs to be done here.
+    let reach = Reach::new(vec![site.server.clone()], &site.vkey());
+    site.tell("g", REACH_KEY, &serde_json::to_string(&reach).unwrap()).await;
+    let mut viewer = site.watch("g").await;
+    viewer.state("link_calling").await;
     site.stop().await;
 }
 

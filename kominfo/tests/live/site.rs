@@ -15,6 +15,7 @@ use ledger::TextSigner;
 use live::command::{self, LiveCommand, Order, Start, StreamId};
 use live::link::path_of;
 use live::message::{CameraState, Chunk, Frame, Init, Message, StreamInfo};
+use parking::GatewayId;
 use rand_core::OsRng;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -112,14 +113,25 @@ impl Site {
         let camera = r#"{"state":"up","since":"2026-01-05T00:00:00Z","sub":{"width":640,"height":360,"kbit":500},
             "main":{"width":1920,"height":1080,"kbit":4000},"viewers":1,"places":8}"#;
         let state = format!(r#"{{"full":true,"box":{{"clock":"synced"}},"camera/gate-1":{camera}}}"#);
-        let payload = zstd::encode_all(state.as_bytes(), 1).unwrap();
-        let refused = self
-            .city
-            .ingest
-            .state(&street.gateway, "t", &payload, kominfo::clock::now())
-            .await;
-        assert_eq!(refused.unwrap(), None);
+        self.take_state(name, &state).await;
         self.broker.admit(name);
+    }
+
+    /// A value of a box's state has come.
+    pub async fn tell(&self, name: &str, key: &str, value: &str) {
+        self.take_state(name, &format!(r#"{{"{key}":{value}}}"#)).await;
+    }
+
+    async fn take_state(&self, name: &str, state: &str) {
+        let payload = zstd::encode_all(state.as_bytes(), 1).unwrap();
+        let (gateway, now) = (GatewayId::new(name).unwrap(), kominfo::clock::now());
+        let refused = self.city.ingest.state(&gateway, "t", &payload, now).await;
+        assert_eq!(refused.unwrap(), None);
+    }
+
+    /// The public text of the key that commands are signed with.
+    pub fn vkey(&self) -> String {
+        self.signer.verifier().to_vkey()
     }
 
     /// A box that listens to its commands.
@@ -197,6 +209,11 @@ impl Pole {
             Order::Start(start) => (command.id, start),
             Order::Stop => panic!("{command:?}"),
         }
+    }
+
+    /// Waits until the newest stream is stopped.
+    pub async fn stopped(&mut self) {
+        while self.command().await.order != Order::Stop {}
     }
 
     /// What has come and was not looked at.

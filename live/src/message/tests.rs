@@ -23,10 +23,8 @@ fn text(message: &Message) -> String {
 
 #[test]
 fn text_messages_have_the_documented_json() {
-    let state = CameraState {
-        state: "auth_failed".to_owned(),
-        message: None,
-    };
+    let state = CameraState::new("auth_failed", None);
+    let advised = CameraState::new("link_lost", Some("x")).with_advice("Coba lagi.", "Try again.");
     let table = [
         (
             Message::Stream(info()),
@@ -38,6 +36,10 @@ fn text_messages_have_the_documented_json() {
         ),
         (Message::Busy { viewers_max: 8 }, r#"{"type":"busy","viewers_max":8}"#),
         (Message::State(state), r#"{"type":"state","state":"auth_failed"}"#),
+        (
+            Message::State(advised),
+            r#"{"type":"state","state":"link_lost","message":"x","advice":{"id":"Coba lagi.","en":"Try again."}}"#,
+        ),
         (
             Message::Ended {
                 reason: "ttl".to_owned(),
@@ -154,7 +156,12 @@ fn a_binary_message_without_a_payload_or_of_another_kind_is_refused() {
 
 #[test]
 fn long_words_about_a_camera_are_cut_so_that_the_message_can_be_sent() {
-    let state = CameraState::new("stalled", Some(&"\u{1f697}".repeat(FIELD_BYTES_MAX)));
+    let long = "\u{1f697}".repeat(FIELD_BYTES_MAX);
+    let state = CameraState::new("stalled", Some(&long)).with_advice(&long, &long);
+    assert_eq!(
+        state.advice.as_ref().map(|advice| advice.id.len()),
+        Some(FIELD_BYTES_MAX)
+    );
     assert_eq!(
         state.message.as_deref(),
         Some("\u{1f697}".repeat(FIELD_BYTES_MAX / 4).as_str())
@@ -202,8 +209,12 @@ fn any_message() -> impl Strategy<Value = Message> {
             }),
         (0_u64..1_000_000).prop_map(|millis| Message::Skipped(Duration::from_millis(millis))),
         any::<u32>().prop_map(|viewers_max| Message::Busy { viewers_max }),
-        (short, proptest::option::of(short))
-            .prop_map(|(state, message)| Message::State(CameraState { state, message })),
+        (
+            short,
+            proptest::option::of(short),
+            proptest::option::of((short, short).prop_map(|(id, en)| Advice { id, en }))
+        )
+            .prop_map(|(state, message, advice)| Message::State(CameraState { state, message, advice })),
         short.prop_map(|reason| Message::Ended { reason }),
         proptest::collection::vec(any::<u8>(), 1..64).prop_map(|bytes| Message::Init(Init::new(&bytes).unwrap())),
         (
@@ -239,6 +250,7 @@ fn nearly_json() -> impl Strategy<Value = String> {
         "viewers_max",
         "state",
         "message",
+        "advice",
         "reason",
         "type",
     ]);

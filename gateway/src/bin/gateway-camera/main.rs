@@ -9,7 +9,9 @@
 //! | `ingest` | RTSP in, CMAF chunks out |
 //! | `pictures` | keyframes in, masked JPEG and features out |
 //! | `publish` | CMAF in, RTSP RECORD out |
+//! | `elements` | says which of GStreamer's elements are missing; for `gateway check`, without a socket |
 
+mod elements;
 mod ingest;
 mod link;
 mod mux;
@@ -24,6 +26,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use link::Link;
+
+/// How much more likely than others this process is to be killed for want of memory: from 0 to 1000.
+const OOM_SCORE_ADJ: &str = "800";
 
 fn main() -> ExitCode {
     let mode = std::env::args().nth(1).unwrap_or_default();
@@ -41,6 +46,9 @@ fn main() -> ExitCode {
 fn run(mode: &str) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .context("cannot ask the kernel to end this process with its parent")?;
+    if mode == "elements" {
+        return elements::run();
+    }
     let work: fn(Link) -> anyhow::Result<()> = match mode {
         "ingest" => stream::run,
         "pictures" => pictures::run,
@@ -49,6 +57,9 @@ fn run(mode: &str) -> anyhow::Result<()> {
             "\"{mode}\" is no mode of this worker\n  hint: it is started by `gateway run`, not by hand; see `gateway cameras --help`"
         ),
     };
+    // When memory runs out, the kernel is to take a camera and not the ledger (proc(5)). Where that cannot be asked for,
+    // it chooses by itself.
+    std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJ).ok();
     let link = Link::open()?;
     gstreamer::init().context("GStreamer does not start")?;
     work(link)

@@ -7,11 +7,11 @@ use parking::Timezone;
 
 use super::table::{Side, lines, wrapped};
 use super::time;
-use crate::cameras::camera::CameraStatus;
 use crate::cameras::health::{self, State};
 use crate::cameras::recorder::RingStatus;
 use crate::cameras::ring;
 use crate::cameras::stream::StreamStatus;
+use crate::cameras::told::CameraStatus;
 use crate::cameras::words::{Language, Text, Value};
 use crate::commands::load_config;
 use crate::commands::local::Daemon;

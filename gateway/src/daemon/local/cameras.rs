@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Parts;
 use crate::cameras::Cameras;
-use crate::cameras::camera::{CameraStatus, SnapshotError};
+use crate::cameras::camera::SnapshotError;
 use crate::cameras::recordings::{Recording, Stretch};
+use crate::cameras::told::CameraStatus;
 use crate::cameras::wire::Profile;
 
 /// Header with the time at which the picture was received.

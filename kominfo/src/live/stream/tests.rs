@@ -140,6 +140,16 @@ fn a_box_that_says_no_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn a_box_that_only_restarts_is_asked_again_at_once() {
+    for word in ["time_over", "box_stopping", "too_slow"] {
+        let mut table = Table::sending();
+        let effects = table.at(2, Input::Left(id(1), Some(word.to_owned())));
+        assert_eq!(effects, [Effect::Tell(Link::Refused(word.to_owned()))]);
+        assert_eq!(table.due(), Some(3));
+    }
+}
+
+#[test]
 fn nobody_watching_for_five_seconds_stops_the_stream() {
     let mut table = Table::sending();
     assert_eq!(table.at(10, Input::Viewers(0)), []);
