@@ -127,9 +127,8 @@ async fn break_all(
 /// Memory and descriptors while all cameras are recorded: the most of some seconds, in which each of them begins a group of
 /// pictures.
 async fn at_rest(roadside: &CameraBox) -> anyhow::Result<Use> {
-    for name in names(CAMERAS) {
-        goes_on(roadside, &name).await?;
-    }
+    let names = names(CAMERAS);
+    futures::future::try_join_all(names.iter().map(|name| goes_on(roadside, name))).await?;
     let pid = roadside.gateway.pid().context("no gateway runs")?;
     let mut most = used(pid)?;
     for _ in 0..SAMPLES {

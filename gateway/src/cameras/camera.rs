@@ -516,9 +516,9 @@ impl CameraTask {
     /// Time to the next look without a reason. A picture four times as large is looked at a quarter as often: it costs
     /// four times as much, and what changes a picture shows in the sizes of frames, which bring a look at once.
     fn look_pause(&self) -> Duration {
-        let stream = self.streams.get(self.looked_stream());
-        let size = stream.and_then(|stream| StreamLine::of(&stream.status()));
-        let pixels = size.map_or(0, |size| size.width.saturating_mul(size.height));
+        let status = self.streams.get(self.looked_stream()).map(Stream::status);
+        let size = status.and_then(|status| Some((status.width?, status.height?)));
+        let pixels = size.map_or(0, |(width, height)| width.saturating_mul(height));
         self.around.picture_every * (pixels / PICTURE_PIXELS).max(1)
     }
 

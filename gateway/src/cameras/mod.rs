@@ -24,12 +24,11 @@
 //! | [`evidence`] | pictures of arrivals and departures |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
-//! | [`elements`] | what the worker needs of GStreamer |
+//! | [`plugins`] | what the worker needs of GStreamer |
 
 pub mod audit;
 pub mod camera;
 pub mod discovery;
-pub mod elements;
 pub mod evidence;
 pub mod far;
 pub mod health;
@@ -37,6 +36,7 @@ pub mod ladder;
 pub mod measure;
 pub mod picture;
 pub mod pictures;
+pub mod plugins;
 pub mod profiles;
 mod publisher;
 pub mod recorder;

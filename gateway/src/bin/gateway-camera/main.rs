@@ -9,9 +9,8 @@
 //! | `ingest` | RTSP in, CMAF chunks out |
 //! | `pictures` | keyframes in, masked JPEG and features out |
 //! | `publish` | CMAF in, RTSP RECORD out |
-//! | `elements` | says which of GStreamer's elements are missing; for `gateway check`, without a socket |
+//! | `plugins` | says which of GStreamer's plugins are missing; for `gateway check`, without a socket |
 
-mod elements;
 mod ingest;
 mod link;
 mod mux;
@@ -46,8 +45,8 @@ fn main() -> ExitCode {
 fn run(mode: &str) -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .context("cannot ask the kernel to end this process with its parent")?;
-    if mode == "elements" {
-        return elements::run();
+    if mode == "plugins" {
+        return plugins::tell_missing();
     }
     let work: fn(Link) -> anyhow::Result<()> = match mode {
         "ingest" => stream::run,

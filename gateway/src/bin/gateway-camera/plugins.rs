@@ -1,67 +1,35 @@
 //! GStreamer's plugins, loaded one by one when first needed.
 //!
-//! GStreamer's own way is a registry of all plugins of the machine, some 1,500 elements: 4 MB in each worker, for a
-//! stream that needs none of them. So the parent switches the registry off (`GST_REGISTRY_DISABLE`), and what a mode
+//! GStreamer's own way is a registry of all plugins of the machine: more than 4 MB in each worker, for a stream that needs
+//! none of them. So the parent switches the registry off (`GST_REGISTRY_DISABLE`), and what a mode
 //! needs is loaded here. The muxer is part of this program, and appsrc and appsink of a library that it links.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use gateway::cameras::plugins::NEEDED;
+pub use gateway::cameras::plugins::Plugin;
 use gstreamer as gst;
 
-/// A plugin, and the Debian package that holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plugin {
-    /// Parsers of H.264 and H.265.
-    Parsers,
-    /// Decoding times for streams with B-frames.
-    Timestamper,
-    /// Small elements that others are made of.
-    Core,
-    /// RTSP client.
-    Rtsp,
-    /// RTSP client that sends.
-    RtspRecord,
-    /// RTP payloads.
-    Rtp,
-    /// RTP sessions.
-    RtpManager,
-    /// UDP.
-    Udp,
-    /// MP4 demuxer.
-    Mp4,
-    /// Hardware decoders (Video4Linux).
-    Video4Linux,
-    /// Decoder of H.264.
-    OpenH264,
-    /// Decoder of H.265.
-    De265,
-    /// Decoders of H.264 and H.265 that take whatever there is.
-    Libav,
-    /// Conversion of pixel formats.
-    Convert,
-}
-
-impl Plugin {
-    /// Name of the file without `libgst` and `.so`; Debian package.
-    fn whereabouts(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Parsers => ("videoparsersbad", "gstreamer1.0-plugins-bad"),
-            Self::Timestamper => ("codectimestamper", "gstreamer1.0-plugins-bad"),
-            Self::Core => ("coreelements", "libgstreamer1.0-0"),
-            Self::Rtsp => ("rtsp", "gstreamer1.0-plugins-good"),
-            Self::RtspRecord => ("rtspclientsink", "gstreamer1.0-rtsp"),
-            Self::Rtp => ("rtp", "gstreamer1.0-plugins-good"),
-            Self::RtpManager => ("rtpmanager", "gstreamer1.0-plugins-good"),
-            Self::Udp => ("udp", "gstreamer1.0-plugins-good"),
-            Self::Mp4 => ("isomp4", "gstreamer1.0-plugins-good"),
-            Self::Video4Linux => ("video4linux2", "gstreamer1.0-plugins-good"),
-            Self::OpenH264 => ("openh264", "gstreamer1.0-plugins-bad"),
-            Self::De265 => ("de265", "gstreamer1.0-plugins-bad"),
-            Self::Libav => ("libav", "gstreamer1.0-libav"),
-            Self::Convert => ("videoconvertscale", "gstreamer1.0-plugins-base"),
+/// Prints the version, and the file of each missing plugin on a line (the mode `plugins`).
+pub fn tell_missing() -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", env!("CARGO_PKG_VERSION"))?;
+    for plugin in NEEDED {
+        if find(plugin).is_none() {
+            writeln!(out, "{}", plugin.file())?;
         }
     }
+    Ok(())
+}
+
+fn find(plugin: Plugin) -> Option<PathBuf> {
+    let file = plugin.file();
+    folders()
+        .iter()
+        .map(|folder| folder.join(&file))
+        .find(|path| path.exists())
 }
 
 /// Loads what has not been loaded yet.

@@ -3,13 +3,13 @@
 //! Only `gateway check` looks at it. The daemon starts all the same: cameras that cannot run cost the ledger nothing.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use rustix::fs::{Access, access, statvfs};
 
 use super::bytes;
-use crate::cameras::elements::{self, Answer};
+use crate::cameras::plugins::{self, Answer};
 use crate::cameras::secrets;
 use crate::config::{Config, Problem};
 
@@ -97,13 +97,11 @@ fn worker(config: &Config, program: &Path, findings: &mut Findings) -> anyhow::R
         findings.problem(config, "cameras", message, hint);
         return Ok(());
     }
-    let folder = own_folder()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(elements::ask(program, &folder.join("registry")));
-    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    let answer = runtime.block_on(plugins::ask(program));
     match answer {
         Err(why) => {
-            let hint = format!("run {shown} elements");
+            let hint = format!("run {shown} plugins");
             findings.problem(config, "cameras", format!("{shown} {why}"), hint);
         }
         Ok(answer) => judge(config, program, &answer, findings),
@@ -128,14 +126,14 @@ fn judge(config: &Config, program: &Path, answer: &Answer, findings: &mut Findin
     let missing: Vec<_> = answer
         .missing
         .iter()
-        .filter(|element| publishes || !element.publishes)
+        .filter(|plugin| publishes || !plugin.publishes())
         .collect();
     if !missing.is_empty() {
-        let names: Vec<&str> = missing.iter().map(|element| element.name).collect();
-        let mut packages: Vec<&str> = missing.iter().map(|element| element.package).collect();
+        let files: Vec<String> = missing.iter().map(|plugin| plugin.file()).collect();
+        let mut packages: Vec<&str> = missing.iter().map(|plugin| plugin.whereabouts().1).collect();
         packages.sort_unstable();
         packages.dedup();
-        let message = format!("GStreamer lacks {}", names.join(", "));
+        let message = format!("GStreamer lacks {}", files.join(", "));
         findings.problem(
             config,
             "cameras",
@@ -143,17 +141,6 @@ fn judge(config: &Config, program: &Path, answer: &Answer, findings: &mut Findin
             format!("apt install {}", packages.join(" ")),
         );
     }
-}
-
-/// A new folder that only this user can enter.
-fn own_folder() -> anyhow::Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let folder = std::env::temp_dir().join(format!("gateway-check-{:016x}", rand::random::<u64>()));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
-    Ok(folder)
 }
 
 fn disk(config: &Config, findings: &mut Findings) {

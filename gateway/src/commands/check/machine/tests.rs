@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::cameras::elements::ELEMENTS;
+use crate::cameras::plugins::NEEDED;
 
 const SOUND: &str = include_str!("../../../config/tests/sound.toml");
 
@@ -114,7 +114,7 @@ fn program(folder: &Path, script: &str) -> PathBuf {
 }
 
 #[test]
-fn a_worker_that_is_missing_old_or_without_its_elements_is_a_problem_with_what_to_install() {
+fn a_worker_that_is_missing_old_or_without_its_plugins_is_a_problem_with_what_to_install() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), "");
     let told = |program: &Path| {
@@ -135,13 +135,13 @@ fn a_worker_that_is_missing_old_or_without_its_elements_is_a_problem_with_what_t
 
     let lacking = program(
         folder.path(),
-        &format!("echo {version}; echo h264parse; echo avdec_h264"),
+        &format!("echo {version}; echo libgstvideoparsersbad.so; echo libgstrtp.so"),
     );
     assert_eq!(
         told(&lacking),
         [(
-            "GStreamer lacks h264parse, avdec_h264".to_owned(),
-            "apt install gstreamer1.0-libav gstreamer1.0-plugins-bad".to_owned()
+            "GStreamer lacks libgstvideoparsersbad.so, libgstrtp.so".to_owned(),
+            "apt install gstreamer1.0-plugins-bad gstreamer1.0-plugins-good".to_owned()
         )]
     );
     let old = program(folder.path(), "echo 0.0.1");
@@ -157,7 +157,7 @@ fn only_a_media_server_needs_what_publishes() {
     let config = config(folder.path(), far_view);
     let answer = Answer {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        missing: ELEMENTS.into_iter().filter(|element| element.publishes).collect(),
+        missing: NEEDED.into_iter().filter(|plugin| plugin.publishes()).collect(),
     };
     let mut findings = Findings::default();
     judge(&config, Path::new("gateway-camera"), &answer, &mut findings);
