@@ -74,11 +74,15 @@ class Player {
       onFail: (reason) => this.failed(reason),
     });
     this.onVisibility = () => this.visibilityChanged();
+    // A page that is left may live on in the browser's memory, frozen, with an open socket: data costs.
+    this.onPageHide = () => this.pause();
   }
 
   start() {
     this.startedAt = performance.now();
     document.addEventListener("visibilitychange", this.onVisibility);
+    window.addEventListener("pageshow", this.onVisibility);
+    window.addEventListener("pagehide", this.onPageHide);
     this.timers.tick = setInterval(() => this.tick(), TICK_MS);
     if (canPlay()) this.connect();
     else this.playStills();
@@ -87,6 +91,8 @@ class Player {
   stop() {
     this.final = true;
     document.removeEventListener("visibilitychange", this.onVisibility);
+    window.removeEventListener("pageshow", this.onVisibility);
+    window.removeEventListener("pagehide", this.onPageHide);
     Object.values(this.timers).forEach((timer) => clearInterval(timer));
     this.disconnect();
     this.media.close();
