@@ -68,7 +68,9 @@ class Player {
     this.overlay = make("div", "overlay");
     this.overlay.setAttribute("role", "status");
     this.badge = make("div", "badge");
-    this.element.replaceChildren(this.video, this.still, this.overlay, this.badge);
+    const bar = make("div", "bar"); // beside the picture: cameras write time and name into each corner of it
+    bar.append(this.overlay, this.badge);
+    this.element.replaceChildren(this.video, this.still, bar);
     this.media = new LiveMedia(this.video, {
       onPicture: () => this.pictureShown(),
       onFail: (reason) => this.failed(reason),
@@ -114,11 +116,14 @@ class Player {
     if (this.final || this.paused) return;
     const now = performance.now();
     const link = this.texts.linkStates[this.camera?.state]; // the way to the camera, not the camera itself
+    const sight = this.texts.sightStates[this.camera?.state]; // what it shows, and it does
     if (link) {
       this.show("link", link.replace("{detail}", this.camera.message ?? ""));
-    } else if (this.camera) {
+    } else if (this.camera && !sight) {
       const words = this.texts.cameraStates[this.camera.state] ?? this.camera.state;
-      this.show("camera", [words, this.camera.message].filter(Boolean).join(": "));
+      // What the box says besides is in Indonesian.
+      const message = this.texts.isOfTheBox ? this.camera.message : "";
+      this.show("camera", [words, message].filter(Boolean).join(": "));
     } else if (!this.socket || this.socket.readyState !== WebSocket.OPEN) {
       this.show(this.attempt > 0 ? "reconnecting" : "connecting");
     } else if (this.counts.firstPictureMs === null || !this.chunkAt) {
@@ -127,6 +132,8 @@ class Player {
       this.show("delayed");
     } else if (now < (this.skippedUntil ?? 0)) {
       this.show("skipped", this.skippedText);
+    } else if (sight) {
+      this.show("noticed", sight);
     } else {
       this.show("live");
     }
@@ -287,7 +294,7 @@ class Player {
     this.showPlaying();
     const parts = [`${this.texts.number(this.counts.bytes / 1e6, 1)} MB`];
     const latency = this.media.latencyMs();
-    if (latency !== null && this.state === "live") {
+    if (latency !== null && (this.state === "live" || this.state === "noticed")) {
       parts.push(`${this.texts.number(latency / 1000, 1)} ${this.texts.seconds}`);
     }
     this.badge.textContent = parts.join(" · ");

@@ -1,5 +1,6 @@
 // Texts of the live player, one object a language. `{detail}` is replaced; keys are the player's states, and both
-// languages have the same keys. cameraStates and endReasons may lack a code, which is then shown as it is.
+// languages have the same keys. cameraStates and endReasons may lack a code, which is then shown as it is. sightStates are
+// those in which the camera still sends pictures. isOfTheBox: in the language in which a box adds words to a state.
 
 const number = (locale) => (value, decimals) =>
   new Intl.NumberFormat(locale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value);
@@ -8,17 +9,19 @@ export const TEXTS = {
   id: {
     connecting: "Menghubungkan…",
     live: "Langsung",
+    noticed: "Langsung. Perhatikan: {detail}",
     delayed: "Gambar tertunda, menunggu kamera…",
     skipped: "Koneksi lambat, {detail} detik dilewati",
     reconnecting: "Sambungan terputus, mencoba lagi…",
     busy: "Penonton sudah penuh ({detail}). Dicoba lagi otomatis.",
-    camera: "Kamera tidak menyala. {detail}",
+    camera: "Tidak ada gambar. {detail}",
     link: "{detail}",
     stills: "Video tidak dapat diputar di peramban ini, gambar diam ditampilkan. {detail}",
     noStills: "Gambar diam tidak tersedia.",
     ended: "Siaran langsung selesai. {detail}",
     paused: "Dijeda untuk menghemat data",
     seconds: "dtk",
+    isOfTheBox: true,
     cameraStates: {
       connecting: "Sedang menyambung ke kamera",
       stalled: "Kamera berhenti mengirim gambar",
@@ -27,6 +30,14 @@ export const TEXTS = {
       auth_unsupported: "Cara masuk kamera tidak didukung",
       unsupported: "Format video kamera tidak didukung",
       disabled: "Kamera dinonaktifkan",
+      no_keyframes: "Kamera tidak mengirim gambar utuh",
+    },
+    sightStates: {
+      black: "gambar gelap",
+      frozen: "gambar membeku",
+      blurred: "gambar kabur",
+      moved: "arah kamera bergeser",
+      wrong_clock: "jam kamera salah",
     },
     linkStates: {
       link_calling: "Menghubungi kotak di lokasi…",
@@ -49,17 +60,19 @@ export const TEXTS = {
   en: {
     connecting: "Connecting…",
     live: "Live",
+    noticed: "Live. Please note: {detail}",
     delayed: "Picture delayed, waiting for the camera…",
     skipped: "Slow connection, {detail} seconds skipped",
     reconnecting: "Connection lost, trying again…",
     busy: "Too many viewers ({detail}). Trying again by itself.",
-    camera: "The camera is dark. {detail}",
+    camera: "No picture. {detail}",
     link: "{detail}",
     stills: "This browser cannot play the video, still pictures are shown. {detail}",
     noStills: "There are no still pictures.",
     ended: "The live view is over. {detail}",
     paused: "Paused to save data",
     seconds: "s",
+    isOfTheBox: false,
     cameraStates: {
       connecting: "Connecting to the camera",
       stalled: "The camera has stopped sending pictures",
@@ -68,6 +81,14 @@ export const TEXTS = {
       auth_unsupported: "The camera's way to log in is not supported",
       unsupported: "The camera's video format is not supported",
       disabled: "The camera is switched off in the configuration",
+      no_keyframes: "The camera sends no whole pictures",
+    },
+    sightStates: {
+      black: "the picture is black",
+      frozen: "the picture is frozen",
+      blurred: "the picture is blurred",
+      moved: "the camera has been turned",
+      wrong_clock: "the camera's clock is wrong",
     },
     linkStates: {
       link_calling: "Calling the box on site…",

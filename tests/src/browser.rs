@@ -116,10 +116,7 @@ impl Browser {
 impl Page {
     /// Goes to another address and waits until that has loaded.
     pub async fn go(&mut self, url: &str) -> anyhow::Result<()> {
-        let went = self
-            .connection
-            .command("Page.navigate", &json!({ "url": url }))
-            .await?;
+        let went = self.connection.command("Page.navigate", &json!({ "url": url })).await?;
         if let Some(error) = went["errorText"].as_str() {
             bail!("{url}: {error}");
         }
@@ -148,7 +145,10 @@ impl Page {
             if told.as_ref().is_ok_and(|value| *value == true) {
                 return Ok(());
             }
-            ensure!(begin.elapsed() < patience, "not within {patience:?}: {condition}: {told:?}");
+            ensure!(
+                begin.elapsed() < patience,
+                "not within {patience:?}: {condition}: {told:?}"
+            );
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
@@ -233,10 +233,7 @@ mod tests {
     #[tokio::test]
     async fn a_page_loads_runs_scripts_and_is_pictured_and_no_process_outlives_the_browser() {
         let mut browser = Browser::start().await.unwrap();
-        let mut page = browser
-            .page("data:text/html,<title>halo</title><p>satu")
-            .await
-            .unwrap();
+        let mut page = browser.page("data:text/html,<title>halo</title><p>satu").await.unwrap();
         assert_eq!(page.evaluate("document.title").await.unwrap(), "halo");
         assert_eq!(page.evaluate("Promise.resolve([1, 2])").await.unwrap(), json!([1, 2]));
         assert!(page.evaluate("nothing.there").await.is_err());

@@ -4,13 +4,18 @@
 //! video shows. See `glass.js` for when a picture counts as shown.
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use anyhow::Context;
+use camera_simulator::scene::timecode::{self, Timecode};
 use parking::{CameraId, GatewayId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::browser::Page;
+use crate::process::system_program;
 
 const SCRIPT: &str = include_str!("glass.js");
 
@@ -18,6 +23,15 @@ const SCRIPT: &str = include_str!("glass.js");
 const READY: Duration = Duration::from_millis(500);
 /// How long a page may take to show what is asked for.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Width of the pictures that [`STRIP_FILTER`] cuts, pixels.
+const WIDTH: usize = 640;
+/// Lines that it leaves.
+const LINES: usize = 16;
+/// Bytes that `ffmpeg` gives for a picture with [`STRIP_FILTER`] as raw video.
+pub const STRIP_BYTES: usize = WIDTH * LINES;
+/// For `ffmpeg -vf`: leaves the timecode of a picture of 640x360.
+pub const STRIP_FILTER: &str = "crop=640:16:0:0,format=gray";
 
 /// A page with cameras, and the button that opens one.
 #[derive(Debug, Clone)]
@@ -100,4 +114,21 @@ pub async fn log_in(page: &mut Page, address: SocketAddr, password: &str) -> any
 pub async fn watch(page: &mut Page, span: Duration) -> anyhow::Result<Shown> {
     let shown = page.evaluate(&format!("glass.watch({})", span.as_millis())).await?;
     Ok(serde_json::from_value(shown)?)
+}
+
+/// The timecode in what `ffmpeg` gave for a picture.
+pub fn strip(bytes: &[u8]) -> Option<Timecode> {
+    timecode::read(bytes, WIDTH, LINES, WIDTH)
+}
+
+/// The timecode of a film's first picture.
+pub fn first_timecode(film: &Path) -> anyhow::Result<Timecode> {
+    let output = Command::new(system_program("ffmpeg")?)
+        .args(["-nostdin", "-loglevel", "error", "-i"])
+        .arg(film)
+        .args(["-frames:v", "1", "-vf", STRIP_FILTER, "-f", "rawvideo", "pipe:1"])
+        .stdin(Stdio::null())
+        .output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    strip(&output.stdout).with_context(|| format!("{}: no timecode in its first picture: {told}", film.display()))
 }

@@ -123,7 +123,10 @@ async fn carry(
     server.set_nodelay(true)?;
     set_socket_recv_buffer_size(&server, KERNEL_BUFFER_BYTES)?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    tokio::try_join!(direct(from_client, there, to_server), direct(from_server, back, to_client))?;
+    tokio::try_join!(
+        direct(from_client, there, to_server),
+        direct(from_server, back, to_client)
+    )?;
     Ok(())
 }
 

@@ -277,8 +277,7 @@ impl Daemon {
     /// Asks it to end (SIGTERM) and waits; kill -9 when it does not within `patience`.
     pub async fn terminate(&mut self, patience: Duration) -> anyhow::Result<()> {
         let Some(pid) = self.pid() else { return Ok(()) };
-        kill_process(pid, Signal::TERM)
-            .with_context(|| format!("cannot signal {}", self.spec.name))?;
+        kill_process(pid, Signal::TERM).with_context(|| format!("cannot signal {}", self.spec.name))?;
         if self.wait_for_exit(patience).await.is_err() {
             return self.kill();
         }

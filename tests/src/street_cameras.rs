@@ -136,7 +136,10 @@ fn simulator_toml(cameras: &[StreetCamera]) -> Result<String, std::fmt::Error> {
                 text,
                 "[camera.{stream}]\ncodec = \"h264\"\nwidth = {width}\nheight = {height}"
             )?;
-            writeln!(text, "fps = {fps}\ngop = {gop}\nbitrate_kbit = {kbit}\nsource = \"drawn\"")?;
+            writeln!(
+                text,
+                "fps = {fps}\ngop = {gop}\nbitrate_kbit = {kbit}\nsource = \"drawn\""
+            )?;
         }
     }
     Ok(text)

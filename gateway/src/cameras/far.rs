@@ -394,6 +394,11 @@ async fn send(
     let socket = tokio::time::timeout(DIAL_WAIT, dial(id, server, identity))
         .await
         .map_err(|_| SendError::Timeout)??;
+    // Dialling over a poor link takes a second and more: what has come since the newest keyframe is enough. No place for
+    // a moment more: what waits for the first one will do.
+    if let Ok(fresh) = hub.join() {
+        viewer = fresh;
+    }
     let (mut sink, mut heard) = socket.split();
     let mut ping = tokio::time::interval(PING_EVERY);
     loop {

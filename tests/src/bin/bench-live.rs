@@ -7,10 +7,9 @@
 
 use std::fmt::Write as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use camera_simulator::scene::timecode;
 use clap::Parser;
 use live::message::Message;
 use parking::{CameraId, Timestamp};
@@ -40,10 +39,6 @@ const WARM_UP: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// After the first picture, the player still seeks its place; so long later it is watched.
 const SETTLING: Duration = Duration::from_secs(5);
-/// Size of a picture, pixels.
-const WIDTH: usize = 640;
-/// Lines of the timecode.
-const STRIP: usize = 16;
 
 /// Glass to glass, near and far.
 #[derive(Debug, Parser)]
@@ -77,7 +72,7 @@ async fn main() -> anyhow::Result<()> {
     let clock = SimulatedClock::starting_in(Duration::ZERO, Timestamp::from_millis(unix_ms()), 1);
     let mut world = World::start_afar(vec![street], clock, quality).await?;
     println!(
-        "camera: H.264, {WIDTH}x360, {} fps, {} kbit/s, a keyframe every {} frames; recorded by the box",
+        "camera: H.264, 640x360, {} fps, {} kbit/s, a keyframe every {} frames; recorded by the box",
         coding.fps, coding.sub_kbit, coding.gop
     );
     println!(
@@ -85,7 +80,9 @@ async fn main() -> anyhow::Result<()> {
         quality.kbit, arguments.delay_ms
     );
     println!("screen: headless Chromium beside the page's server. Shown: the later of the frame's callback and the");
-    println!("        browser's expectedDisplayTime. First picture: from the click in a loaded page until it is shown;");
+    println!(
+        "        browser's expectedDisplayTime. First picture: from the click in a loaded page until it is shown;"
+    );
     println!("        at the city each click finds a box that sends nothing.\n");
     measure(&world, &camera, span, arguments.opens).await?;
     world.stop().await
@@ -253,24 +250,32 @@ impl Spread {
 /// Ages of pictures that `ffmpeg` has read from the camera and decoded without waiting, milliseconds.
 async fn decode(rtsp: &str, span: Duration) -> anyhow::Result<Vec<f64>> {
     let mut child = Command::new(system_program("ffmpeg")?)
-        .args(["-nostdin", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay"])
+        .args([
+            "-nostdin",
+            "-loglevel",
+            "error",
+            "-fflags",
+            "nobuffer",
+            "-flags",
+            "low_delay",
+        ])
         .args(["-probesize", "32", "-analyzeduration", "0", "-threads", "1"])
         .args(["-rtsp_transport", "tcp", "-i", rtsp, "-an"])
-        .args(["-vf", &format!("crop=iw:{STRIP}:0:0,format=gray"), "-fps_mode", "passthrough"])
+        .args(["-vf", glass::STRIP_FILTER, "-fps_mode", "passthrough"])
         .args(["-f", "rawvideo", "-flush_packets", "1", "pipe:1"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
     let mut pictures = child.stdout.take().context("no standard output")?;
-    let mut strip = vec![0; WIDTH * STRIP];
+    let mut strip = vec![0; glass::STRIP_BYTES];
     let mut ages = Vec::new();
     let begin = Instant::now();
     while begin.elapsed() < span {
         let read = tokio::time::timeout(PATIENCE, pictures.read_exact(&mut strip));
         read.await.context("ffmpeg gives no picture")??;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        if let Some(code) = timecode::read(&strip, WIDTH, STRIP, WIDTH) {
+        let now = Duration::from_millis(u64::try_from(unix_ms())?);
+        if let Some(code) = glass::strip(&strip) {
             ages.push(code.age(now).as_secs_f64() * 1_000.0);
         }
     }
@@ -288,9 +293,9 @@ async fn arrivals(viewer: &mut Viewer, span: Duration) -> anyhow::Result<Vec<f64
         if let Message::Chunk(chunk) = message
             && let Some(wall) = chunk.wall()
         {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64() * 1_000.0;
-            #[allow(clippy::cast_precision_loss)] // below 2^53 by its type
-            ages.push(now - wall.get() as f64);
+            let age = unix_ms() - i64::try_from(wall.get())?;
+            #[allow(clippy::cast_precision_loss)] // some seconds
+            ages.push(age as f64);
         }
     }
     // Before the first ones, the whole group of pictures came.
