@@ -33,6 +33,8 @@ const FAR_P95_MAX: Duration = Duration::from_millis(900);
 /// The first picture comes so soon after the click, 95 of 100 times.
 const FIRST_P95_MAX: Duration = Duration::from_secs(1);
 
+/// Delays of the link, one way each, until a box that is asked for pictures has sent one.
+const DIALLING_DELAYS: u64 = 8;
 /// Time for figures of the stream to settle, and for a group of pictures to fill.
 const WARM_UP: Duration = Duration::from_secs(10);
 /// How long anything here may take that is not measured.
@@ -85,6 +87,11 @@ async fn main() -> anyhow::Result<()> {
     );
     println!("        at the city each click finds a box that sends nothing.\n");
     measure(&world, &camera, span, arguments.opens).await?;
+    let delays = DIALLING_DELAYS * arguments.delay_ms;
+    println!(
+        "a first picture at the city waits for {DIALLING_DELAYS} delays of the link, {delays} ms: the command one,"
+    );
+    println!("TCP, TLS and WebSocket two each, the picture one; and for its own bytes");
     world.stop().await
 }
 
@@ -115,8 +122,8 @@ async fn measure(world: &World, camera: &CameraId, span: Duration, opens: usize)
 
     let screen = Screen::far(portal, &roadside.id, camera);
     let opened = open(&screen, &mut page, opens, FAR_P95_MAX, Some((&api, camera))).await?;
-    let mut viewer = Viewer::open(portal, &roadside.id, camera).await?;
     tokio::time::sleep(SETTLING).await;
+    let mut viewer = Viewer::open(portal, &roadside.id, camera).await?;
     let (shown, arrived) = tokio::try_join!(glass::watch(&mut page, span), arrivals(&mut viewer, span))?;
     let far = Way {
         name: "far: the city's page",
