@@ -121,15 +121,11 @@ async fn a_day_is_shown_to_programs_and_to_people(database: Database) {
         FPS: [[11, 12.5, 13], null, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12, 12],
         "camera/gate-1/up": vec![json!(0.5); 15],
     });
-    let taken = city
-        .ingest
-        .telemetry(&street.gateway, "t", &message(from, 60, &told), clock::now());
+    let payload = message(from, 60, &told);
+    let taken = city.ingest.telemetry(&street.gateway, "t", &payload, clock::now());
     assert_eq!(taken.await.unwrap(), None);
-    let state = zstd::encode_all(
-        br#"{"camera/gate-1":{"title":"Gerbang <1>","state":"up"}}"#.as_slice(),
-        1,
-    )
-    .unwrap();
+    let state = br#"{"camera/gate-1":{"title":"Gerbang <1>","state":"up"}}"#;
+    let state = zstd::encode_all(state.as_slice(), 1).unwrap();
     let taken = city.ingest.state(&street.gateway, "t", &state, clock::now());
     assert_eq!(taken.await.unwrap(), None);
 
