@@ -122,7 +122,7 @@ fn in_words(error: &gst::message::Error) -> String {
     let debug = error.debug().unwrap_or_default();
     let mut lines = debug.lines().map(str::trim).filter(|line| !line.is_empty());
     // The first line is a place in GStreamer's source.
-    match lines.next().and(lines.last()) {
+    match lines.next().and(lines.next_back()) {
         Some(reason) => format!("{}: {reason}", error.error()),
         None => error.error().to_string(),
     }
