@@ -33,7 +33,7 @@ const PICTURE_PIXELS: u32 = 640 * 480;
 /// A keyframe older than this is no picture of now.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
 /// An evidence picture lies at most so far from the moment that it shows, milliseconds.
-const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
+pub(super) const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
 /// How often the task looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(500);
 /// How often what is usual for this camera is written down.
@@ -678,7 +678,7 @@ fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
         .span
         .checked_div(stats.frames.max(1))
         .filter(|_| stats.gop_frames > 0)
-        .map(|frame| frame * stats.gop_frames);
+        .map(|frame| frame.saturating_mul(stats.gop_frames));
     Statistics {
         frames: stats.frames,
         bytes: u32::try_from(stats.bytes).unwrap_or(u32::MAX),
