@@ -21,7 +21,7 @@
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
-//! | [`evidence`] | pictures of arrivals and departures |
+//! | [`evidence`], [`past`] | pictures of arrivals and departures, of moments that have passed |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
 //! | [`plugins`] | what the worker needs of GStreamer |
@@ -34,6 +34,7 @@ pub mod far;
 pub mod health;
 pub mod ladder;
 pub mod measure;
+pub mod past;
 pub mod picture;
 pub mod pictures;
 pub mod plugins;
@@ -112,6 +113,9 @@ impl From<wire::Cause> for health::Failure {
 pub struct Cameras(Arc<BTreeMap<CameraId, Known>>);
 
 struct Known {
+    /// Its place in the configuration, by which its masks are known.
+    index: u16,
+    pictures: Pictures,
     title: String,
     spaces: Vec<SpaceId>,
     hubs: Vec<(Profile, Hub)>,
@@ -166,9 +170,12 @@ impl Cameras {
             let streams = streams(camera, credentials.as_ref(), &recorder);
             let (requests, asked) = mpsc::channel(REQUESTS_MAX);
             let (status, told) = watch::channel(None);
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
             known.insert(
                 camera.id.clone(),
                 Known {
+                    index,
+                    pictures: around.pictures.clone(),
                     title: camera.title.clone(),
                     spaces: camera.spaces.clone(),
                     hubs: streams
@@ -183,7 +190,6 @@ impl Cameras {
                     status: told,
                 },
             );
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
             let name = (camera.id.clone(), camera.title.clone(), index);
             tasks.push(CameraTask::new(name, around.clone(), streams, asked, status));
         }
@@ -241,7 +247,7 @@ impl Cameras {
         profiles
     }
 
-    /// A picture of a camera; the newest, or the one nearest to a time.
+    /// A picture of a camera; the newest, or the one nearest to a time of those in memory.
     pub async fn snapshot(
         &self,
         camera: &CameraId,
