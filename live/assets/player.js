@@ -68,17 +68,23 @@ class Player {
     this.overlay = make("div", "overlay");
     this.overlay.setAttribute("role", "status");
     this.badge = make("div", "badge");
-    this.element.replaceChildren(this.video, this.still, this.overlay, this.badge);
+    const bar = make("div", "bar"); // beside the picture: cameras write time and name into each corner of it
+    bar.append(this.overlay, this.badge);
+    this.element.replaceChildren(this.video, this.still, bar);
     this.media = new LiveMedia(this.video, {
       onPicture: () => this.pictureShown(),
       onFail: (reason) => this.failed(reason),
     });
     this.onVisibility = () => this.visibilityChanged();
+    // A page that is left may live on in the browser's memory, frozen, with an open socket: data costs.
+    this.onPageHide = () => this.pause();
   }
 
   start() {
     this.startedAt = performance.now();
     document.addEventListener("visibilitychange", this.onVisibility);
+    window.addEventListener("pageshow", this.onVisibility);
+    window.addEventListener("pagehide", this.onPageHide);
     this.timers.tick = setInterval(() => this.tick(), TICK_MS);
     if (canPlay()) this.connect();
     else this.playStills();
@@ -87,6 +93,8 @@ class Player {
   stop() {
     this.final = true;
     document.removeEventListener("visibilitychange", this.onVisibility);
+    window.removeEventListener("pageshow", this.onVisibility);
+    window.removeEventListener("pagehide", this.onPageHide);
     Object.values(this.timers).forEach((timer) => clearInterval(timer));
     this.disconnect();
     this.media.close();
@@ -108,10 +116,11 @@ class Player {
     if (this.final || this.paused) return;
     const now = performance.now();
     const link = this.texts.linkStates[this.camera?.state]; // the way to the camera, not the camera itself
+    const sight = this.texts.sightStates[this.camera?.state]; // what it shows, and it does
     if (link) {
       const detail = this.camera.message ?? "";
       this.show("link", link.replace("{detail}", this.texts.boxReasons[detail] ?? detail));
-    } else if (this.camera) {
+    } else if (this.camera && !sight) {
       const words = this.texts.cameraStates[this.camera.state] ?? this.camera.state;
       const advice = this.camera.advice?.[this.texts.language] ?? this.camera.message;
       this.show("camera", [words, advice].filter(Boolean).join(": "));
@@ -123,6 +132,8 @@ class Player {
       this.show("delayed");
     } else if (now < (this.skippedUntil ?? 0)) {
       this.show("skipped", this.skippedText);
+    } else if (sight) {
+      this.show("noticed", sight);
     } else {
       this.show("live");
     }
@@ -283,7 +294,7 @@ class Player {
     this.showPlaying();
     const parts = [`${this.texts.number(this.counts.bytes / 1e6, 1)} MB`];
     const latency = this.media.latencyMs();
-    if (latency !== null && this.state === "live") {
+    if (latency !== null && (this.state === "live" || this.state === "noticed")) {
       parts.push(`${this.texts.number(latency / 1000, 1)} ${this.texts.seconds}`);
     }
     this.badge.textContent = parts.join(" · ");

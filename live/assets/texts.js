@@ -1,6 +1,7 @@
 // Texts of the live player, one object a language. `{detail}` is replaced; keys are the player's states, and both
-// languages have the same keys. cameraStates, endReasons and boxReasons may lack a code, which is then shown as it is. boxReasons say why a
-// box refuses or ends a view, and what to do.
+// languages have the same keys. cameraStates, endReasons and boxReasons may lack a code, which is then shown as it is.
+// sightStates are those in which the camera still sends pictures; boxReasons say why a box refuses or ends a view, and
+// what to do.
 
 const number = (locale) => (value, decimals) =>
   new Intl.NumberFormat(locale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value);
@@ -10,11 +11,12 @@ export const TEXTS = {
     language: "id",
     connecting: "Menghubungkan…",
     live: "Langsung",
+    noticed: "Langsung. Perhatikan: {detail}",
     delayed: "Gambar tertunda, menunggu kamera…",
     skipped: "Koneksi lambat, {detail} detik dilewati",
     reconnecting: "Sambungan terputus, mencoba lagi…",
     busy: "Penonton sudah penuh ({detail}). Dicoba lagi otomatis.",
-    camera: "Kamera tidak menyala. {detail}",
+    camera: "Tidak ada gambar. {detail}",
     link: "{detail}",
     stills: "Video tidak dapat diputar di peramban ini, gambar diam ditampilkan. {detail}",
     noStills: "Gambar diam tidak tersedia.",
@@ -29,6 +31,14 @@ export const TEXTS = {
       auth_unsupported: "Cara masuk kamera tidak didukung",
       unsupported: "Format video kamera tidak didukung",
       disabled: "Kamera dinonaktifkan",
+      no_keyframes: "Kamera tidak mengirim gambar utuh",
+    },
+    sightStates: {
+      black: "gambar gelap",
+      frozen: "gambar membeku",
+      blurred: "gambar kabur",
+      moved: "arah kamera bergeser",
+      wrong_clock: "jam kamera salah",
     },
     linkStates: {
       link_calling: "Menghubungi kotak di lokasi…",
@@ -66,11 +76,12 @@ export const TEXTS = {
     language: "en",
     connecting: "Connecting…",
     live: "Live",
+    noticed: "Live. Please note: {detail}",
     delayed: "Picture delayed, waiting for the camera…",
     skipped: "Slow connection, {detail} seconds skipped",
     reconnecting: "Connection lost, trying again…",
     busy: "Too many viewers ({detail}). Trying again by itself.",
-    camera: "The camera is dark. {detail}",
+    camera: "No picture. {detail}",
     link: "{detail}",
     stills: "This browser cannot play the video, still pictures are shown. {detail}",
     noStills: "There are no still pictures.",
@@ -85,6 +96,14 @@ export const TEXTS = {
       auth_unsupported: "The camera's way to log in is not supported",
       unsupported: "The camera's video format is not supported",
       disabled: "The camera is switched off in the configuration",
+      no_keyframes: "The camera sends no whole pictures",
+    },
+    sightStates: {
+      black: "the picture is black",
+      frozen: "the picture is frozen",
+      blurred: "the picture is blurred",
+      moved: "the camera has been turned",
+      wrong_clock: "the camera's clock is wrong",
     },
     linkStates: {
       link_calling: "Calling the box on site…",

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod box_page;
+pub mod browser;
 pub mod cameras;
 pub mod chaos;
 pub mod city;
@@ -14,7 +15,9 @@ pub mod clock;
 pub mod commander;
 pub mod deaf_broker;
 pub mod forger;
+pub mod glass;
 pub mod judge;
+pub mod link;
 pub mod load;
 pub mod process;
 pub mod servers;

@@ -8,11 +8,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How often a log file, a port or a process is looked at while it is awaited.
 const POLL: Duration = Duration::from_millis(5);
@@ -52,6 +54,8 @@ pub struct Spec {
     pub death_signal: &'static str,
     /// How long it may take to be up.
     pub deadline: Duration,
+    /// It and its children are a group of processes, which is killed as a whole.
+    pub own_group: bool,
 }
 
 impl Spec {
@@ -68,6 +72,7 @@ impl Spec {
             group: None,
             death_signal: "KILL",
             deadline: Duration::from_secs(20),
+            own_group: false,
         }
     }
 
@@ -98,6 +103,9 @@ impl Spec {
         }
         command.arg("--").arg(&self.program).args(&self.args);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        if self.own_group {
+            command.process_group(0);
+        }
         command
     }
 }
@@ -248,6 +256,10 @@ impl Daemon {
     /// kill -9, and waits until the kernel has let go of it.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.take() {
+            if self.spec.own_group {
+                // Its number cannot be anybody else's before it is waited for. It may be empty already.
+                kill_process_group(Pid::from_child(&child), Signal::KILL).ok();
+            }
             child
                 .kill()
                 .with_context(|| format!("cannot kill {}", self.spec.name))?;
@@ -265,8 +277,7 @@ impl Daemon {
     /// Asks it to end (SIGTERM) and waits; kill -9 when it does not within `patience`.
     pub async fn terminate(&mut self, patience: Duration) -> anyhow::Result<()> {
         let Some(pid) = self.pid() else { return Ok(()) };
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .with_context(|| format!("cannot signal {}", self.spec.name))?;
+        kill_process(pid, Signal::TERM).with_context(|| format!("cannot signal {}", self.spec.name))?;
         if self.wait_for_exit(patience).await.is_err() {
             return self.kill();
         }
@@ -275,8 +286,8 @@ impl Daemon {
     }
 
     /// Its process id while it runs.
-    pub fn pid(&self) -> Option<rustix::process::Pid> {
-        self.child.as_ref().map(rustix::process::Pid::from_child)
+    pub fn pid(&self) -> Option<Pid> {
+        self.child.as_ref().map(Pid::from_child)
     }
 
     /// Everything it has written since it was last started.

@@ -43,6 +43,34 @@ pub struct StreetCamera {
     pub title: String,
     /// The spaces in its picture.
     pub spaces: Vec<SpaceId>,
+    /// How its streams are coded.
+    pub coding: Coding,
+}
+
+/// How the streams of a camera are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coding {
+    /// Frames a second.
+    pub fps: u32,
+    /// Frames from keyframe to keyframe.
+    pub gop: u32,
+    /// Rate of the sub stream, kilobits a second. It has 640x360 pixels.
+    pub sub_kbit: u32,
+}
+
+impl Coding {
+    /// Little work for the simulator. A keyframe a second: also on a fast clock one is near to each arrival and departure.
+    pub const CHEAP: Self = Self {
+        fps: 12,
+        gop: 12,
+        sub_kbit: 400,
+    };
+    /// What `gateway cameras probe` asks for: a small sub stream with a keyframe every 2 s.
+    pub const TYPICAL: Self = Self {
+        fps: 15,
+        gop: 30,
+        sub_kbit: 500,
+    };
 }
 
 /// Where a box with cameras finds what belongs to them.
@@ -68,6 +96,7 @@ pub fn along(spaces: &[SpaceId], number: usize) -> Result<Vec<StreetCamera>, IdE
             id: CameraId::new(format!("kamera-{}", index + 1))?,
             title: format!("Jalan Simulasi {}–{}", index * part + 1, index * part + spaces.len()),
             spaces: spaces.to_vec(),
+            coding: Coding::CHEAP,
         })
     };
     spaces.chunks(part).enumerate().map(camera).collect()
@@ -81,7 +110,7 @@ pub fn write_box(text: &mut String, cameras: &[StreetCamera], files: &CameraFile
     writeln!(text, "password_file = \"{}\"\n", files.password_file.display())?;
     writeln!(text, "[far_view]\ncommand_vkey = \"{}\"", files.command_vkey.display())?;
     writeln!(text, "servers = {}\n", quoted(&files.servers))?;
-    for StreetCamera { id, title, spaces } in cameras {
+    for StreetCamera { id, title, spaces, .. } in cameras {
         writeln!(
             text,
             "[[cameras]]\nid = \"{id}\"\nname = \"{title}\"\nhost = \"{}\"",
@@ -99,15 +128,18 @@ pub fn write_box(text: &mut String, cameras: &[StreetCamera], files: &CameraFile
 /// The simulator's file. Sizes and rates are such that a few cameras need little of a core.
 fn simulator_toml(cameras: &[StreetCamera]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    for StreetCamera { id, spaces, .. } in cameras {
+    for StreetCamera { id, spaces, coding, .. } in cameras {
+        let Coding { fps, gop, sub_kbit } = coding;
         writeln!(text, "[[camera]]\nname = \"{id}\"\nspaces = {}", quoted(spaces))?;
-        for (stream, width, height, kbit) in [("main", 960, 540, 900), ("sub", 640, 360, 400)] {
+        for (stream, width, height, kbit) in [("main", 960, 540, 900), ("sub", 640, 360, *sub_kbit)] {
             writeln!(
                 text,
                 "[camera.{stream}]\ncodec = \"h264\"\nwidth = {width}\nheight = {height}"
             )?;
-            // A keyframe a second: also on a fast clock one is near to each arrival and departure.
-            writeln!(text, "fps = 12\ngop = 12\nbitrate_kbit = {kbit}\nsource = \"drawn\"")?;
+            writeln!(
+                text,
+                "fps = {fps}\ngop = {gop}\nbitrate_kbit = {kbit}\nsource = \"drawn\""
+            )?;
         }
     }
     Ok(text)

@@ -16,6 +16,7 @@ use crate::api::Api;
 use crate::city::publisher::{self, Published};
 use crate::city::uplink::Uplink;
 use crate::clock::SimulatedClock;
+use crate::link::{Link, Quality};
 use crate::process::{Daemon, Ready, Spec, free_address, run, workspace_program};
 use crate::servers::mosquitto::{self, Broker};
 use crate::servers::postgres::{self, Postgres};
@@ -57,6 +58,10 @@ pub struct City {
     pub pki: PathBuf,
     /// Where boxes send live view, of each instance, `HOST:PORT`; none when no box has cameras.
     pub live: Vec<String>,
+    /// Port of the broker on 127.0.0.1, as boxes see it.
+    broker_port: u16,
+    /// Between boxes and city, unless they are neighbours.
+    link: Option<Link>,
 }
 
 /// One box and its sensor broker.
@@ -106,6 +111,14 @@ impl World {
         Ok(world)
     }
 
+    /// The same with one instance on `SQLite`, and a link of that quality between boxes and city.
+    pub async fn start_afar(streets: Vec<Street>, clock: SimulatedClock, quality: Quality) -> anyhow::Result<Self> {
+        let link = Some(Link::new(quality));
+        let mut world = Self::build(streets, clock, Database::Sqlite, 1, link).await?;
+        world.start_boxes().await?;
+        Ok(world)
+    }
+
     /// Starts the gateways after [`World::prepare`].
     pub async fn start_boxes(&mut self) -> anyhow::Result<()> {
         for roadside in &mut self.boxes {
@@ -121,9 +134,19 @@ impl World {
         database: Database,
         instances: usize,
     ) -> anyhow::Result<Self> {
+        Self::build(streets, clock, database, instances, None).await
+    }
+
+    async fn build(
+        streets: Vec<Street>,
+        clock: SimulatedClock,
+        database: Database,
+        instances: usize,
+        link: Option<Link>,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("parkir-").tempdir()?;
         let with_live = streets.iter().any(|street| !street.cameras.is_empty());
-        let city = City::start(folder.path(), database, instances, with_live).await?;
+        let city = City::start(folder.path(), database, instances, with_live, link).await?;
         let mut boxes = Vec::new();
         for street in streets {
             boxes.push(RoadsideBox::prepare(folder.path(), &city, street, clock).await?);
@@ -187,8 +210,14 @@ impl World {
 
 impl City {
     /// Makes the city's keys and certificates, and starts broker, database and `instances` of `kominfo serve`, which
-    /// take live view if asked to.
-    pub async fn start(folder: &Path, database: Database, instances: usize, with_live: bool) -> anyhow::Result<Self> {
+    /// take live view if asked to. Boxes reach it over `link`, if there is one.
+    pub async fn start(
+        folder: &Path,
+        database: Database,
+        instances: usize,
+        with_live: bool,
+        mut link: Option<Link>,
+    ) -> anyhow::Result<Self> {
         let pki = folder.join("city");
         fs::create_dir_all(&pki)?;
         let program = workspace_program("kominfo")?;
@@ -205,6 +234,10 @@ impl City {
             run(&program, ["pki", "live", "--pki", out, "--dns", LIVE_HOST])?;
         }
         let broker = mosquitto::city(folder, &pki).await?;
+        let broker_port = match &mut link {
+            Some(link) => link.lead_to(broker.address).await?.port(),
+            None => broker.address.port(),
+        };
         let postgres = match database {
             Database::Sqlite => None,
             Database::Postgres => Some(postgres::start().await?),
@@ -219,6 +252,8 @@ impl City {
             database,
             pki,
             live: Vec::new(),
+            broker_port,
+            link,
         };
         for number in 1..=instances {
             city.add_instance(folder, number, with_live).await?;
@@ -250,7 +285,11 @@ impl City {
         ]);
         if with_live {
             let listen = free_address()?;
-            let live = format!("{LIVE_HOST}:{}", listen.port());
+            let seen = match &mut self.link {
+                Some(link) => link.lead_to(listen).await?,
+                None => listen,
+            };
+            let live = format!("{LIVE_HOST}:{}", seen.port());
             spec = spec
                 .args([
                     "--command-key",
@@ -289,7 +328,7 @@ impl RoadsideBox {
             data_dir: path_text(&data)?.to_owned(),
             keys_dir: path_text(&keys)?.to_owned(),
             city_host: "localhost".to_owned(),
-            city_port: city.broker.address.port(),
+            city_port: city.broker_port,
             sensor_port: sensor_broker.address.port(),
             cameras: files,
         };

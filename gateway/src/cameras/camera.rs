@@ -11,16 +11,17 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use live::message::Message;
-use parking::{CameraId, ClockQuality, Input, Stamp, Timestamp, Timezone};
+use parking::{CameraId, Input, Stamp, Timestamp, Timezone};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::health::{self, Effect, Event as HealthEvent, HealthMachine, HourOfDay, Now, Statistics};
+use super::health::{self, Effect, Event as HealthEvent, HealthMachine};
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
 use super::stream::{Key, Phase, Stream};
-use super::told::{self, CameraStatus, word};
+use super::told::{self, CameraStatus};
+use super::translation;
 use super::wire::{self, Cause, Command, Event, FromWorker, Profile};
 use super::worker::{Program, Worker};
 use crate::clock::Clock;
@@ -146,7 +147,7 @@ impl CameraTask {
             .unwrap_or_default();
         let start = Instant::now();
         Self {
-            health: HealthMachine::new(health_now(now, around.timezone), baseline),
+            health: HealthMachine::new(translation::now(now, around.timezone), baseline),
             health_since: now,
             id,
             title,
@@ -386,8 +387,8 @@ impl CameraTask {
                     stream.stats(stats);
                 }
                 if self.is_looked(profile) {
-                    let mono = mono(self.around.clock.now());
-                    self.health_step(HealthEvent::Statistics(statistics(&stats, mono)))
+                    let mono = translation::mono(self.around.clock.now());
+                    self.health_step(HealthEvent::Statistics(translation::statistics(&stats, mono)))
                         .await;
                     self.tell();
                 }
@@ -400,10 +401,7 @@ impl CameraTask {
                 let stamp = self.around.clock.at_boottime(at_ns);
                 let offset_ms = camera_unix_ms.saturating_sub(stamp.at.as_millis());
                 self.clock_offset_ms = Some(offset_ms);
-                let quality = match stamp.clock {
-                    ClockQuality::Synced | ClockQuality::Holdover => health::ClockQuality::Trusted,
-                    ClockQuality::Unset | ClockQuality::Simulated => health::ClockQuality::Untrusted,
-                };
+                let quality = translation::quality(stamp.clock);
                 self.health_step(HealthEvent::CameraClock { offset_ms, quality }).await;
             }
             _ => {}
@@ -544,7 +542,7 @@ impl CameraTask {
 
     async fn health_step(&mut self, event: HealthEvent) {
         let now = self.around.clock.now();
-        for effect in self.health.step(health_now(now, self.around.timezone), event) {
+        for effect in self.health.step(translation::now(now, self.around.timezone), event) {
             match effect {
                 Effect::Changed(health) => {
                     self.health_since = self.stamp_of(health.since);
@@ -556,7 +554,7 @@ impl CameraTask {
                 }
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
-                    let body = self.record(&record);
+                    let body = translation::record(&self.id, record, |mono| self.stamp_of(mono).at, now.at);
                     if self.around.facts.send(Input::Note(body)).await.is_err() {
                         tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
                     }
@@ -568,37 +566,6 @@ impl CameraTask {
     fn stamp_of(&self, mono: Duration) -> Stamp {
         let nanos = u64::try_from(mono.as_nanos()).unwrap_or(u64::MAX);
         self.around.clock.at_boottime(nanos)
-    }
-
-    fn record(&self, record: &health::Record) -> parking::RecordBody {
-        let camera = self.id.clone();
-        let at = |mono: Duration| self.stamp_of(mono).at;
-        match record {
-            health::Record::CameraLost { last_frame, cause } => parking::RecordBody::CameraLost {
-                camera,
-                since: at(last_frame.unwrap_or_else(|| mono(self.around.clock.now()))),
-                cause: word(cause),
-            },
-            health::Record::CameraRestored { at: since } => parking::RecordBody::CameraRestored {
-                camera,
-                since: at(*since),
-            },
-            health::Record::CameraTampered { what, since, .. } => parking::RecordBody::CameraTampered {
-                camera,
-                what: match what {
-                    health::Tampering::Black => parking::Tampering::Black,
-                    health::Tampering::Blurred => parking::Tampering::Blurred,
-                    health::Tampering::Moved => parking::Tampering::Moved,
-                    health::Tampering::Frozen => parking::Tampering::Frozen,
-                },
-                since: at(*since),
-            },
-            health::Record::CameraUnsteady { since, changes } => parking::RecordBody::CameraUnsteady {
-                camera,
-                since: at(*since),
-                changes: *changes,
-            },
-        }
     }
 
     fn tell_viewers(&self) {
@@ -656,38 +623,4 @@ async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<Bytes> {
 
 fn baseline_key(camera: &CameraId) -> String {
     format!("baseline/{camera}")
-}
-
-fn mono(now: Stamp) -> Duration {
-    Duration::from_millis(now.mono_ms)
-}
-
-fn health_now(now: Stamp, timezone: Timezone) -> Now {
-    let local_s = now.at.as_seconds() + i64::from(timezone.hours_ahead()) * 3_600;
-    let hour = u8::try_from(local_s.rem_euclid(86_400) / 3_600).ok();
-    Now {
-        mono: mono(now),
-        hour: hour
-            .filter(|_| now.clock != ClockQuality::Unset)
-            .and_then(HourOfDay::new),
-    }
-}
-
-fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
-    let gop = stats
-        .span
-        .checked_div(stats.frames.max(1))
-        .filter(|_| stats.gop_frames > 0)
-        .map(|frame| frame.saturating_mul(stats.gop_frames));
-    Statistics {
-        frames: stats.frames,
-        bytes: u32::try_from(stats.bytes).unwrap_or(u32::MAX),
-        keyframes: stats.keyframes,
-        keyframe_bytes: if stats.keyframes > 0 { stats.keyframe_bytes } else { 0 },
-        between_bytes: stats.between_bytes,
-        between_bytes_max: stats.between_bytes_max,
-        gop,
-        last_frame: (stats.frames > 0).then_some(now),
-        last_keyframe: (stats.keyframes > 0).then_some(now),
-    }
 }

@@ -409,7 +409,12 @@ async fn to_city(
         reason = pace.over() => Err(reason.to_string()),
     };
     let ended = match dialled {
-        Ok(socket) => connection::carry(socket, &hub, viewer, &mut pace).await.to_string(),
+        Ok(socket) => {
+            // Dialling over a poor link takes a second and more: what has come since the newest keyframe is enough. No
+            // place for a moment more: what waits for the first one will do.
+            let viewer = hub.join().unwrap_or(viewer);
+            connection::carry(socket, &hub, viewer, &mut pace).await.to_string()
+        }
         Err(ended) => ended,
     };
     tracing::info!(%id, %camera, %profile, server, ended, "the city watched");

@@ -21,6 +21,7 @@
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
+//! | `translation` | between the box's clock, ledger and workers and the health machine |
 //! | [`evidence`], [`past`] | pictures of arrivals and departures, of moments that have passed |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
@@ -46,6 +47,7 @@ pub mod ring;
 pub mod secrets;
 pub mod stream;
 pub mod told;
+mod translation;
 pub mod wire;
 pub mod words;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! Pictures of moments that have passed: out of the keyframes in memory, which reach back half a minute, and where these do
+//! Pictures of moments that have passed: out of the keyframes in memory, which reach back some seconds, and where these do
 //! not reach, out of the recording.
 //!
 //! The recorder's thread is asked for nothing but which files there are; they are read on another.

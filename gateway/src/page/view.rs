@@ -200,7 +200,10 @@ fn word(state: health::State) -> String {
 pub(super) fn figures(status: &CameraStatus, language: Language) -> String {
     let lines: Vec<String> = [("sub", &status.sub), ("main", &status.main)]
         .into_iter()
-        .filter_map(|(name, stream)| Some(line(name, StreamLine::of(stream.as_ref()?)?, language)))
+        .filter_map(|(name, stream)| Some((name, StreamLine::of(stream.as_ref()?)?)))
+        // One that is not open now costs nobody anything.
+        .filter(|(_, stream)| stream.kbit > 0.0)
+        .map(|(name, stream)| line(name, stream, language))
         .collect();
     lines
         .into_iter()

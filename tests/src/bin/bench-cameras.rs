@@ -1,7 +1,9 @@
 //! What cameras cost: processor time and memory of the whole gateway (with its workers) for 1, 4 and 13 cameras of
-//! 1080p25 at 4 Mbit/s, recorded, beside `ffmpeg -c copy -f segment` for the same streams in the same minutes.
+//! 1080p25 at 4 Mbit/s, recorded, beside `ffmpeg -c copy -f segment` for the same streams in the same seconds.
 //!
-//! Twice: with pictures for health at their usual pace, and without (once in an hour), as ffmpeg looks at none.
+//! Twice: with pictures for health at their usual pace, and without (once in an hour), as ffmpeg looks at none. Memory is
+//! proportional set size (`Pss` of proc(5)), the mean of samples a second apart; the gateway's after ffmpeg has ended,
+//! so that no library is shared with it. A gateway without cameras is measured first, to tell what cameras add.
 
 #![allow(clippy::cast_precision_loss)] // figures are printed with a few digits
 
@@ -27,25 +29,61 @@ struct Arguments {
     seconds: u64,
 }
 
+/// The usual pace of pictures, seconds.
+const PICTURES_USUAL_S: u32 = 4;
+/// Samples of memory, a second apart: two groups of pictures at least.
+const SAMPLES: u32 = 8;
 /// Time for everything to settle, and for a group of pictures to fill.
 const WARM_UP: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    println!("cameras  pictures     CPU, % of one core            memory (PSS), MB");
-    println!("                      gateway  ffmpeg  ratio        gateway  a camera  ffmpeg");
+    let without = without_cameras().await?;
+    println!("a gateway without cameras: {without:.1} MB");
+    println!("cameras  pictures  CPU, % of one core        memory (PSS), MB");
+    println!("                   gateway  ffmpeg  ratio    gateway  over cameras  added by each  ffmpeg");
     for count in &arguments.cameras {
-        for every_s in [4, 3_600] {
-            let line = measure(*count, every_s, Duration::from_secs(arguments.seconds)).await?;
-            println!("{line}");
+        for every_s in [Some(PICTURES_USUAL_S), None] {
+            let cost = measure(*count, every_s.unwrap_or(3_600), Duration::from_secs(arguments.seconds)).await?;
+            let cameras = *count as f64;
+            println!(
+                "{count:>7}  {:<8}  {:>7.2} {:>7.2} {:>6.2}    {:>7.1} {:>13.1} {:>14.1} {:>7.1}",
+                every_s.map_or("none", |_| "usual"),
+                cost.gateway_percent,
+                cost.ffmpeg_percent,
+                cost.gateway_percent / cost.ffmpeg_percent,
+                cost.gateway_mb,
+                cost.gateway_mb / cameras,
+                (cost.gateway_mb - without) / cameras,
+                cost.ffmpeg_mb,
+            );
         }
     }
     println!("CPU and PSS of gateway include its workers. A ratio below 1 is cheaper than ffmpeg.");
+    println!("To reach: a ratio of 1, and 10 MB a camera.");
     Ok(())
 }
 
-async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow::Result<String> {
+/// What was measured.
+struct Cost {
+    gateway_percent: f64,
+    ffmpeg_percent: f64,
+    gateway_mb: f64,
+    ffmpeg_mb: f64,
+}
+
+/// Memory of a gateway that has no cameras, MB.
+async fn without_cameras() -> anyhow::Result<f64> {
+    let mut roadside = CameraBox::prepare("", "")?;
+    roadside.start().await?;
+    tokio::time::sleep(WARM_UP).await;
+    let mb = mean_pss_mb(&family(roadside.gateway.pid().context("the gateway has ended")?)?).await?;
+    roadside.stop().await?;
+    Ok(mb)
+}
+
+async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow::Result<Cost> {
     let folder = tempfile::tempdir()?;
     let mut streets = String::new();
     for number in 0..count {
@@ -83,16 +121,16 @@ async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow:
     tokio::time::sleep(span).await;
     let after = (ticks(&own)?, ticks(&others)?);
     let percent = |ticks: u64| ticks as f64 / span.as_secs_f64() / ticks_a_second() * 100.0;
-    let (gateway, ffmpeg) = (percent(after.0 - before.0), percent(after.1 - before.1));
-    let (gateway_mb, ffmpeg_mb) = (pss_mb(&own)?, pss_mb(&others)?);
-    roadside.stop().await?;
+    let ffmpeg_mb = mean_pss_mb(&others).await?;
     drop(peers);
-    let pictures = if pictures_every_s < 60 { "every 4 s" } else { "none" };
-    Ok(format!(
-        "{count:>7}  {pictures:<10}  {gateway:>8.2} {ffmpeg:>7.2} {:>6.2}       {gateway_mb:>8.1} {:>9.1} {ffmpeg_mb:>7.1}",
-        gateway / ffmpeg,
-        gateway_mb / count as f64
-    ))
+    let cost = Cost {
+        gateway_percent: percent(after.0 - before.0),
+        ffmpeg_percent: percent(after.1 - before.1),
+        gateway_mb: mean_pss_mb(&own).await?,
+        ffmpeg_mb,
+    };
+    roadside.stop().await?;
+    Ok(cost)
 }
 
 /// One `ffmpeg` a stream, ended when dropped.
@@ -171,6 +209,16 @@ fn ticks(pids: &[i32]) -> anyhow::Result<u64> {
 
 fn ticks_a_second() -> f64 {
     rustix::param::clock_ticks_per_second() as f64
+}
+
+/// The mean of some seconds.
+async fn mean_pss_mb(pids: &[i32]) -> anyhow::Result<f64> {
+    let mut sum = 0.0;
+    for _ in 0..SAMPLES {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sum += pss_mb(pids)?;
+    }
+    Ok(sum / f64::from(SAMPLES))
 }
 
 fn pss_mb(pids: &[i32]) -> anyhow::Result<f64> {

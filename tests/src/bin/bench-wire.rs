@@ -96,7 +96,7 @@ struct Measured {
 async fn measure(arguments: &Arguments, size: u64) -> anyhow::Result<Measured> {
     let folder = tempfile::Builder::new().prefix("parkir-wire-").tempdir()?;
     let street = Street::new("sudirman-01", 1, 40, 2)?;
-    let city = City::start(folder.path(), Database::Sqlite, 1, false).await?;
+    let city = City::start(folder.path(), Database::Sqlite, 1, false, None).await?;
     let keys = folder.path().join("keys");
     std::fs::create_dir_all(&keys)?;
     enrol(&city.pki, &city.database, &street.site.gateway, &keys)?;
