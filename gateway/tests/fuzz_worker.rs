@@ -168,7 +168,8 @@ fn commands((text, _, number, short, byte, flag): &Parts) -> Vec<Command> {
         user: text.clone(),
         password: text.to_uppercase(),
     });
-    let corner = [f64::from(*byte) / 256.0, f64::from(*short) / 65_536.0];
+    // Numbers of few digits: the last bit of a long one may change on the way.
+    let corner = [f64::from(*byte) / 256.0, f64::from(short % 128) / 128.0];
     let clients = [Client::Auto, Client::Retina, Client::Rtspsrc];
     vec![
         Command::Open {
