@@ -554,7 +554,7 @@ impl CameraTask {
                 }
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
-                    let body = translation::record(&self.id, record, |mono| self.stamp_of(mono).at, now.at);
+                    let body = translation::record(&self.id, &record, |mono| self.stamp_of(mono).at, now.at);
                     if self.around.facts.send(Input::Note(body)).await.is_err() {
                         tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
                     }
