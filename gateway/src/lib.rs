@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod journal;
+mod listener;
 pub mod mqtt;
 pub mod page;
 pub mod sensors;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::cameras::ring::{
-    ClockQuality, Fragment, Init, Limits, MemoryIndex, Ring, Segment, SegmentId, chunk_info, clip, picture,
+    ClockQuality, Fragment, Init, Limits, MemoryIndex, Ring, Segment, SegmentId, chunk_info, clip, key_near, picture,
     segment_path,
 };
 use jiff::Timestamp;
@@ -89,12 +89,16 @@ fn arbitrary_bytes_from_a_worker_never_panic_and_never_spoil_a_ring() {
         });
 }
 
-/// Makes a clip. It may fail, but must not panic, and what it reports must be on disk.
+/// Makes a clip and looks for a keyframe. Both may fail, but must not panic, and what is reported must be on disk.
 fn export(folder: &Path, segments: &[Segment], from: Timestamp) {
     let to = from + Duration::from_secs(3_600);
     let exported = clip::plan(folder, segments, from, to).and_then(|plan| clip::export(&plan, &folder.join("clip")));
     for file in exported.iter().flat_map(|report| &report.files) {
         assert_eq!(std::fs::metadata(&file.path).unwrap().len(), file.bytes);
+    }
+    let distance_max = Duration::from_secs(60);
+    if let Some(key) = key_near(folder, segments, from, distance_max) {
+        assert!(key.distance(from) <= distance_max);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Simulated cameras and a box that watches them, without a city.
 //!
-//! [`Simulator`] is the program `camera-simulator`, told by JSON lines what goes wrong. [`CameraBox`] is `gateway run`
+//! [`CameraSimulator`](crate::camera_simulator::CameraSimulator) is told what goes wrong. [`CameraBox`] is `gateway run`
 //! with the configuration that a user would write; it is judged by its own page, its ledger and its recordings. Its
 //! uplink leads to a port where nobody listens, which is how a box lives whose network is down.
 //!
@@ -9,15 +9,13 @@
 //! for the box to learn what its cameras look like: [`CameraBox::age_baselines`].
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,109 +32,6 @@ const SYNCHRONISED: &str = "#include <string.h>\n#include <sys/timex.h>\n\
     int adjtimex(struct timex *query) { memset(query, 0, sizeof *query); return TIME_OK; }\n";
 /// Time of learning after which everything that is learnt is known, seconds.
 const LEARNT_S: f64 = 3_600.0;
-
-/// A running `camera-simulator`.
-#[derive(Debug)]
-pub struct Simulator {
-    child: Child,
-    talk: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
-    /// Port of all its cameras.
-    pub port: u16,
-}
-
-impl Simulator {
-    /// Cameras by their configuration. Finished loops are kept for all tests.
-    pub fn start(folder: &Path, cameras: &str) -> anyhow::Result<Self> {
-        let config = folder.join("simulator.toml");
-        fs::write(&config, cameras)?;
-        let program = workspace_program("camera-simulator")?;
-        let target = program.ancestors().nth(2).context("no target folder")?;
-        let cache = target.join("tmp/camera-loops");
-        fs::create_dir_all(&cache)?;
-        Self::with(&[
-            "--cameras".as_ref(),
-            config.as_os_str(),
-            "--cache".as_ref(),
-            cache.as_os_str(),
-        ])
-    }
-
-    /// A bad peer.
-    pub fn crooked(kind: &str) -> anyhow::Result<Self> {
-        Self::with(&["crooked".as_ref(), kind.as_ref()])
-    }
-
-    fn with(args: &[&std::ffi::OsStr]) -> anyhow::Result<Self> {
-        let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(workspace_program("camera-simulator")?)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start camera-simulator")?;
-        let input = child.stdin.take().context("no standard input")?;
-        let mut output = BufReader::new(child.stdout.take().context("no standard output")?);
-        let mut greeting = String::new();
-        output.read_line(&mut greeting)?;
-        let greeting: Value = serde_json::from_str(&greeting).context("camera-simulator said no port")?;
-        let port = greeting["port"].as_u64().and_then(|port| port.try_into().ok());
-        Ok(Self {
-            child,
-            talk: Mutex::new((input, output)),
-            port: port.context("camera-simulator said no port")?,
-        })
-    }
-
-    fn ask(&self, command: &Value) -> anyhow::Result<Value> {
-        let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
-        writeln!(talk.0, "{command}")?;
-        let mut answer = String::new();
-        talk.1.read_line(&mut answer)?;
-        let answer: Value = serde_json::from_str(&answer).with_context(|| format!("no answer to {command}"))?;
-        ensure!(answer["ok"] == true, "camera-simulator: {command}: {answer}");
-        Ok(answer)
-    }
-
-    /// Begins a fault, or ends it (`none`). Returns when the pictures show it.
-    pub fn fault(&self, camera: &str, fault: &str) -> anyhow::Result<()> {
-        tokio::task::block_in_place(|| self.ask(&json!({"camera": camera, "fault": fault}))).map(drop)
-    }
-
-    /// Frames that the substream of a camera has sent.
-    pub fn frames_sent(&self, camera: &str) -> anyhow::Result<u64> {
-        let stats = tokio::task::block_in_place(|| self.ask(&json!({"cmd": "stats"})))?;
-        let frames = stats["cameras"][camera]["streams"]["sub"]["frames"].as_u64();
-        Ok(frames.unwrap_or(0))
-    }
-
-    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        Ok(kill_process(Pid::from_child(&self.child), signal)?)
-    }
-
-    /// Power of all cameras goes.
-    pub fn kill(&self) -> anyhow::Result<()> {
-        self.signal(Signal::KILL)
-    }
-
-    /// All cameras hang; [`Simulator::resume`] ends it.
-    pub fn pause(&self) -> anyhow::Result<()> {
-        self.signal(Signal::STOP)
-    }
-
-    /// All cameras go on.
-    pub fn resume(&self) -> anyhow::Result<()> {
-        self.signal(Signal::CONT)
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        // What has ended already cannot be killed.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 /// What the simulator is told of a camera: a drawn substream of 640x360 at 15 frames a second, a keyframe every 2 s.
 /// `more` are further lines of the camera.

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod box_page;
 pub mod browser;
+pub mod camera_simulator;
 pub mod cameras;
 pub mod chaos;
 pub mod city;

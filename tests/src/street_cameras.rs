@@ -1,8 +1,7 @@
 //! Cameras of a [`Street`](crate::street::Street): which spaces they see, how simulator and box are told, and pictures in
 //! which vehicles come and go when they truly do.
 //!
-//! One `camera-simulator` serves all cameras of a box. It ends when its standard input closes, so it cannot outlive the
-//! test.
+//! One `camera-simulator` serves all cameras of a box.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,26 +9,17 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Blocking, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use parking::{CameraId, IdError, SpaceId, Timestamp, VehicleClass};
 use rand::Rng;
 use rand::distr::Alphanumeric;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::Mutex;
 
+use crate::camera_simulator::CameraSimulator;
 use crate::clock::SimulatedClock;
 use crate::process::{free_address, workspace_program};
-use crate::street::class_name;
 use crate::truth::Truth;
-
-/// How long the simulator may take to start, to answer or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Characters of the page's password.
 const PASSWORD_CHARS: usize = 12;
@@ -157,7 +147,7 @@ fn quoted<T: ToString>(values: &[T]) -> String {
 pub fn make_password(file: &Path) -> anyhow::Result<String> {
     let random = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS);
     let password: String = random.map(char::from).collect();
-    let mut child = Blocking::new(workspace_program("gateway")?)
+    let mut child = Command::new(workspace_program("gateway")?)
         .arg("password")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -195,7 +185,7 @@ impl RoadsideCameras {
         command_vkey: &Path,
         servers: Vec<String>,
     ) -> anyhow::Result<(Self, CameraFiles)> {
-        let simulator = CameraSimulator::start(folder, cameras).await?;
+        let simulator = CameraSimulator::start(folder, &simulator_toml(cameras)?).await?;
         let password_file = folder.join("page.password");
         let password = make_password(&password_file)?;
         let page = free_address()?;
@@ -212,109 +202,6 @@ impl RoadsideCameras {
             password,
         };
         Ok((cameras, files))
-    }
-}
-
-/// A running `camera-simulator`.
-#[derive(Debug, Clone)]
-pub struct CameraSimulator {
-    /// Where its cameras are.
-    pub address: SocketAddr,
-    /// Where it takes streams as a media server would, over TLS.
-    pub media_server: SocketAddr,
-    /// The certificate that it shows there, PEM.
-    pub certificate: String,
-    talk: Arc<Mutex<Talk>>,
-}
-
-#[derive(Debug)]
-struct Talk {
-    child: Child,
-    /// Closed when it is to end.
-    stdin: Option<ChildStdin>,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
-impl CameraSimulator {
-    /// Starts it with its file and log in `folder`.
-    pub async fn start(folder: &Path, cameras: &[StreetCamera]) -> anyhow::Result<Self> {
-        let config = folder.join("cameras.toml");
-        fs::write(&config, simulator_toml(cameras)?)?;
-        let log = fs::File::create(folder.join("camera-simulator.log"))?;
-        let mut child = Command::new(workspace_program("camera-simulator")?)
-            .arg("--cameras")
-            .arg(&config)
-            .args(["--tls-port", "0"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start camera-simulator")?;
-        let stdin = child.stdin.take();
-        let stdout = child.stdout.take().context("no standard output")?;
-        let mut talk = Talk {
-            child,
-            stdin,
-            answers: BufReader::new(stdout).lines(),
-        };
-        let greeting = talk.answer().await?;
-        let address = |key: &str| {
-            let port = greeting[key].as_u64().and_then(|port| u16::try_from(port).ok());
-            let port = port.with_context(|| format!("no {key} in its greeting"))?;
-            anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], port)))
-        };
-        let certificate = greeting["tls_certificate"]
-            .as_str()
-            .context("no certificate in its greeting")?;
-        Ok(Self {
-            address: address("port")?,
-            media_server: address("tls_port")?,
-            certificate: certificate.to_owned(),
-            talk: Arc::new(Mutex::new(talk)),
-        })
-    }
-
-    /// Its process, while it runs.
-    pub async fn pid(&self) -> Option<u32> {
-        self.talk.lock().await.child.id()
-    }
-
-    /// Gives a command and returns the answer, when it has taken effect.
-    pub async fn tell(&self, command: &Value) -> anyhow::Result<Value> {
-        let mut talk = self.talk.lock().await;
-        let stdin = talk.stdin.as_mut().context("the camera simulator is ending")?;
-        stdin.write_all(format!("{command}\n").as_bytes()).await?;
-        let answer = talk.answer().await?;
-        anyhow::ensure!(answer["ok"] == true, "{command}: {answer}");
-        Ok(answer)
-    }
-
-    /// A vehicle stands on a space, or none.
-    pub async fn show(&self, camera: &CameraId, space: &SpaceId, class: Option<VehicleClass>) -> anyhow::Result<()> {
-        let mut command = json!({ "camera": camera, "space": space, "occupied": class.is_some() });
-        if let Some(class) = class {
-            command["class"] = json!(class_name(class));
-        }
-        self.tell(&command).await.map(drop)
-    }
-
-    /// Lets it end.
-    pub async fn stop(&self) -> anyhow::Result<()> {
-        let mut talk = self.talk.lock().await;
-        talk.stdin = None;
-        let ended = tokio::time::timeout(PATIENCE, talk.child.wait()).await;
-        ended.context("the camera simulator does not end")??;
-        Ok(())
-    }
-}
-
-impl Talk {
-    async fn answer(&mut self) -> anyhow::Result<Value> {
-        let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
-        let line = line.context("the camera simulator does not answer")??;
-        let line = line.context("the camera simulator has ended; see camera-simulator.log")?;
-        serde_json::from_str(&line).with_context(|| format!("no JSON: {line}"))
     }
 }
 

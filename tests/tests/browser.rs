@@ -9,7 +9,8 @@ use parking::Timestamp;
 use serde_json::Value;
 use tests::box_page::BoxPage;
 use tests::browser::{Browser, Page};
-use tests::cameras::{CameraBox, Simulator, drawn, entry};
+use tests::camera_simulator::CameraSimulator;
+use tests::cameras::{CameraBox, drawn, entry};
 use tests::clock::{SimulatedClock, unix_ms};
 use tests::glass::{self, Screen};
 use tests::process::{run, system_program, workspace_program};
@@ -64,8 +65,8 @@ async fn a_browser_shows_moving_pictures_near_and_from_the_city_and_the_box_stop
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clip_of_a_minute_begins_with_the_keyframe_before_and_plays_in_a_browser() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let simulator = Simulator::start(folder.path(), &drawn("kamera-1", ""))?;
-    let mut roadside = CameraBox::prepare(&entry("kamera-1", simulator.port, "/kamera-1/sub", ""), "")?;
+    let simulator = CameraSimulator::start(folder.path(), &drawn("kamera-1", "")).await?;
+    let mut roadside = CameraBox::prepare(&entry("kamera-1", simulator.address.port(), "/kamera-1/sub", ""), "")?;
     roadside.start().await?;
     roadside.await_state("kamera-1", "up", PATIENCE).await?;
     tokio::time::sleep(2 * GROUP).await;

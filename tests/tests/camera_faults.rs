@@ -6,7 +6,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
+use tests::camera_simulator::CameraSimulator;
+use tests::cameras::{CameraBox, CameraNow, decoded, drawn, entry};
 
 /// A fault has its name after this.
 const NAMED: Duration = Duration::from_secs(8);
@@ -49,7 +50,7 @@ impl Line {
 
 /// The box and the cameras.
 struct Scene {
-    cameras: Simulator,
+    cameras: CameraSimulator,
     roadside: CameraBox,
 }
 
@@ -70,17 +71,17 @@ impl Scene {
         if let Err(error) = self.judge(camera, name, restored_within, &mut line).await {
             line.wrong = Some(format!("{error:#}"));
             // What follows on this camera is not to suffer.
-            drop(self.cameras.fault(camera, "none"));
+            drop(self.cameras.fault(camera, "none").await);
             drop(self.roadside.await_state(camera, "up", PATIENCE).await);
         }
         line
     }
 
     async fn judge(&self, camera: &str, name: &str, within: Duration, line: &mut Line) -> anyhow::Result<()> {
-        self.cameras.fault(camera, line.fault)?;
+        self.cameras.fault(camera, line.fault).await?;
         let named = self.roadside.await_state(camera, name, PATIENCE).await?;
         line.named = Some(named);
-        self.cameras.fault(camera, "none")?;
+        self.cameras.fault(camera, "none").await?;
         let restored = self.roadside.await_state(camera, "up", AUTH_WAIT + PATIENCE).await?;
         line.restored = Some(restored);
         ensure!(named <= NAMED, "named after more than {NAMED:?}");
@@ -98,11 +99,11 @@ impl Scene {
     ) -> Line {
         let seen = async {
             let before = self.now(camera).await?;
-            self.cameras.fault(camera, fault)?;
+            self.cameras.fault(camera, fault).await?;
             let what = |now: &CameraNow| is_seen(&before, now);
             let seen = self.roadside.await_that(camera, name, PATIENCE, what).await?;
             ensure!(seen <= RESTORED, "seen after {seen:?}");
-            self.cameras.fault(camera, "none")?;
+            self.cameras.fault(camera, "none").await?;
             let frames = self.now(camera).await?.sub.frames;
             let goes_on = |now: &CameraNow| now.state == "up" && now.sub.frames > frames;
             let restored = self
@@ -132,7 +133,7 @@ impl Scene {
         let mut least = u64::MAX;
         while begin.elapsed() < Duration::from_secs(5) {
             let got = self.now(camera).await?.sub.frames;
-            least = least.min(self.cameras.frames_sent(camera)?.saturating_sub(got));
+            least = least.min(self.cameras.frames_sent(camera).await?.saturating_sub(got));
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(least)
@@ -147,10 +148,10 @@ async fn scene() -> anyhow::Result<Scene> {
     let mut simulated: String = names.iter().map(|name| drawn(name, "")).collect();
     simulated.push_str(&drawn("sandi", LOGIN));
     let folder = tempfile::tempdir()?;
-    let cameras = Simulator::start(folder.path(), &simulated)?;
+    let cameras = CameraSimulator::start(folder.path(), &simulated).await?;
     let more = |name: &str| if name == "udp" { "transport = \"udp\"" } else { "" };
     let with_login = names.into_iter().chain(["sandi"]);
-    let entries = with_login.map(|name| entry(name, cameras.port, &format!("/{name}/sub"), more(name)));
+    let entries = with_login.map(|name| entry(name, cameras.address.port(), &format!("/{name}/sub"), more(name)));
     let secrets = "sandi = { user = \"admin\", password = \"rahasia\" }\n";
     let mut roadside = CameraBox::prepare(&entries.collect::<String>(), secrets)?;
     roadside.start().await?;

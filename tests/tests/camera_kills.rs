@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use futures::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
+use tests::camera_simulator::CameraSimulator;
+use tests::cameras::{CameraBox, CameraNow, decoded, drawn, entry};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -61,16 +62,17 @@ impl fmt::Display for Use {
 }
 
 /// As many cameras as a box may have, or one.
-async fn cameras(count: usize) -> anyhow::Result<(Simulator, CameraBox)> {
+async fn cameras(count: usize) -> anyhow::Result<(CameraSimulator, CameraBox)> {
     let names = names(count);
     let folder = tempfile::tempdir()?;
-    let cameras = Simulator::start(
+    let cameras = CameraSimulator::start(
         folder.path(),
         &names.iter().map(|name| drawn(name, "")).collect::<String>(),
-    )?;
+    )
+    .await?;
     let entries = names
         .iter()
-        .map(|name| entry(name, cameras.port, &format!("/{name}/sub"), ""));
+        .map(|name| entry(name, cameras.address.port(), &format!("/{name}/sub"), ""));
     let mut roadside = CameraBox::prepare(&entries.collect::<String>(), "")?;
     roadside.start().await?;
     for name in &names {
@@ -145,7 +147,7 @@ async fn at_rest(roadside: &CameraBox) -> anyhow::Result<Use> {
 /// which memory may still grow to what is needed.
 async fn in_rounds(
     rounds: &[u64],
-    harm: impl AsyncFn(&Simulator, &CameraNow) -> anyhow::Result<()>,
+    harm: impl AsyncFn(&CameraSimulator, &CameraNow) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
     let (simulator, roadside) = cameras(CAMERAS).await?;
     let (mut uses, mut harmed) = (Vec::new(), 0);
@@ -177,14 +179,14 @@ async fn in_rounds(
     Ok(harmed)
 }
 
-async fn kill_worker(_simulator: &Simulator, camera: &CameraNow) -> anyhow::Result<()> {
+async fn kill_worker(_simulator: &CameraSimulator, camera: &CameraNow) -> anyhow::Result<()> {
     let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
     Ok(kill_process(worker, Signal::KILL)?)
 }
 
-async fn cut(simulator: &Simulator, camera: &CameraNow) -> anyhow::Result<()> {
-    simulator.fault(&camera.id, "drop")?;
-    simulator.fault(&camera.id, "none")
+async fn cut(simulator: &CameraSimulator, camera: &CameraNow) -> anyhow::Result<()> {
+    simulator.fault(&camera.id, "drop").await?;
+    simulator.fault(&camera.id, "none").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +217,7 @@ async fn a_killed_box_takes_its_workers_along_and_loses_one_fragment() -> anyhow
     goes_on(&roadside, "pintu-1").await?;
     let camera = roadside.camera("pintu-1").await?;
     let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
-    let sent = simulator.frames_sent("pintu-1")?;
+    let sent = simulator.frames_sent("pintu-1").await?;
     roadside.gateway.kill()?;
     let begin = Instant::now();
     while runs(worker) {

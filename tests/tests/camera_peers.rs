@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use tests::cameras::{CameraBox, CameraNow, Simulator, decoded, drawn, entry};
+use tests::camera_simulator::CameraSimulator;
+use tests::cameras::{CameraBox, CameraNow, decoded, drawn, entry};
 use tests::process::{Daemon, Ready, Spec, free_address, is_root, output, run, system_program, workspace_program};
 
 /// Longest wait where the time is not what is claimed.
@@ -145,16 +146,16 @@ async fn bad_peers_have_their_names_and_a_good_camera_does_not_notice() -> anyho
         .replace("640", "160")
         .replace("360", "90")
         .replace("\"drawn\"", "\"loop\"\nloop_seconds = 2");
-    let good = Simulator::start(folder.path(), &(drawn("baik", "") + &audio + &fast))?;
+    let good = CameraSimulator::start(folder.path(), &(drawn("baik", "") + &audio + &fast)).await?;
     let mut cameras: String = ["baik", "suara", "cepat"]
-        .map(|name| entry(name, good.port, &format!("/{name}/sub"), ""))
+        .map(|name| entry(name, good.address.port(), &format!("/{name}/sub"), ""))
         .concat();
     let mut peers = Vec::new();
     let mut secrets = String::new();
     for (kind, _) in CROOKED {
-        let peer = Simulator::crooked(kind)?;
+        let peer = CameraSimulator::crooked(kind).await?;
         let id = kind.replace('_', "-");
-        cameras += &entry(&id, peer.port, "/a/b", "");
+        cameras += &entry(&id, peer.address.port(), "/a/b", "");
         secrets.push_str(&id);
         secrets.push_str(" = { user = \"admin\", password = \"rahasia\" }\n");
         peers.push(peer);

@@ -210,7 +210,7 @@ async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_
     let (mut world, camera) = world(1).await?;
     let cameras = world.boxes[0].cameras.as_ref().context("no cameras")?;
     let simulator = cameras.simulator.clone();
-    let url = format!("rtsps://{}/{camera}/record", simulator.media_server);
+    let url = format!("rtsps://{}/{camera}/record", simulator.media_server()?);
     let frames = async || {
         let stats = simulator.tell(&serde_json::json!({ "cmd": "stats" })).await?;
         let received = &stats["cameras"][camera.as_str()]["streams"]["record"];
@@ -221,7 +221,7 @@ async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_
     answer(&mut world, &camera, &url, refused).await?;
 
     let config = fs::read_to_string(&world.boxes[0].config)?;
-    let listed = format!("[far_view]\nmedia_servers = [\"{}\"]\n", simulator.media_server);
+    let listed = format!("[far_view]\nmedia_servers = [\"{}\"]\n", simulator.media_server()?);
     fs::write(&world.boxes[0].config, config.replace("[far_view]\n", &listed))?;
     let gateway = &mut world.boxes[0].gateway;
     gateway.terminate(PATIENCE).await?;
@@ -235,7 +235,7 @@ async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_
         "a server whose certificate nobody believes got pictures"
     );
 
-    believe(&mut world, &simulator.certificate).await?;
+    believe(&mut world, simulator.certificate()?).await?;
     answer(&mut world, &camera, &url, "is published to a media server").await?;
     let begin = Instant::now();
     while frames().await? < 24 {

@@ -35,7 +35,7 @@ const PICTURE_PIXELS: u32 = 640 * 480;
 /// A keyframe older than this is no picture of now.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
 /// An evidence picture lies at most so far from the moment that it shows, milliseconds.
-const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
+pub(super) const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
 /// How often the task looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(500);
 /// How often what is usual for this camera is written down.

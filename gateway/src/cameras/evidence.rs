@@ -1,20 +1,24 @@
 //! Pictures of arrivals and departures: when a space that a camera sees becomes occupied or free, the picture nearest to
 //! that moment is kept, and its SHA-256 goes to the tracker, which writes it into the session's record.
 //!
+//! A moment may have passed for some minutes when it is known: a sensor's report was late, or the box was starting. Then
+//! the picture comes out of the recording.
+//!
 //! Files are `evidence/<sha256>.jpg` under the folder of recordings, masked, bounded by bytes and by age; the record
 //! stays when the file has gone. A picture that cannot be had costs nothing but itself: the session does not wait.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use parking::{CameraId, ClockQuality, Input, Picture, SpaceId, SpaceNow, SpaceState, Timestamp};
+use parking::{CameraId, ClockQuality, Input, Picture, SpaceId, SpaceNow, SpaceState, Stamp, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Cameras;
+use crate::clock::Clock;
 
 /// Greatest width of a picture, pixels.
 const WIDTH_MAX: u16 = 1_280;
@@ -24,6 +28,8 @@ const CAMERAS_A_SPACE_MAX: usize = 2;
 const WAITING_MAX: usize = 256;
 /// A keyframe of after the moment is waited for so long, so that it can be the nearest.
 const SETTLE: Duration = Duration::from_secs(2);
+/// How often pictures are looked through for what is too old, beside each time that one is added.
+const TRIM_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Where pictures are kept and how many.
 #[derive(Debug, Clone)]
@@ -48,25 +54,31 @@ impl Store {
         self.folder.join(format!("{sha256}.jpg"))
     }
 
-    /// Keeps a picture durably, and returns its name.
-    fn keep(&self, jpeg: &[u8]) -> std::io::Result<parking::Sha256> {
+    /// Keeps a picture durably, and returns its name. The file's time is `now`, on the box's axis.
+    fn keep(&self, jpeg: &[u8], now: Timestamp) -> std::io::Result<parking::Sha256> {
         std::fs::create_dir_all(&self.folder)?;
         let sha256 = parking::Sha256::from(<[u8; 32]>::from(Sha256::digest(jpeg)));
         let path = self.path(&sha256);
         let part = path.with_extension("part");
         let mut file = std::fs::File::create(&part)?;
         std::io::Write::write_all(&mut file, jpeg)?;
-        file.sync_data()?;
+        file.set_modified(system_time(now))?;
+        file.sync_all()?;
         std::fs::rename(&part, &path)?;
         std::fs::File::open(&self.folder)?.sync_all()?;
         Ok(sha256)
     }
 
-    /// Removes the oldest beyond the bounds. Age counts by the file's own time against that of the newest file, so that
-    /// no wrong clock removes anything.
-    fn trim(&self) -> std::io::Result<()> {
+    /// Removes the oldest beyond the bounds. Age counts from now while the box's clock is synchronised, and else from the
+    /// newest file, so that an unsure clock removes nothing.
+    fn trim(&self, now: Stamp) -> std::io::Result<()> {
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
             let entry = entry?;
             let metadata = entry.metadata()?;
             if metadata.is_file() {
@@ -77,9 +89,13 @@ impl Store {
         let Some(newest) = files.last().map(|(modified, ..)| *modified) else {
             return Ok(());
         };
+        let present = match now.clock {
+            ClockQuality::Synced | ClockQuality::Simulated => system_time(now.at),
+            ClockQuality::Holdover | ClockQuality::Unset => newest,
+        };
         let mut bytes: u64 = files.iter().map(|(_, length, _)| length).sum();
         for (modified, length, path) in files {
-            let age = newest.duration_since(modified).unwrap_or_default();
+            let age = present.duration_since(modified).unwrap_or_default();
             if bytes <= self.bytes_max && age <= self.age_max {
                 break;
             }
@@ -90,8 +106,18 @@ impl Store {
     }
 }
 
+/// A time of the box's axis as files have it; none of before 1970.
+fn system_time(at: Timestamp) -> SystemTime {
+    let since_epoch = Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0));
+    SystemTime::UNIX_EPOCH
+        .checked_add(since_epoch)
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 /// The task.
 pub struct Evidence {
+    /// Time.
+    pub clock: Arc<Clock>,
     /// Cameras.
     pub cameras: Cameras,
     /// Spaces as the tracker knows them.
@@ -143,10 +169,14 @@ impl Evidence {
         let mut watch = Watch::default();
         watch.changes(&self.spaces.borrow_and_update().clone());
         let mut waiting: VecDeque<(tokio::time::Instant, Change)> = VecDeque::new();
+        // The first comes at once.
+        let mut trims = tokio::time::interval(TRIM_EVERY);
+        trims.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let due = waiting.front().map(|(due, _)| *due);
             tokio::select! {
                 () = cancel.cancelled() => return,
+                _ = trims.tick() => self.trim().await,
                 changed = self.spaces.changed() => {
                     if changed.is_err() {
                         return;
@@ -171,6 +201,15 @@ impl Evidence {
         }
     }
 
+    async fn trim(&self) {
+        let (store, now) = (self.store.clone(), self.clock.now());
+        match tokio::task::spawn_blocking(move || store.trim(now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "old evidence pictures were not removed"),
+            Err(error) => tracing::error!(%error, "old evidence pictures were not removed"),
+        }
+    }
+
     async fn take(&self, change: &Change) {
         let cameras: Vec<CameraId> = self
             .cameras
@@ -179,26 +218,26 @@ impl Evidence {
             .cloned()
             .collect();
         for camera in cameras {
-            let snapshot = match self.cameras.snapshot(&camera, Some(change.at), WIDTH_MAX).await {
-                Ok(snapshot) => snapshot,
+            let past = match self.cameras.picture_at(&camera, change.at, WIDTH_MAX).await {
+                Ok(past) => past,
                 Err(error) => {
                     tracing::debug!(space = %change.space, %camera, %error, "no evidence picture");
                     continue;
                 }
             };
-            let store = self.store.clone();
+            let (store, now) = (self.store.clone(), self.clock.now());
             let kept = tokio::task::spawn_blocking(move || {
-                let sha256 = store.keep(&snapshot.jpeg)?;
-                store.trim()?;
-                Ok::<_, std::io::Error>((sha256, snapshot.stamp))
+                let sha256 = store.keep(&past.jpeg, now.at)?;
+                store.trim(now)?;
+                Ok::<_, std::io::Error>(sha256)
             });
             match kept.await {
-                Ok(Ok((sha256, stamp))) => {
+                Ok(Ok(sha256)) => {
                     let picture = Picture {
                         space: change.space.clone(),
                         camera,
-                        at: stamp.at,
-                        unset: (stamp.clock == ClockQuality::Unset).then_some(stamp.boot),
+                        at: past.at,
+                        unset: past.unset,
                         sha256,
                     };
                     if self.facts.send(Input::Picture(picture)).await.is_err() {
@@ -252,14 +291,44 @@ mod tests {
         );
     }
 
+    fn now(second: i64, clock: ClockQuality) -> Stamp {
+        Stamp {
+            at: Timestamp::EPOCH.plus_seconds(second),
+            boot: parking::BootId(1),
+            mono_ms: 0,
+            clock,
+        }
+    }
+
+    #[test]
+    fn pictures_go_by_age_without_a_new_one_while_the_clock_is_synchronised() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path(), 1_000, Duration::from_secs(1_000));
+        store.trim(now(0, ClockQuality::Synced)).unwrap();
+        let old = store.keep(b"old", now(100, ClockQuality::Unset).at).unwrap();
+        let new = store.keep(b"new", now(900, ClockQuality::Synced).at).unwrap();
+        let there = || [&old, &new].map(|picture| store.path(picture).exists());
+        store.trim(now(1_100, ClockQuality::Synced)).unwrap();
+        assert_eq!(there(), [true, true], "just as old as it may be");
+        for unsure in [ClockQuality::Unset, ClockQuality::Holdover] {
+            store.trim(now(9_000, unsure)).unwrap();
+            assert_eq!(there(), [true, true]);
+        }
+        store.trim(now(1_101, ClockQuality::Synced)).unwrap();
+        assert_eq!(there(), [false, true]);
+        store.trim(now(1_901, ClockQuality::Simulated)).unwrap();
+        assert_eq!(there(), [false, false]);
+    }
+
     #[test]
     fn pictures_are_named_by_their_hash_and_bounded() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::new(dir.path(), 10, Duration::from_secs(1_000));
-        let first = store.keep(b"12345678").unwrap();
+        let (earlier, later) = (now(1, ClockQuality::Synced), now(2, ClockQuality::Synced));
+        let first = store.keep(b"12345678", earlier.at).unwrap();
         assert_eq!(first.to_string(), format!("{:x}", Sha256::digest(b"12345678")));
-        let second = store.keep(b"abcdefgh").unwrap();
-        store.trim().unwrap();
+        let second = store.keep(b"abcdefgh", later.at).unwrap();
+        store.trim(later).unwrap();
         assert_eq!(
             (store.path(&first).exists(), store.path(&second).exists()),
             (false, true)

@@ -23,7 +23,7 @@
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
 //! | `translation` | between the box's clock, ledger and workers and the health machine |
-//! | [`evidence`] | pictures of arrivals and departures |
+//! | [`evidence`], [`past`] | pictures of arrivals and departures, of moments that have passed |
 //! | [`far`] | live view from the city |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
 //! | [`plugins`] | what the worker needs of GStreamer |
@@ -36,6 +36,7 @@ pub mod far;
 pub mod health;
 pub mod ladder;
 pub mod measure;
+pub mod past;
 pub mod picture;
 pub mod pictures;
 pub mod plugins;
@@ -116,6 +117,9 @@ impl From<wire::Cause> for health::Failure {
 pub struct Cameras(Arc<BTreeMap<CameraId, Known>>);
 
 struct Known {
+    /// Its place in the configuration, by which its masks are known.
+    index: u16,
+    pictures: Pictures,
     title: String,
     spaces: Vec<SpaceId>,
     hubs: Vec<(Profile, Hub)>,
@@ -170,9 +174,12 @@ impl Cameras {
             let streams = streams(camera, credentials.as_ref(), &recorder);
             let (requests, asked) = mpsc::channel(REQUESTS_MAX);
             let (status, told) = watch::channel(None);
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
             known.insert(
                 camera.id.clone(),
                 Known {
+                    index,
+                    pictures: around.pictures.clone(),
                     title: camera.title.clone(),
                     spaces: camera.spaces.clone(),
                     hubs: streams
@@ -187,7 +194,6 @@ impl Cameras {
                     status: told,
                 },
             );
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
             let name = (camera.id.clone(), camera.title.clone(), index);
             tasks.push(CameraTask::new(name, around.clone(), streams, asked, status));
         }
@@ -245,7 +251,7 @@ impl Cameras {
         profiles
     }
 
-    /// A picture of a camera; the newest, or the one nearest to a time.
+    /// A picture of a camera; the newest, or the one nearest to a time of those in memory.
     pub async fn snapshot(
         &self,
         camera: &CameraId,

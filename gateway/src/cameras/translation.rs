@@ -19,7 +19,7 @@ pub(super) fn record(
     match record {
         health::Record::CameraLost { last_frame, cause } => RecordBody::CameraLost {
             camera,
-            since: last_frame.map_or(now, &at),
+            since: last_frame.map_or(now, at),
             cause: word(cause),
         },
         health::Record::CameraRestored { at: since } => RecordBody::CameraRestored {
@@ -75,7 +75,7 @@ pub(super) fn statistics(stats: &wire::Stats, now: Duration) -> Statistics {
         .span
         .checked_div(stats.frames.max(1))
         .filter(|_| stats.gop_frames > 0)
-        .map(|frame| frame * stats.gop_frames);
+        .map(|frame| frame.saturating_mul(stats.gop_frames));
     Statistics {
         frames: stats.frames,
         bytes: u32::try_from(stats.bytes).unwrap_or(u32::MAX),

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::wire::FRAME_BYTES_MAX;
+use super::wire::take_frame;
 
 /// A worker that is at work says something once a second.
 pub const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -27,8 +27,6 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 const LOG_LINES_MAX: usize = 50;
 /// Longest line that is logged, bytes.
 const LOG_LINE_BYTES_MAX: u64 = 400;
-/// Least room kept for what comes next, bytes.
-const READ_BYTES: usize = 64 * 1_024;
 
 /// How to start workers.
 #[derive(Debug, Clone)]
@@ -172,19 +170,8 @@ impl Worker {
 impl Frames {
     async fn next(&mut self) -> std::io::Result<Bytes> {
         loop {
-            if let Some((length, _)) = self.buffer.split_first_chunk() {
-                let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-                if length > FRAME_BYTES_MAX {
-                    return Err(std::io::ErrorKind::InvalidData.into());
-                }
-                if self.buffer.len() >= 4 + length {
-                    self.buffer.advance(4);
-                    return Ok(self.buffer.split_to(length).freeze());
-                }
-                // The frame gets memory of its own size, for it may be kept.
-                self.buffer.reserve(4 + length - self.buffer.len());
-            } else {
-                self.buffer.reserve(READ_BYTES);
+            if let Some(frame) = take_frame(&mut self.buffer)? {
+                return Ok(frame);
             }
             if self.read.read_buf(&mut self.buffer).await? == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());

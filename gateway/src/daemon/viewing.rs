@@ -91,6 +91,7 @@ pub(super) fn start(
         });
         let video = &config.video;
         let evidence = Evidence {
+            clock: Arc::clone(&shared.clock),
             cameras: cameras.clone(),
             spaces: shared.spaces.clone(),
             store: Store::new(&video.ring_dir, video.evidence_bytes_max, video.evidence_age_max),

@@ -12,7 +12,6 @@ pub mod password;
 mod view;
 mod watching;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -27,12 +26,10 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::serve::Listener;
 use live::player::ASSETS;
 use parking::CameraId;
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::login::Login;
@@ -41,6 +38,7 @@ use crate::cameras::Cameras;
 use crate::cameras::camera::SnapshotError;
 use crate::cameras::told::CameraStatus;
 use crate::cameras::words::Language;
+use crate::listener::BoundedListener;
 
 /// Most connections at once; more wait in the kernel's queue. A viewer takes one.
 const CONNECTIONS_MAX: usize = 160;
@@ -96,10 +94,8 @@ impl Server {
             login: Login::new(password),
             stop: stop.clone(),
         });
-        let listener = Bounded {
-            listener: self.listener,
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        };
+        // A viewer stays as long as it likes.
+        let listener = BoundedListener::new(self.listener, CONNECTIONS_MAX, None);
         axum::serve(listener, router(page))
             .with_graceful_shutdown(async move { stop.cancelled().await })
             .await
@@ -229,85 +225,5 @@ async fn snapshot(State(page): State<Shared>, Path(id): Path<String>, Query(quer
             (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
         }
         Err(error @ SnapshotError::Stopping) => (StatusCode::GONE, format!("{error}\n")).into_response(),
-    }
-}
-
-/// A TCP listener with a bound on connections. Small packets are not held back: live view counts milliseconds.
-struct Bounded {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-/// A connection in its place.
-pub struct Placed {
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Listener for Bounded {
-    type Io = Placed;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Placed, SocketAddr) {
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-            // Never closed; if it were, nothing could be accepted.
-            return std::future::pending().await;
-        };
-        let (stream, peer) = Listener::accept(&mut self.listener).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "small packets may be held back");
-        }
-        let placed = Placed { stream, _place: place };
-        (placed, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-impl tokio::io::AsyncRead for Placed {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl tokio::io::AsyncWrite for Placed {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

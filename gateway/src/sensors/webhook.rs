@@ -7,8 +7,6 @@
 //! known. An array with one bad reading is refused whole, before any is taken in. Errors are JSON too:
 //! `{"error": what, "hint": what to do}`.
 
-mod listener;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,11 +28,15 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use self::listener::BoundedListener;
 use super::backoff::Backoff;
 use super::codecs::Health;
 use super::{Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, observed, read_secret};
+use crate::listener::BoundedListener;
 
+/// Most connections at once; more wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 32;
+/// Longest life of a connection.
+const LIFE_MAX: Duration = Duration::from_mins(1);
 /// Longest body, bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest `id` of a reading, bytes.
@@ -127,7 +129,7 @@ pub async fn serve(
         .fallback(refuse(StatusCode::NOT_FOUND, "there is nothing here"))
         .layer(map_response(close))
         .with_state(server);
-    axum::serve(BoundedListener::new(listener), router)
+    axum::serve(BoundedListener::new(listener, CONNECTIONS_MAX, Some(LIFE_MAX)), router)
         .with_graceful_shutdown(cancel.cancelled_owned())
         .await
 }

@@ -15,7 +15,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::cameras::{CameraBox, Simulator};
+use tests::camera_simulator::CameraSimulator;
+use tests::cameras::CameraBox;
 use tests::process::system_program;
 
 /// Cameras at 1080p25, 4 Mbit/s, beside ffmpeg.
@@ -94,8 +95,8 @@ async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow:
              loop_seconds = 20\n"
         )?;
     }
-    let simulator = Simulator::start(folder.path(), &streets)?;
-    let port = simulator.port;
+    let simulator = CameraSimulator::start(folder.path(), &streets).await?;
+    let port = simulator.address.port();
     let mut entries = String::new();
     for number in 0..count {
         write!(

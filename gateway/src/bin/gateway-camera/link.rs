@@ -3,14 +3,14 @@
 //! A thread reads; everybody writes, one frame at a time. Writing blocks when the parent is slow, which is how a stream
 //! learns to drop; a parent that takes nothing for [`WRITE_TIMEOUT`] is as good as gone, and the process ends.
 
-use std::io::{BufReader, Read};
+use std::io::BufReader;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use gateway::cameras::wire::{self, ChunkHead, Event, FRAME_BYTES_MAX, Profile};
+use gateway::cameras::wire::{self, ChunkHead, Event, Profile};
 use tokio::sync::mpsc;
 
 /// How long the parent may take nothing.
@@ -57,7 +57,7 @@ impl Link {
         let (frames, receiver) = mpsc::channel(FRAMES_MAX);
         std::thread::spawn(move || {
             let mut reading = BufReader::new(self.reading);
-            while let Ok(Some(frame)) = read_frame(&mut reading) {
+            while let Ok(Some(frame)) = wire::read_frame(&mut reading) {
                 if frames.blocking_send(frame).is_err() {
                     return;
                 }
@@ -65,21 +65,6 @@ impl Link {
         });
         receiver
     }
-}
-
-fn read_frame(from: &mut impl Read) -> std::io::Result<Option<Vec<u8>>> {
-    let mut length = [0; 4];
-    if let Err(error) = from.read_exact(&mut length) {
-        let is_end = error.kind() == std::io::ErrorKind::UnexpectedEof;
-        return if is_end { Ok(None) } else { Err(error) };
-    }
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if length > FRAME_BYTES_MAX {
-        return Err(std::io::ErrorKind::InvalidData.into());
-    }
-    let mut frame = vec![0; length];
-    from.read_exact(&mut frame)?;
-    Ok(Some(frame))
 }
 
 impl ToParent {

@@ -305,7 +305,7 @@ fn read_header<R: ReadAt + ?Sized>(file: &R, offset: u64, end: u64) -> Result<He
 }
 
 /// Reads exactly `count` bytes, which the caller has bounded.
-fn read<R: ReadAt + ?Sized>(file: &R, offset: u64, count: u64) -> Result<Vec<u8>, ScanError> {
+pub(super) fn read<R: ReadAt + ?Sized>(file: &R, offset: u64, count: u64) -> Result<Vec<u8>, ScanError> {
     let mut buffer = vec![0; usize::try_from(count).unwrap_or_default()];
     let done = file
         .read_at(offset, &mut buffer)

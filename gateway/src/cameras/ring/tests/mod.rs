@@ -5,6 +5,7 @@ mod caps;
 mod clips;
 mod damage;
 mod disk;
+mod near;
 mod recording;
 mod streams;
 mod support;

@@ -1,4 +1,5 @@
-//! A TCP listener with bounds: so many connections at once, and each only for so long.
+//! A TCP listener with bounds: so many connections at once, and, if wanted, each only for so long. Small packets are not
+//! held back: live view counts milliseconds.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,21 +14,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-/// Most connections at once; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 32;
-/// Longest life of a connection, whatever it does: one that sends a byte a minute frees its place too.
-const LIFE_MAX: Duration = Duration::from_mins(1);
-
-pub(super) struct BoundedListener {
+/// The listener.
+pub(crate) struct BoundedListener {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    life_max: Option<Duration>,
 }
 
 impl BoundedListener {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    /// At most `connections_max` at once; more wait in the kernel's queue. Each ends after `life_max`, whatever it does:
+    /// one that sends a byte a minute frees its place too.
+    pub(crate) fn new(listener: TcpListener, connections_max: usize, life_max: Option<Duration>) -> Self {
         Self {
             listener,
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            places: Arc::new(Semaphore::new(connections_max)),
+            life_max,
         }
     }
 }
@@ -37,23 +38,21 @@ impl Listener for BoundedListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
-        let place = loop {
-            match Arc::clone(&self.places).acquire_owned().await {
-                Ok(place) => break place,
-                // Never closed; if it were, nothing could be accepted.
-                Err(_) => std::future::pending().await,
-            }
+        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+            // Never closed; if it were, nothing could be accepted.
+            return std::future::pending().await;
         };
         // The kernel's errors (too many files) are waited out by the listener of axum.
         let (stream, peer) = Listener::accept(&mut self.listener).await;
-        (
-            BoundedStream {
-                stream,
-                death: Box::pin(sleep(LIFE_MAX)),
-                _place: place,
-            },
-            peer,
-        )
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "small packets may be held back");
+        }
+        let placed = BoundedStream {
+            stream,
+            death: self.life_max.map(|life| Box::pin(sleep(life))),
+            _place: place,
+        };
+        (placed, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -61,21 +60,21 @@ impl Listener for BoundedListener {
     }
 }
 
-/// A connection that ends by itself.
-pub(super) struct BoundedStream {
+/// A connection in its place.
+pub(crate) struct BoundedStream {
     stream: TcpStream,
-    death: Pin<Box<Sleep>>,
+    death: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
 impl BoundedStream {
     fn check_life(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.death.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::Error::new(
+        match self.death.as_mut().map(|death| death.as_mut().poll(context)) {
+            Some(Poll::Ready(())) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the connection lasted too long",
             )),
-            Poll::Pending => Ok(()),
+            Some(Poll::Pending) | None => Ok(()),
         }
     }
 }
@@ -95,6 +94,19 @@ impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check_life(context)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_life(context)?;
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
