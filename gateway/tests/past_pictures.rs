@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::cameras::camera::SnapshotError;
 use gateway::cameras::evidence::{Evidence, Store};
 use gateway::cameras::recorder::ring_folder;
 use gateway::cameras::ring::{ClockQuality, Fragment, Limits, MemoryIndex, Ring};
 use gateway::cameras::secrets::Secrets;
+use gateway::cameras::snapshot::SnapshotError;
 use gateway::cameras::wire::Profile;
 use gateway::cameras::worker::Program;
 use gateway::cameras::{Cameras, Sources};

@@ -20,6 +20,7 @@ use super::health::{self, Effect, Event as HealthEvent, HealthMachine};
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
 use super::series;
+use super::snapshot::{Request, Snapshot, SnapshotError};
 use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
@@ -28,8 +29,6 @@ use super::worker::{Program, Worker};
 use crate::clock::Clock;
 use crate::state::Board;
 
-/// Requests to one camera that wait. Full: the asker waits.
-pub const REQUESTS_MAX: usize = 16;
 /// Pixels of a picture up to which the configured pace holds: 640 by 480, what small streams have at most.
 const PICTURE_PIXELS: u32 = 640 * 480;
 /// A keyframe older than this is no picture of now.
@@ -60,42 +59,6 @@ pub struct Surroundings {
     pub timezone: Timezone,
     /// How often a picture is looked at.
     pub picture_every: Duration,
-}
-
-/// A picture for somebody.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
-    /// JPEG with masks burnt in.
-    pub jpeg: Vec<u8>,
-    /// When it was received.
-    pub stamp: Stamp,
-}
-
-/// Why there is no snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SnapshotError {
-    /// Nothing came for too long.
-    #[error("camera {0} gives no picture now: {1}")]
-    Dark(CameraId, String),
-    /// It came, but could not be made.
-    #[error(transparent)]
-    Picture(#[from] PictureError),
-    /// The gateway is stopping.
-    #[error("the gateway is stopping")]
-    Stopping,
-}
-
-/// What can be asked of a camera.
-pub enum Request {
-    /// A picture; the newest, or the one nearest to a time.
-    Snapshot {
-        /// Of which moment.
-        at: Option<Timestamp>,
-        /// Greatest width, pixels.
-        width: u16,
-        /// Where it goes.
-        answer: oneshot::Sender<Result<Snapshot, SnapshotError>>,
-    },
 }
 
 type Making = Pin<Box<dyn Future<Output = Done> + Send>>;

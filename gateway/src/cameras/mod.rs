@@ -16,7 +16,7 @@
 //! | --- | --- |
 //! | [`wire`] | what gateway and worker say to each other |
 //! | [`worker`] | a child process and its socket |
-//! | [`camera`], [`stream`], [`ladder`] | the task of a camera, its streams, when to try again |
+//! | [`camera`], [`stream`], [`snapshot`], [`ladder`] | the task of a camera, its streams, what it is asked for, when to try again |
 //! | [`told`] | what is told of a camera, and to whom |
 //! | [`series`] | what of cameras goes into telemetry |
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
@@ -47,6 +47,7 @@ pub mod recordings;
 pub mod ring;
 pub mod secrets;
 pub mod series;
+pub mod snapshot;
 pub mod stream;
 pub mod told;
 mod translation;
@@ -62,10 +63,11 @@ use live::hub::Hub;
 use parking::{CameraId, Input, SpaceId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::camera::{CameraTask, REQUESTS_MAX, Request, Snapshot, SnapshotError, Surroundings};
+use self::camera::{CameraTask, Surroundings};
 use self::pictures::{PictureMaker, Pictures};
 use self::recorder::{Recorder, RecorderThread, RingHandle};
 use self::secrets::Secrets;
+use self::snapshot::{REQUESTS_MAX, Request, Snapshot, SnapshotError};
 use self::stream::Stream;
 use self::told::CameraStatus;
 use self::wire::{Profile, Source};

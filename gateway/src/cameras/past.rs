@@ -8,9 +8,10 @@ use std::time::Duration;
 use parking::{BootId, CameraId, ClockQuality, Timestamp};
 
 use super::Cameras;
-use super::camera::{EVIDENCE_DISTANCE_MAX_MS, Snapshot, SnapshotError};
+use super::camera::EVIDENCE_DISTANCE_MAX_MS;
 use super::recorder::RingHandle;
 use super::ring::{RecordedKey, key_near};
+use super::snapshot::{Snapshot, SnapshotError};
 
 /// A picture that was received so long after the moment, or later, may have a nearer one in the recording: the one before
 /// it, which memory holds no more. Milliseconds.

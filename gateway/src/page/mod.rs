@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use self::login::Login;
 use self::password::Hash;
 use crate::cameras::Cameras;
-use crate::cameras::camera::SnapshotError;
+use crate::cameras::snapshot::SnapshotError;
 use crate::cameras::told::CameraStatus;
 use crate::cameras::words::Language;
 use crate::listener::BoundedListener;

@@ -22,9 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Parts;
 use crate::cameras::Cameras;
-use crate::cameras::camera::SnapshotError;
 use crate::cameras::recordings::{Recording, Stretch};
 use crate::cameras::series;
+use crate::cameras::snapshot::SnapshotError;
 use crate::cameras::told::CameraStatus;
 use crate::cameras::wire::Profile;
 use crate::state::telemetry::Samples;
