@@ -22,6 +22,8 @@ pub enum Plugin {
     Timestamper,
     /// Small elements that others are made of.
     Core,
+    /// Ends of a pipeline that a program holds; `rtspclientsink` makes its own of them.
+    App,
     /// RTSP client.
     Rtsp,
     /// RTSP client that sends.
@@ -53,6 +55,7 @@ impl Plugin {
             Self::Parsers => ("videoparsersbad", "gstreamer1.0-plugins-bad"),
             Self::Timestamper => ("codectimestamper", "gstreamer1.0-plugins-bad"),
             Self::Core => ("coreelements", "libgstreamer1.0-0"),
+            Self::App => ("app", "gstreamer1.0-plugins-base"),
             Self::Rtsp => ("rtsp", "gstreamer1.0-plugins-good"),
             Self::RtspRecord => ("rtspclientsink", "gstreamer1.0-rtsp"),
             Self::Rtp => ("rtp", "gstreamer1.0-plugins-good"),
@@ -74,12 +77,12 @@ impl Plugin {
 
     /// Whether it is used for sending to a media server only.
     pub fn publishes(self) -> bool {
-        matches!(self, Self::Mp4 | Self::RtspRecord)
+        matches!(self, Self::App | Self::Mp4 | Self::RtspRecord)
     }
 }
 
 /// All that the worker cannot do without: for the decoders of the hardware and of libav others take their place.
-pub const NEEDED: [Plugin; 12] = [
+pub const NEEDED: [Plugin; 13] = [
     Plugin::Core,
     Plugin::Parsers,
     Plugin::Timestamper,
@@ -90,6 +93,7 @@ pub const NEEDED: [Plugin; 12] = [
     Plugin::OpenH264,
     Plugin::De265,
     Plugin::Convert,
+    Plugin::App,
     Plugin::Mp4,
     Plugin::RtspRecord,
 ];

@@ -15,8 +15,9 @@ use crate::link::{Link, ToParent};
 use crate::plugins::{self, Plugin};
 
 /// What sending takes.
-const PLUGINS: [Plugin; 7] = [
+const PLUGINS: [Plugin; 8] = [
     Plugin::Core,
+    Plugin::App,
     Plugin::Mp4,
     Plugin::Parsers,
     Plugin::Rtp,

@@ -164,6 +164,6 @@ fn only_a_media_server_needs_what_publishes() {
     judge(&config, Path::new("gateway-camera"), &answer, &mut findings);
     assert_eq!(
         said(&findings.problems),
-        ["GStreamer lacks libgstisomp4.so, libgstrtspclientsink.so"]
+        ["GStreamer lacks libgstapp.so, libgstisomp4.so, libgstrtspclientsink.so"]
     );
 }
