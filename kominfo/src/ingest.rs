@@ -23,15 +23,17 @@ use serde_json::{Map, Value};
 
 use crate::derive::{Deriver, Undecodable, is_simulated};
 use crate::store::{
-    AlarmCode, LeafRow, LockedLog, LogHead, NewRefusal, StatePut, StateRow, Store, StoreError, TileRow, Tiles,
+    AlarmCode, LeafRow, LockedLog, LogHead, NewRefusal, StatePut, StateRow, Store, StoreError, TelemetryPut, TileRow,
+    Tiles,
 };
+use crate::telemetry;
 
-/// Bytes of a state message when decompressed.
-const STATE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a message of state or telemetry when decompressed.
+const MESSAGE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of one value in it; a larger one is left out.
 const STATE_VALUE_BYTES_MAX: usize = 8_192;
-/// zstd window that a state message may ask for, 2^n bytes.
-const STATE_WINDOW_LOG_MAX: u32 = 20;
+/// zstd window that such a message may ask for, 2^n bytes.
+const WINDOW_LOG_MAX: u32 = 20;
 /// Bytes of a status message.
 const STATUS_BYTES_MAX: usize = 4_096;
 
@@ -304,6 +306,29 @@ impl Ingest {
         self.refuse_other(gateway, topic, payload, refused, now).await.map(Some)
     }
 
+    /// Takes in how things were over time at a box: zstd of a JSON object with `quarters`. Tells why it was refused, if it was.
+    pub async fn telemetry(
+        &self,
+        gateway: &GatewayId,
+        topic: &str,
+        payload: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<AlarmCode>, StoreError> {
+        let read = unpacked("telemetry", payload).and_then(|text| telemetry::read(&text, gateway, now));
+        let refused = match read {
+            Ok(rows) => match self.store.put_telemetry(gateway, &rows, now).await? {
+                TelemetryPut::Written => return Ok(None),
+                TelemetryPut::UnknownBox => (AlarmCode::UnknownBox, format!("box {gateway} is not registered")),
+                TelemetryPut::TooMany => (
+                    AlarmCode::Malformed,
+                    format!("telemetry of more than {} series", telemetry::SERIES_MAX),
+                ),
+            },
+            Err(why) => (AlarmCode::Malformed, why),
+        };
+        self.refuse_other(gateway, topic, payload, refused, now).await.map(Some)
+    }
+
     /// Takes in whether a box is connected: JSON with `online`.
     pub async fn status(
         &self,
@@ -456,20 +481,24 @@ fn complain(undecodable: &[Undecodable]) -> Option<String> {
 }
 
 fn decode_state(payload: &[u8]) -> Result<Map<String, Value>, String> {
-    let state = |error: &dyn std::fmt::Display| format!("state: {error}");
-    let mut decoder = zstd::stream::read::Decoder::new(payload).map_err(|error| state(&error))?;
-    decoder
-        .window_log_max(STATE_WINDOW_LOG_MAX)
-        .map_err(|error| state(&error))?;
+    let text = unpacked("state", payload)?;
+    serde_json::from_slice(&text).map_err(|error| format!("state: {error}"))
+}
+
+/// Decompresses a message, as far as one of `what` may be long.
+fn unpacked(what: &str, payload: &[u8]) -> Result<Vec<u8>, String> {
+    let wrong = |error: &dyn std::fmt::Display| format!("{what}: {error}");
+    let mut decoder = zstd::stream::read::Decoder::new(payload).map_err(|error| wrong(&error))?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(|error| wrong(&error))?;
     let mut text = Vec::new();
     decoder
-        .take(STATE_BYTES_MAX + 1)
+        .take(MESSAGE_BYTES_MAX + 1)
         .read_to_end(&mut text)
-        .map_err(|error| state(&error))?;
-    if text.len() as u64 > STATE_BYTES_MAX {
-        return Err(format!("state: more than {STATE_BYTES_MAX} bytes"));
+        .map_err(|error| wrong(&error))?;
+    if text.len() as u64 > MESSAGE_BYTES_MAX {
+        return Err(format!("{what}: more than {MESSAGE_BYTES_MAX} bytes"));
     }
-    serde_json::from_slice(&text).map_err(|error| state(&error))
+    Ok(text)
 }
 
 fn is_state_name(name: &str) -> bool {

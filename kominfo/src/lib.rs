@@ -18,5 +18,6 @@ pub mod mqtt;
 pub mod pki;
 pub mod serve;
 pub mod store;
+pub mod telemetry;
 pub mod tls;
 pub mod web;

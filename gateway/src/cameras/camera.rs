@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::health::{self, Effect, Event as HealthEvent, HealthMachine};
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
+use super::series;
 use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
@@ -383,6 +384,7 @@ impl CameraTask {
                 message,
             } => self.stream_ended(profile, cause, message).await,
             Event::Stats { profile, stats } => {
+                series::of_stream(self.around.board.telemetry(), &self.id, profile, &stats);
                 if let Some(stream) = self.stream(profile) {
                     stream.stats(stats);
                 }
@@ -402,6 +404,9 @@ impl CameraTask {
                 let offset_ms = camera_unix_ms.saturating_sub(stamp.at.as_millis());
                 self.clock_offset_ms = Some(offset_ms);
                 let quality = translation::quality(stamp.clock);
+                if quality == health::ClockQuality::Trusted {
+                    series::of_clock(self.around.board.telemetry(), &self.id, offset_ms);
+                }
                 self.health_step(HealthEvent::CameraClock { offset_ms, quality }).await;
             }
             _ => {}
@@ -554,7 +559,7 @@ impl CameraTask {
                 }
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
-                    let body = translation::record(&self.id, record, |mono| self.stamp_of(mono).at, now.at);
+                    let body = translation::record(&self.id, &record, |mono| self.stamp_of(mono).at, now.at);
                     if self.around.facts.send(Input::Note(body)).await.is_err() {
                         tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
                     }

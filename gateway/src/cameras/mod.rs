@@ -18,6 +18,7 @@
 //! | [`worker`] | a child process and its socket |
 //! | [`camera`], [`stream`], [`ladder`] | the task of a camera, its streams, when to try again |
 //! | [`told`] | what is told of a camera, and to whom |
+//! | [`series`] | what of cameras goes into telemetry |
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
@@ -44,6 +45,7 @@ pub mod recorder;
 pub mod recordings;
 pub mod ring;
 pub mod secrets;
+pub mod series;
 pub mod stream;
 pub mod told;
 mod translation;

@@ -34,7 +34,7 @@ pub enum Plugin {
     Udp,
     /// MP4 demuxer.
     Mp4,
-    /// Hardware decoders (Video4Linux).
+    /// Decoders of the hardware.
     Video4Linux,
     /// Decoder of H.264.
     OpenH264,

@@ -20,10 +20,11 @@ use super::ring::{self, Fragment, Init};
 use super::wire::{Cause, ChunkHead, Format, Profile, Source, Stats};
 use super::worker::SILENCE_MAX;
 
-/// Keyframes that are kept for pictures: half a minute of a usual stream.
+/// Keyframes that are kept for pictures: half a minute of a usual small stream, ten seconds of a large one. Older ones are
+/// in the recording.
 const KEYS_MAX: usize = 16;
 /// Most bytes of these.
-const KEYS_BYTES_MAX: usize = 2 << 20;
+const KEYS_BYTES_MAX: usize = 512 << 10;
 /// Most bytes of one fragment. A longer one is cut there, and its rest is not recorded.
 const FRAGMENT_BYTES_MAX: usize = 16 << 20;
 /// How long a stream stays open that nobody needs any more.

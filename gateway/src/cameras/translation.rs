@@ -11,7 +11,7 @@ use super::wire;
 /// A record of the machine as the ledger has it. `at` tells when something was, for times before `now`.
 pub(super) fn record(
     camera: &CameraId,
-    record: health::Record,
+    record: &health::Record,
     at: impl Fn(Duration) -> Timestamp,
     now: Timestamp,
 ) -> RecordBody {
@@ -19,12 +19,12 @@ pub(super) fn record(
     match record {
         health::Record::CameraLost { last_frame, cause } => RecordBody::CameraLost {
             camera,
-            since: last_frame.map_or(now, at),
-            cause: word(&cause),
+            since: last_frame.map_or(now, &at),
+            cause: word(cause),
         },
         health::Record::CameraRestored { at: since } => RecordBody::CameraRestored {
             camera,
-            since: at(since),
+            since: at(*since),
         },
         health::Record::CameraTampered { what, since, .. } => RecordBody::CameraTampered {
             camera,
@@ -34,12 +34,12 @@ pub(super) fn record(
                 health::Tampering::Moved => parking::Tampering::Moved,
                 health::Tampering::Frozen => parking::Tampering::Frozen,
             },
-            since: at(since),
+            since: at(*since),
         },
         health::Record::CameraUnsteady { since, changes } => RecordBody::CameraUnsteady {
             camera,
-            since: at(since),
-            changes,
+            since: at(*since),
+            changes: *changes,
         },
     }
 }

@@ -3,6 +3,7 @@
 //! | verb | by whom | what |
 //! | --- | --- | --- |
 //! | `list` | the daemon | state of every camera, why, and what to do |
+//! | `series` | the daemon | how a camera was over the last hours |
 //! | `snapshot` | the daemon | a picture, with masks |
 //! | `clip` | this process, told by the daemon what lies where | a film out of a recording |
 //! | `probe` | a worker of this process | what one stream is like, and what to set in the camera |
@@ -15,6 +16,7 @@ mod discover;
 mod list;
 mod login;
 mod probe;
+mod series;
 mod snapshot;
 mod table;
 mod time;
@@ -35,6 +37,7 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     List(list::List),
+    Series(series::Series),
     Snapshot(snapshot::Snapshot),
     Clip(clip::Clip),
     Probe(probe::Probe),
@@ -45,6 +48,7 @@ enum Verb {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.verb {
         Verb::List(list) => list.run(),
+        Verb::Series(series) => series.run(),
         Verb::Snapshot(snapshot) => snapshot.run(),
         Verb::Clip(clip) => clip.run(),
         Verb::Probe(probe) => probe.run(),

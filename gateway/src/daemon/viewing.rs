@@ -84,6 +84,11 @@ pub(super) fn start(
             running.maker.run(stop).await;
             Ok(())
         });
+        let (watched, board, clock) = (cameras.clone(), Arc::clone(&shared.board), Arc::clone(&shared.clock));
+        group.spawn("telemetry", |stop| async move {
+            cameras::series::run(watched, board, clock, stop).await;
+            Ok(())
+        });
         let video = &config.video;
         let evidence = Evidence {
             cameras: cameras.clone(),

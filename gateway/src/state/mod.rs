@@ -5,6 +5,7 @@
 //! nothing else. Bounds: [`KEYS_MAX`] keys; a value has at most [`VALUE_BYTES_MAX`] bytes; what goes beyond is refused and counted.
 
 mod recordings;
+pub mod telemetry;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
+use self::telemetry::Telemetry;
 pub use recordings::RecordingIndex;
 
 /// Most keys on the board.
@@ -62,6 +64,7 @@ struct Latest {
 #[derive(Debug)]
 pub struct Board {
     latest: Mutex<Latest>,
+    telemetry: Telemetry,
     store: sled::Db,
 }
 
@@ -88,6 +91,7 @@ impl Board {
         }
         Ok(Self {
             latest: Mutex::new(latest),
+            telemetry: Telemetry::of(&store),
             store,
         })
     }
@@ -156,6 +160,11 @@ impl Board {
     /// The index of the recordings called `name`.
     pub fn recordings(&self, name: &str) -> RecordingIndex {
         RecordingIndex::of(&self.store, name)
+    }
+
+    /// How things were over time.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     /// Values refused because they were too large or too many.

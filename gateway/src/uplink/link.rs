@@ -1,4 +1,4 @@
-//! The uplink task: one MQTT session after another, ledger before state.
+//! The uplink task: one MQTT session after another, ledger before state before telemetry.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::Topics;
 use super::batch::{self, BatchLimits, BuildError, Hole};
 use super::dialer::Traffic;
 use super::lane::{LedgerLane, Receipted, Verdict};
+use super::telemetry::TelemetryLane;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, Reader, Sequence};
 use crate::mqtt::{self, Event, Message, MqttError, Publication, QoS, Subscription};
@@ -226,6 +227,7 @@ impl Uplink {
             state_version: 0,
             state_at: Instant::now(),
             state_whole_at: Instant::now(),
+            telemetry: TelemetryLane::default(),
             invalid: 0,
         };
         let mut durable = self.journal.durable();
@@ -294,8 +296,14 @@ impl Uplink {
                     self.message(message, &mut invalid).await?;
                     session.invalid = invalid;
                 }
-                Event::Refused { reason, .. } => tracing::warn!(reason, "the city's broker refused a message; check its ACL"),
-                Event::Subscribed | Event::Published(_) => {}
+                Event::Refused { id, reason } => {
+                    session.telemetry.refused(id, Instant::now());
+                    tracing::warn!(reason, "the city's broker refused a message; check its ACL");
+                }
+                Event::Published(id) => if let Some(quarters) = session.telemetry.published(id) {
+                    self.board.telemetry().acknowledged(&quarters);
+                },
+                Event::Subscribed => {}
             },
             () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() => {
                 return Ok(ControlFlow::Break(SessionEnd::ReceiptOverdue(self.pace.receipt_timeout)));
@@ -304,7 +312,13 @@ impl Uplink {
                 self.send_batch(session).await?;
             }
             changed = durable.changed() => changed.map_err(|_| SessionEnd::EngineGone)?,
-            () = sleep_until(session.state_at) => self.send_state(session)?,
+            () = sleep_until(session.state_at) => {
+                let state_waits = self.send_state(session)?;
+                let ledger_waits = durable.borrow().0 > session.cursor.0 || overdue.is_some();
+                if session.telemetry.may_send(Instant::now(), ledger_waits, state_waits) {
+                    self.send_telemetry(session)?;
+                }
+            }
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -341,21 +355,21 @@ impl Uplink {
         Ok(())
     }
 
-    /// Sends what changed, if the ledger leaves room; else it tries again after the interval.
-    fn send_state(&mut self, session: &mut Session) -> Result<(), SessionEnd> {
+    /// Sends what changed, if the ledger leaves room; else it tries again after the interval. Whether something waits.
+    fn send_state(&mut self, session: &mut Session) -> Result<bool, SessionEnd> {
         session.state_at = Instant::now() + self.pace.state_interval;
         let whole = session.state_whole_at <= Instant::now();
         let since = if whole { 0 } else { session.state_version };
         let (version, mut changed) = self.board.changes(since);
         if changed.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         if whole {
             changed.insert("full".to_owned(), json!(true));
         }
         for part in parts(changed) {
             let Some(room) = session.publisher.try_room() else {
-                return Ok(());
+                return Ok(true);
             };
             let payload = zstd::bulk::compress(part.as_bytes(), STATE_LEVEL).unwrap_or_default();
             let publication = Publication {
@@ -369,6 +383,27 @@ impl Uplink {
         session.state_version = version;
         if whole {
             session.state_whole_at = Instant::now() + STATE_WHOLE_EVERY;
+        }
+        Ok(false)
+    }
+
+    /// Sends the oldest quarters of an hour that are over, if there are any.
+    fn send_telemetry(&self, session: &mut Session) -> Result<(), SessionEnd> {
+        let now = self.clock.now().at;
+        let waiting = tokio::task::block_in_place(|| self.board.telemetry().waiting(now));
+        if let (Some(batch), Some(room)) = (waiting, session.publisher.try_room()) {
+            tracing::debug!(
+                quarters = batch.quarters.len(),
+                bytes = batch.payload.len(),
+                "telemetry sent"
+            );
+            let id = room.publish(Publication {
+                topic: self.topics.telemetry(),
+                payload: batch.payload.into(),
+                qos: QoS::AtLeastOnce,
+                retain: false,
+            })?;
+            session.telemetry.sent(id, batch.quarters);
         }
         Ok(())
     }
@@ -453,6 +488,7 @@ struct Session {
     state_at: Instant,
     /// When everything is sent again, changed or not.
     state_whole_at: Instant,
+    telemetry: TelemetryLane,
     invalid: u32,
 }
 

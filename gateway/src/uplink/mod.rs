@@ -1,4 +1,4 @@
-//! The way to the city: MQTT over mutual TLS, two lanes, and receipts.
+//! The way to the city: MQTT over mutual TLS, three lanes, and receipts.
 //!
 //! MQTT is a wire that may lose, repeat and reorder. What makes it exact is above it: the box sends its records in
 //! the order of the journal as signed batches, the city answers with its cosignature of the checkpoint (the
@@ -8,7 +8,8 @@
 //! - [`lane`] is the pure part: what is receipted, what is in flight, what a receipt means.
 //! - [`batch`] reads records from the journal and makes signed batches of them.
 //! - [`dialer`] makes the TLS connection and counts its bytes; `rumqttc` sees a Unix socket.
-//! - [`link`] is the task: one session after another, ledger before state.
+//! - [`telemetry`] says when series may be sent: behind everything else.
+//! - [`link`] is the task: one session after another, ledger before state before telemetry.
 //!
 //! Bounds: unreceipted bytes in flight (`window_bytes`), one batch (`batch_records_max`, `batch_bytes_max`), one state
 //! message ([`link::STATE_BYTES_MAX`]); the backlog itself stays in the journal.
@@ -17,6 +18,7 @@ pub mod batch;
 pub mod dialer;
 pub mod lane;
 pub mod link;
+pub mod telemetry;
 
 use parking::GatewayId;
 
@@ -42,6 +44,11 @@ impl Topics {
     /// What is true now, to the city.
     pub fn state(&self) -> String {
         format!("{}/state", self.prefix)
+    }
+
+    /// How things were over time, to the city.
+    pub fn telemetry(&self) -> String {
+        format!("{}/telemetry", self.prefix)
     }
 
     /// Online or not, to the city, retained.

@@ -41,6 +41,7 @@ const TOPICS: &str = "parkir/1/";
 enum Lane {
     Ledger,
     State,
+    Telemetry,
     Status,
 }
 
@@ -84,6 +85,7 @@ async fn session(
     let topics = [
         format!("$share/kominfo/{TOPICS}+/ledger"),
         format!("$share/kominfo/{TOPICS}+/state"),
+        format!("$share/kominfo/{TOPICS}+/telemetry"),
         format!("{TOPICS}+/status"),
     ];
     let (mut session, publisher) = Session::open(target, client_id, &topics).await?;
@@ -166,7 +168,7 @@ impl Workers {
             return Ok(());
         };
         while self.tasks.try_join_next().is_some() {}
-        // State and status are quick and small: one worker each serves all boxes.
+        // The others are quick and small: one worker each serves all boxes.
         let of = (lane == Lane::Ledger).then(|| gateway.clone());
         let queue = self.queues.entry((lane, of)).or_insert_with(|| {
             let (queue, messages) = mpsc::channel(2 * usize::from(IN_FLIGHT_MAX));
@@ -234,6 +236,11 @@ impl Worker {
                 Lane::State => self
                     .ingest
                     .state(gateway, &message.topic, &message.payload, clock::now())
+                    .await
+                    .map(told(gateway)),
+                Lane::Telemetry => self
+                    .ingest
+                    .telemetry(gateway, &message.topic, &message.payload, clock::now())
                     .await
                     .map(told(gateway)),
                 Lane::Status => self
@@ -352,7 +359,7 @@ impl Worker {
 fn told(gateway: &GatewayId) -> impl Fn(Option<AlarmCode>) {
     move |refused| {
         if let Some(reason) = refused {
-            tracing::warn!(%gateway, reason = reason.as_str(), "state or status refused");
+            tracing::warn!(%gateway, reason = reason.as_str(), "state, telemetry or status refused");
         }
     }
 }
@@ -366,6 +373,7 @@ fn parse_topic(topic: &str) -> Option<(Lane, GatewayId)> {
     let lane = match lane {
         "ledger" => Lane::Ledger,
         "state" => Lane::State,
+        "telemetry" => Lane::Telemetry,
         "status" => Lane::Status,
         _ => return None,
     };

@@ -16,6 +16,7 @@ mod read;
 mod rows;
 mod schema;
 mod states;
+mod telemetry;
 mod views;
 
 use std::fmt::Write as _;
@@ -30,8 +31,9 @@ pub use audit::Snapshot;
 pub use logs::{Calendar, Derived, LockedLog, LogHead, Tiles};
 pub use quarantine::{Alarm, AlarmCode, NewRefusal, REFUSALS_KEPT_A_BOX, REFUSED_PAYLOAD_BYTES_MAX, Refusal};
 pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession};
-pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TileRow};
+pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TelemetryRow, TileRow};
 pub use states::{Link, State, StatePut};
+pub use telemetry::{TELEMETRY_KEPT_DAYS, TelemetryPut};
 pub use views::{LIVE_VIEWS_KEPT_DAYS, LIVE_VIEWS_MAX, LiveView, NewLiveView};
 
 /// How long a statement waits for `SQLite`'s write lock.

@@ -204,3 +204,33 @@ impl InsertRow for StateRow {
         values.add(self.updated_ms)
     }
 }
+
+/// Samples of one series in one quarter of an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelemetryRow {
+    /// The box.
+    pub gateway: String,
+    /// Begin of the quarter, milliseconds since 1970.
+    pub from_ms: i64,
+    /// Name of the series, such as `camera/gate-1/sub/fps`.
+    pub series: String,
+    /// Length of a sample, seconds: 60 or 900.
+    pub step_s: i64,
+    /// The samples as the box told them, JSON.
+    pub samples: String,
+}
+
+impl InsertRow for TelemetryRow {
+    const INTO: &'static str = "INSERT INTO telemetry (box, from_ms, series, step_s, samples)";
+    const COLUMNS: usize = 5;
+    const CONFLICT: &'static str = "ON CONFLICT (box, from_ms, series) DO UPDATE SET step_s = excluded.step_s, \
+                                    samples = excluded.samples WHERE excluded.step_s <= telemetry.step_s";
+
+    fn bind(&self, values: &mut AnyArguments) -> Result<(), BoxDynError> {
+        values.add(self.gateway.as_str())?;
+        values.add(self.from_ms)?;
+        values.add(self.series.as_str())?;
+        values.add(self.step_s)?;
+        values.add(self.samples.as_str())
+    }
+}

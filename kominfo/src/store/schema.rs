@@ -128,6 +128,16 @@ const STEPS: &[&[&str]] = &[
         reason TEXT NOT NULL)",
         "CREATE INDEX live_views_by_begin ON live_views (begin_ms)",
     ],
+    &[
+        "CREATE TABLE telemetry (
+        box TEXT NOT NULL,
+        from_ms BIGINT NOT NULL,
+        series TEXT NOT NULL,
+        step_s BIGINT NOT NULL,
+        samples TEXT NOT NULL,
+        PRIMARY KEY (box, from_ms, series))",
+        "CREATE INDEX telemetry_by_time ON telemetry (from_ms)",
+    ],
 ];
 
 /// Any number, the same in every version: instances that start at once take their turn by it on PostgreSQL.

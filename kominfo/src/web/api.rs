@@ -49,7 +49,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, error, hint)
     }
 
-    fn bad(error: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn bad(error: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error, hint)
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
         .map_err(|error| Problem::bad(format!("{what}: {error}"), format!("like {like}")))
 }
 
-fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub(super) fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
     what: &str,
     text: Option<&String>,
     like: &str,
@@ -89,7 +89,7 @@ fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
     text.map(|text| parsed(what, text, like)).transpose()
 }
 
-fn no_box(gateway: &GatewayId) -> Problem {
+pub(super) fn no_box(gateway: &GatewayId) -> Problem {
     Problem::not_found(
         format!("box {gateway} is not registered"),
         "GET /api/v1/boxes lists them",

@@ -143,6 +143,17 @@ texts! {
     LIVE_BOX: "Kotak", "Box";
     LIVE_VIEWERS: "{} penonton di kotak", "{} viewers at the box";
     LIVE_VIEWERS_OF: "{} dari {} penonton di kotak", "{} of {} viewers at the box";
+    SERIES_LINK: "24 jam terakhir", "the last 24 hours";
+    SERIES_TITLE: "Kamera 24 jam terakhir", "Cameras over the last 24 hours";
+    SERIES_SPAN: "{} sampai {}; latar abu-abu: tidak diketahui", "{} to {}; grey ground: not known";
+    SERIES_UP: "Menyala {} % dari waktu yang diketahui.", "Up for {} % of the time that is known.";
+    SERIES_SUB: "Gambar kecil", "Smaller picture";
+    SERIES_MAIN: "Gambar penuh", "Full picture";
+    SERIES_FPS: "gambar per detik", "frames a second";
+    SERIES_KBIT: "laju data, kbit/s", "data rate, kbit/s";
+    SERIES_FIGURES: "terendah {}, rata-rata {}, tertinggi {}; {} % dari 24 jam diketahui", "lowest {}, mean {}, highest {}; {} % of 24 hours known";
+    SERIES_NONE: "Belum ada data dari 24 jam ini. Kotak mengirimnya setiap seperempat jam, setelah catatan dan keadaan.", "No figures of these 24 hours yet. The box sends them every quarter of an hour, after records and state.";
+    SERIES_FOOTER: "Angka ini tidak ditandatangani dan dapat hilang; disimpan 30 hari.", "These figures are not signed and may be lost; they are kept for 30 days.";
     CAMERA_UP: "menyala", "up";
     CAMERA_CONNECTING: "sedang menyambung ke kamera", "connecting to the camera";
     CAMERA_STALLED: "kamera berhenti mengirim gambar", "the camera has stopped sending pictures";

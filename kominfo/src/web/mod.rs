@@ -16,6 +16,8 @@ mod catalogue;
 mod live;
 mod live_page;
 mod page;
+mod series;
+mod series_page;
 mod view;
 
 use std::convert::Infallible;
@@ -87,6 +89,7 @@ impl Web {
             .route("/api/v1/live", get(tell_changes))
             .merge(api::routes())
             .merge(live::routes())
+            .merge(series::routes())
             .fallback(|| async { Problem::not_found("no such page", "the page is at /, the interface under /api/v1/") })
             .layer(axum::middleware::map_response(headers))
             .with_state(self)

@@ -393,12 +393,13 @@ fn cameras_link(of: &BoxView, language: Language) -> String {
     if of.cameras.is_empty() {
         return String::new();
     }
-    let address = match language {
-        Language::Indonesian => "/live",
-        Language::English => "/live?lang=en",
+    let (address, query) = match language {
+        Language::Indonesian => ("/live", ""),
+        Language::English => ("/live?lang=en", "?lang=en"),
     };
     let words = text::CAMERAS_LINK.with(language, &of.cameras.len().to_string());
-    format!(r#"<p><a href="{address}">{words}</a></p>"#)
+    let (gateway, series) = (escape(of.gateway.as_str()), text::SERIES_LINK.in_(language));
+    format!(r#"<p><a href="{address}">{words}</a> · <a href="/boxes/{gateway}/cameras{query}">{series}</a></p>"#)
 }
 
 fn timezone_of(view: &View, gateway: &str) -> Timezone {

@@ -85,7 +85,7 @@ impl Publication {
         if let Some(bus) = pipeline.bus() {
             bus.set_sync_handler(move |_, message| {
                 match message.view() {
-                    gst::MessageView::Error(error) => tell(&told, false, error.error().to_string()),
+                    gst::MessageView::Error(error) => tell(&told, false, in_words(error)),
                     gst::MessageView::AsyncDone(_) => tell(&told, true, String::new()),
                     _ => {}
                 }
@@ -115,6 +115,17 @@ impl Drop for Publication {
 
 fn tell(to_parent: &ToParent, running: bool, message: String) {
     to_parent.event(&Event::Published { running, message });
+}
+
+/// What went wrong, and behind it what the network said: the last line of what GStreamer tells developers.
+fn in_words(error: &gst::message::Error) -> String {
+    let debug = error.debug().unwrap_or_default();
+    let mut lines = debug.lines().map(str::trim).filter(|line| !line.is_empty());
+    // The first line is a place in GStreamer's source.
+    match lines.next().and(lines.next_back()) {
+        Some(reason) => format!("{}: {reason}", error.error()),
+        None => error.error().to_string(),
+    }
 }
 
 /// Joins a demuxed stream to the sink, by a parser that repeats the parameter sets before each keyframe.

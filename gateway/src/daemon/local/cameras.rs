@@ -5,6 +5,7 @@
 //! | `/cameras` | [`CameraStatus`] of each, JSON |
 //! | `/cameras/ID/snapshot?width=&at=` | JPEG with masks; its time in [`AT_HEADER`] and [`CLOCK_HEADER`] |
 //! | `/cameras/ID/recording?profile=&from=&to=` | [`Recording`] around that time, JSON |
+//! | `/cameras/ID/series?hours=&by_minute=` | [`Samples`] of the last hours, oldest first, JSON |
 //!
 //! Clips are cut by who asks, so that a long one does not burden the daemon.
 
@@ -23,8 +24,10 @@ use super::Parts;
 use crate::cameras::Cameras;
 use crate::cameras::camera::SnapshotError;
 use crate::cameras::recordings::{Recording, Stretch};
+use crate::cameras::series;
 use crate::cameras::told::CameraStatus;
 use crate::cameras::wire::Profile;
+use crate::state::telemetry::Samples;
 
 /// Header with the time at which the picture was received.
 pub const AT_HEADER: &str = "x-received-at";
@@ -52,11 +55,24 @@ pub struct RecordingQuery {
     pub to: jiff::Timestamp,
 }
 
+/// Most hours of telemetry that are asked for at once: more than are kept.
+pub const SERIES_HOURS_MAX: u32 = 32 * 24;
+
+/// Which telemetry is wanted.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct SeriesQuery {
+    /// Of how many hours up to now; at most [`SERIES_HOURS_MAX`].
+    pub hours: u32,
+    /// Single minutes, where they are still kept.
+    pub by_minute: bool,
+}
+
 pub(super) fn routes() -> Router<Arc<Parts>> {
     Router::new()
         .route("/cameras", get(statuses))
         .route("/cameras/{id}/snapshot", get(snapshot))
         .route("/cameras/{id}/recording", get(recording))
+        .route("/cameras/{id}/series", get(samples))
 }
 
 async fn statuses(State(parts): State<Arc<Parts>>) -> Json<Vec<CameraStatus>> {
@@ -108,4 +124,18 @@ async fn recording(
     };
     let segments = ring.segments().await;
     Ok(Json(Recording::around(stretch, ring.folder().to_owned(), segments)))
+}
+
+async fn samples(
+    State(parts): State<Arc<Parts>>,
+    Path(id): Path<String>,
+    Query(wanted): Query<SeriesQuery>,
+) -> Result<Json<Vec<Samples>>, Refusal> {
+    let camera = known(&parts.cameras, &id)?;
+    let hours = wanted.hours.clamp(1, SERIES_HOURS_MAX);
+    let now = parts.clock.now().at;
+    let time = now.plus_seconds(-i64::from(hours) * 3_600)..now;
+    let prefix = format!("{}/", series::subject(&camera));
+    let samples = tokio::task::block_in_place(|| parts.board.telemetry().samples(&prefix, time, wanted.by_minute));
+    Ok(Json(samples))
 }

@@ -57,7 +57,7 @@ impl Street {
 #[test]
 fn an_unusual_keyframe_opens_a_look_of_four_pictures() {
     let mut street = Street::default();
-    street.usual(40);
+    street.usual(80);
     assert!(!street.hints.is_suspicious());
     street.second(40_000, 3_000, 4_000);
     street.second(40_000, 3_000, 4_000);

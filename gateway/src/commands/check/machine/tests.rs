@@ -131,7 +131,7 @@ fn a_worker_that_is_missing_old_or_without_its_plugins_is_a_problem_with_what_to
     assert!(message.contains("all cameras stay dark"), "{message}");
 
     // What is used only for media servers is not missed without one.
-    let sound = program(folder.path(), &format!("echo {version}; echo rtspclientsink"));
+    let sound = program(folder.path(), &format!("echo {version}; echo libgstrtspclientsink.so"));
     assert_eq!(told(&sound), []);
 
     let lacking = program(
@@ -162,5 +162,8 @@ fn only_a_media_server_needs_what_publishes() {
     };
     let mut findings = Findings::default();
     judge(&config, Path::new("gateway-camera"), &answer, &mut findings);
-    assert_eq!(said(&findings.problems), ["GStreamer lacks qtdemux, rtspclientsink"]);
+    assert_eq!(
+        said(&findings.problems),
+        ["GStreamer lacks libgstisomp4.so, libgstrtspclientsink.so"]
+    );
 }
