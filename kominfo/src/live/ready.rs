@@ -1,9 +1,9 @@
 //! Connections that wait: while a page shows a box's cameras, the box holds one idle connection, on which its next stream
 //! begins without dialling.
 //!
-//! Pages say again and again that they are open and visible. However many do, a box is asked once, again after
-//! [`RENEW_AFTER`] while the same connection is to be held, and for another one no sooner than [`ANEW_AFTER`] after the last
-//! command.
+//! Pages say again and again that they are open and visible. However many do, a box is asked once; again after [`DIAL_WAIT`]
+//! if it has not dialled, after [`RENEW_AFTER`] if it has, and for another connection no sooner than [`ANEW_AFTER`] after
+//! the last command.
 //!
 //! **Limits.** [`READY_TTL`], [`READY_BOXES_MAX`], [`BOXES_A_PAGE_MAX`].
 
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use live::command::{READY_TTL_S_MAX, StreamId};
+use live::link::DIAL_WAIT;
 use parking::GatewayId;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -80,10 +81,10 @@ impl Waits {
     fn is_due(&self, gateway: &GatewayId, now: Instant) -> bool {
         match self.boxes.get(gateway) {
             Some(wait) => {
-                let pause = if wait.stage == Stage::Over {
-                    ANEW_AFTER
-                } else {
-                    RENEW_AFTER
+                let pause = match wait.stage {
+                    Stage::Offered => DIAL_WAIT,
+                    Stage::Held => RENEW_AFTER,
+                    Stage::Over => ANEW_AFTER,
                 };
                 now.saturating_duration_since(wait.asked) >= pause
             }
@@ -226,13 +227,22 @@ mod tests {
     fn however_many_pages_show_a_box_it_is_asked_once_and_prolonged_now_and_then() {
         let (mut waits, begin, g) = (Waits::default(), Instant::now(), gateway("g"));
         assert_eq!(waits.ask(&g, begin, || id(1)), Some(id(1)));
+        let until = waits.admit(&g, id(1)).unwrap();
         for seconds in 0..30 {
             assert_eq!(waits.ask(&g, second(begin, seconds), || id(2)), None);
         }
-        let until = waits.admit(&g, id(1)).unwrap();
         assert_eq!(waits.ask(&g, second(begin, 30), || id(2)), Some(id(1)), "prolonged");
         assert_eq!(*until.borrow(), second(begin, 30) + READY_TTL + SLACK);
         assert_eq!(waits.ask(&g, second(begin, 31), || id(2)), None);
+    }
+
+    #[test]
+    fn a_box_that_has_not_dialled_is_asked_again_for_the_same_connection() {
+        let (mut waits, begin, g) = (Waits::default(), Instant::now(), gateway("g"));
+        waits.ask(&g, begin, || id(1));
+        assert_eq!(waits.ask(&g, second(begin, 9), || id(2)), None);
+        assert_eq!(waits.ask(&g, second(begin, 10), || id(2)), Some(id(1)));
+        assert!(waits.admit(&g, id(1)).is_some());
     }
 
     #[test]

@@ -96,12 +96,14 @@ async fn hold(
 ) -> Option<Socket> {
     tokio::select! {
         biased;
+        // First: for a click right behind the command this dialling is as good as its own, and the city is not left
+        // with an offer that nobody takes.
+        () = gate.admit(DIAL_BYTES) => {}
         () = wanted.cancelled() => return None,
         () = over(&mut until) => {
             tracing::info!(%id, server, "no connection waits: records come first");
             return None;
         }
-        () = gate.admit(DIAL_BYTES) => {}
     }
     let socket = match connection::dial(id, &server, &identity).await {
         Ok(socket) => socket,
