@@ -11,17 +11,19 @@
 //! | --- | --- | --- |
 //! | `start` | `id`, `issued_ms`, `camera`, `profile`, `ttl_s`, `to` | send this stream there for this long; for an `id` that is being sent already, from now on for this long |
 //! | `stop` | `id`, `issued_ms` | stop sending it |
+//! | `ready` | `id`, `issued_ms`, `ttl_s`, `server` | hold one idle connection to `server` for this long, for the next `start`; for an `id` that is held already, from now on for this long |
 //!
 //! `id` has 32 lower-case hexadecimal digits (128 random bits). `issued_ms` are Unix milliseconds by the city's clock; an
 //! instance of the city never gives two commands the same. `profile` is `main` or `sub`. `to` is
 //! `{"type":"kominfo","server":"HOST:PORT"}` or `{"type":"media_server","url":"rtsps://…"}`. Keys that a reader does not
-//! know are ignored, a command of an unknown type is refused.
+//! know are ignored, a command of an unknown type is refused: a box that does not know `ready` logs that as
+//! [`CommandError::UnknownType`] and does nothing.
 //!
 //! **Invariants.** What [`verify`] gives out was signed with the expected key for the expected box and is within all
 //! bounds; [`sign`] signs nothing that [`verify`] refuses. [`check_fresh`] is pure: the box's time and the newest command
 //! that it took come from the caller.
 //!
-//! **Limits.** [`COMMAND_BYTES_MAX`], [`TTL_S_MIN`] to [`TTL_S_MAX`], [`AGE_MAX`], [`CAMERA_BYTES_MAX`],
+//! **Limits.** [`COMMAND_BYTES_MAX`], [`TTL_S_MIN`] to [`TTL_S_MAX`], [`READY_TTL_S_MAX`], [`AGE_MAX`], [`CAMERA_BYTES_MAX`],
 //! [`DESTINATION_BYTES_MAX`].
 
 use std::fmt;
@@ -41,6 +43,9 @@ pub const TTL_S_MIN: u64 = 10;
 
 /// Longest time that a stream may be asked for, seconds. More is refused.
 pub const TTL_S_MAX: u64 = 3600;
+
+/// Longest time that an idle connection may be asked for, seconds. More is refused.
+pub const READY_TTL_S_MAX: u64 = 60;
 
 /// Oldest command that a box takes when its clock is set, and how far ahead of that clock it may be.
 pub const AGE_MAX: Duration = Duration::from_secs(60);
@@ -110,7 +115,7 @@ pub enum StaleError {
     Replayed,
 }
 
-/// Identifies one stream from a box to where it is sent; made of 128 random bits and never used twice.
+/// Identifies one stream from a box to where it is sent, or one idle connection; made of 128 random bits and never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId([u8; 16]);
 
@@ -223,6 +228,15 @@ pub struct Start {
     pub to: Destination,
 }
 
+/// Where to hold an idle connection and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ready {
+    /// For how long from when the command is taken; whole seconds.
+    pub ttl: Duration,
+    /// `HOST:PORT` of an instance of the city; an IPv6 address stands in brackets.
+    pub server: String,
+}
+
 /// What a box is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
@@ -230,12 +244,14 @@ pub enum Order {
     Start(Start),
     /// Stop sending it.
     Stop,
+    /// Hold a connection on which the next stream can begin at once, or go on holding it.
+    Ready(Ready),
 }
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveCommand {
-    /// The stream that it is about.
+    /// The stream, or the idle connection, that it is about.
     pub id: StreamId,
     /// When it was issued, by the city's clock.
     pub issued: UnixMillis,
@@ -259,7 +275,16 @@ enum Wire {
         id: StreamId,
         issued_ms: u64,
     },
+    Ready {
+        id: StreamId,
+        issued_ms: u64,
+        ttl_s: u64,
+        server: String,
+    },
 }
+
+/// Every `type` of [`Wire`].
+const TYPES: [&str; 3] = ["start", "stop", "ready"];
 
 /// The one key that every command has.
 #[derive(Deserialize)]
@@ -287,6 +312,12 @@ pub fn sign(command: &LiveCommand, origin: &str, signer: &TextSigner) -> Result<
             to: start.to.clone(),
         },
         Order::Stop => Wire::Stop { id, issued_ms },
+        Order::Ready(ready) => Wire::Ready {
+            id,
+            issued_ms,
+            ttl_s: ready.ttl.as_secs(),
+            server: ready.server.clone(),
+        },
     };
     if origin.contains('\n') {
         return Err(CommandError::Lines);
@@ -311,21 +342,26 @@ pub fn verify(bytes: &[u8], expected_origin: &str, verifier: &TextVerifier) -> R
     let json = rest.strip_suffix('\n').filter(|json| !json.contains('\n'));
     let json = json.ok_or(CommandError::Lines)?;
     let kind = serde_json::from_str::<TypeOnly>(json)?.kind;
-    if !["start", "stop"].contains(&kind.as_str()) {
+    if !TYPES.contains(&kind.as_str()) {
         return Err(CommandError::UnknownType(kind.chars().take(40).collect()));
     }
-    let issued = |millis| {
-        UnixMillis::new(millis).ok_or(CommandError::Value {
-            field: "issued_ms",
-            expected: "milliseconds since 1970",
-        })
-    };
-    let command = match serde_json::from_str(json)? {
-        Wire::Stop { id, issued_ms } => LiveCommand {
+    let command = of_wire(serde_json::from_str(json)?)?;
+    check(&command)?;
+    Ok(command)
+}
+
+fn of_wire(wire: Wire) -> Result<LiveCommand, CommandError> {
+    let (id, issued_ms, order) = match wire {
+        Wire::Stop { id, issued_ms } => (id, issued_ms, Order::Stop),
+        Wire::Ready {
             id,
-            issued: issued(issued_ms)?,
-            order: Order::Stop,
-        },
+            issued_ms,
+            ttl_s,
+            server,
+        } => {
+            let ttl = Duration::from_secs(ttl_s);
+            (id, issued_ms, Order::Ready(Ready { ttl, server }))
+        }
         Wire::Start {
             id,
             issued_ms,
@@ -333,19 +369,21 @@ pub fn verify(bytes: &[u8], expected_origin: &str, verifier: &TextVerifier) -> R
             profile,
             ttl_s,
             to,
-        } => LiveCommand {
-            id,
-            issued: issued(issued_ms)?,
-            order: Order::Start(Start {
+        } => {
+            let start = Start {
                 camera,
                 profile,
                 ttl: Duration::from_secs(ttl_s),
                 to,
-            }),
-        },
+            };
+            (id, issued_ms, Order::Start(start))
+        }
     };
-    check(&command)?;
-    Ok(command)
+    let issued = UnixMillis::new(issued_ms).ok_or(CommandError::Value {
+        field: "issued_ms",
+        expected: "milliseconds since 1970",
+    })?;
+    Ok(LiveCommand { id, issued, order })
 }
 
 /// Tells whether a genuine command is to be acted on. `now` is the box's time, `None` while its clock is not known to be
@@ -391,31 +429,36 @@ fn bounded(bytes: usize) -> Result<(), CommandError> {
 
 /// Checks what types cannot say; the same on both ways, so that nobody signs what others refuse.
 fn check(command: &LiveCommand) -> Result<(), CommandError> {
-    let Order::Start(start) = &command.order else {
-        return Ok(());
-    };
-    let value = |is_right, field, expected| {
-        if is_right {
-            Ok(())
-        } else {
-            Err(CommandError::Value { field, expected })
+    match &command.order {
+        Order::Stop => Ok(()),
+        Order::Ready(ready) => {
+            let is_ttl = is_ttl(ready.ttl, READY_TTL_S_MAX);
+            value(is_ttl, "ttl_s", "10 to 60 seconds")?;
+            value(is_server(&ready.server), "server", "HOST:PORT")
         }
-    };
-    value(
-        is_camera_name(&start.camera),
-        "camera",
-        "1 to 64 bytes of A-Z a-z 0-9 - _ .",
-    )?;
-    let is_whole = start.ttl.subsec_nanos() == 0;
-    value(
-        is_whole && (TTL_S_MIN..=TTL_S_MAX).contains(&start.ttl.as_secs()),
-        "ttl_s",
-        "10 to 3600 seconds",
-    )?;
-    match &start.to {
-        Destination::Kominfo { server } => value(is_server(server), "server", "HOST:PORT"),
-        Destination::MediaServer { url } => value(is_rtsps(url), "url", "rtsps://HOST…"),
+        Order::Start(start) => {
+            let is_camera = is_camera_name(&start.camera);
+            value(is_camera, "camera", "1 to 64 bytes of A-Z a-z 0-9 - _ .")?;
+            value(is_ttl(start.ttl, TTL_S_MAX), "ttl_s", "10 to 3600 seconds")?;
+            match &start.to {
+                Destination::Kominfo { server } => value(is_server(server), "server", "HOST:PORT"),
+                Destination::MediaServer { url } => value(is_rtsps(url), "url", "rtsps://HOST…"),
+            }
+        }
     }
+}
+
+fn value(is_right: bool, field: &'static str, expected: &'static str) -> Result<(), CommandError> {
+    if is_right {
+        Ok(())
+    } else {
+        Err(CommandError::Value { field, expected })
+    }
+}
+
+/// Whether it is whole seconds, from [`TTL_S_MIN`] to `max_s`.
+fn is_ttl(ttl: Duration, max_s: u64) -> bool {
+    ttl.subsec_nanos() == 0 && (TTL_S_MIN..=max_s).contains(&ttl.as_secs())
 }
 
 /// Tells whether a text is `HOST:PORT`, `[IPv6]:PORT` included.

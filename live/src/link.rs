@@ -14,6 +14,13 @@
 //! 6. While records wait for their receipt the box sends `state` `link_held` and no media; then `state` `up`, and begins
 //!    anew with `stream`.
 //!
+//! **A connection that waits.** A box that takes a [`crate::command::Ready`] dials in the same way, with the `ready`'s ID,
+//! and sends nothing but pings. When a `start` for the same server comes, its first message is [`begin_text`] with the
+//! stream's ID, which the city takes if it issued that for this very box and nobody has used it; from there on the
+//! connection is the stream's, by the rules above. Nobody acknowledges it: the `stream` goes right behind. The box closes
+//! with [`Reason::TimeOver`] when the `ready` was not prolonged in time, and the city by [`Close::TimeOver`] a little later.
+//! A box holds one at a time, and hands over only what it has heard from in the last [`FRESH_MAX`]; else it dials.
+//!
 //! An ID is good for one connection. The box may dial again only as long as it was never answered 101; after that, and
 //! after 403, it waits for the next command. Whoever still wants the stream asks for it under a new ID.
 //!
@@ -26,6 +33,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::command::StreamId;
+use crate::message::TEXT_BYTES_MAX;
 
 /// A connection on which nothing came for so long, a ping neither, is given up by the city.
 pub const IDLE_MAX: Duration = Duration::from_secs(15);
@@ -39,6 +47,29 @@ pub const UNHEARD_MAX: Duration = Duration::from_secs(20);
 
 /// How soon after a command the box should have dialled; what took longer is told to those who wait.
 pub const DIAL_WAIT: Duration = Duration::from_secs(10);
+
+/// A waiting connection on which nothing was heard for longer, a pong neither, may be dead: no stream begins on it. One
+/// ping and the way back of its pong.
+pub const FRESH_MAX: Duration = Duration::from_secs(8);
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum FirstWord {
+    Begin { id: StreamId },
+}
+
+/// Returns the first message on a connection that has waited: from now on it is this stream's.
+pub fn begin_text(id: StreamId) -> String {
+    format!(r#"{{"type":"begin","id":"{id}"}}"#)
+}
+
+/// Reads a text message that should be [`begin_text`]; `None` when it is not. Keys of a later version are ignored.
+pub fn parse_begin(text: &str) -> Option<StreamId> {
+    if text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    serde_json::from_str(text).ok().map(|FirstWord::Begin { id }| id)
+}
 
 /// Returns the path that a box asks for.
 pub fn path_of(id: StreamId) -> String {
@@ -135,6 +166,9 @@ pub struct Reach {
     /// The key of commands as `<name>+<hash>`, which is the beginning of its public text; `None` when it takes none.
     #[serde(default)]
     pub key: Option<String>,
+    /// It takes [`crate::command::Ready`]. Older boxes do not tell it, and would only log that they know no such command.
+    #[serde(default)]
+    pub ready: bool,
 }
 
 impl Reach {
@@ -143,6 +177,7 @@ impl Reach {
         Self {
             servers,
             key: Some(key_name(vkey).to_owned()),
+            ready: true,
         }
     }
 
@@ -176,6 +211,8 @@ pub enum Close {
     Silent,
     /// The stream is of another camera or profile than the command's.
     OtherStream,
+    /// A connection that waited named a stream that was not asked for, or that has no place.
+    NotAskedFor,
 }
 
 impl Close {
@@ -188,6 +225,7 @@ impl Close {
             Self::TimeOver => 4001,
             Self::Silent => 4002,
             Self::OtherStream => 4003,
+            Self::NotAskedFor => 4004,
         }
     }
 
@@ -200,6 +238,7 @@ impl Close {
             Self::TimeOver => "time over",
             Self::Silent => "silent",
             Self::OtherStream => "not the stream asked for",
+            Self::NotAskedFor => "a stream that was not asked for",
         }
     }
 }
@@ -222,9 +261,28 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_begins_with_the_documented_message_and_no_other() {
+        let id = StreamId::from_bytes([7; 16]);
+        let text = format!(r#"{{"type":"begin","id":"{}"}}"#, "07".repeat(16));
+        assert_eq!(begin_text(id), text);
+        assert_eq!(parse_begin(&text), Some(id));
+        assert_eq!(parse_begin(&text.replace('}', r#","more":1}"#)), Some(id));
+        for other in [
+            "",
+            "{}",
+            r#"{"type":"begin"}"#,
+            r#"{"type":"begin","id":"07"}"#,
+            &text.replace("begin", "ended"),
+            &format!("{text}{}", " ".repeat(TEXT_BYTES_MAX)),
+        ] {
+            assert_eq!(parse_begin(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn the_reach_has_the_documented_json() {
         let reach = Reach::new(vec!["a:1".to_owned()], "c/command+0a+AZyS");
-        let json = r#"{"servers":["a:1"],"key":"c/command+0a"}"#;
+        let json = r#"{"servers":["a:1"],"key":"c/command+0a","ready":true}"#;
         assert_eq!(serde_json::to_string(&reach).unwrap(), json);
         assert_eq!(serde_json::from_str::<Reach>(json).unwrap(), reach);
         let newer = serde_json::from_str::<Reach>(r#"{"more":1}"#).unwrap();

@@ -16,24 +16,35 @@ use crate::world::{City, LOG_DOMAIN};
 
 /// Asks a box to send the small stream of a camera to a media server for a minute.
 pub fn publish_to(city: &City, gateway: &GatewayId, camera: &CameraId, url: &str) -> anyhow::Result<()> {
-    let file = |name: &str| city.pki.join(name).display().to_string();
-    let key = fs::read_to_string(file("command.key")).context("no key for commands")?;
+    let order = Order::Start(Start {
+        camera: camera.to_string(),
+        profile: Profile::Sub,
+        ttl: Duration::from_secs(60),
+        to: Destination::MediaServer { url: url.to_owned() },
+    });
+    send(city, gateway, &signed(city, gateway, order, unix_ms())?)
+}
+
+/// A command to a box, issued at `issued_ms` (Unix milliseconds), as the city would sign it.
+pub fn signed(city: &City, gateway: &GatewayId, order: Order, issued_ms: i64) -> anyhow::Result<Vec<u8>> {
+    let file = city.pki.join("command.key");
+    let key = fs::read_to_string(file).context("no key for commands")?;
     let command = LiveCommand {
         id: StreamId::from_bytes(rand::random()),
-        issued: u64::try_from(unix_ms())
+        issued: u64::try_from(issued_ms)
             .ok()
             .and_then(UnixMillis::new)
             .context("no time")?,
-        order: Order::Start(Start {
-            camera: camera.to_string(),
-            profile: Profile::Sub,
-            ttl: Duration::from_secs(60),
-            to: Destination::MediaServer { url: url.to_owned() },
-        }),
+        order,
     };
     let origin = origin_of(&format!("{LOG_DOMAIN}/{gateway}"));
-    let payload = city.pki.join("command");
-    fs::write(&payload, sign(&command, &origin, &TextSigner::from_text(key.trim())?)?)?;
+    Ok(sign(&command, &origin, &TextSigner::from_text(key.trim())?)?)
+}
+
+/// Gives bytes to the city's broker as a command to a box, whatever they are.
+pub fn send(city: &City, gateway: &GatewayId, payload: &[u8]) -> anyhow::Result<()> {
+    let file = |name: &str| city.pki.join(name).display().to_string();
+    fs::write(city.pki.join("command"), payload)?;
     let (port, topic) = (
         city.broker.address.port().to_string(),
         format!("parkir/1/{gateway}/command"),

@@ -20,7 +20,7 @@ use crate::process::system_program;
 const SCRIPT: &str = include_str!("glass.js");
 
 /// A page's script is ready so long after the page: nobody clicks faster.
-const READY: Duration = Duration::from_millis(500);
+pub const FASTEST_CLICK: Duration = Duration::from_millis(500);
 /// How long a page may take to show what is asked for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -84,19 +84,25 @@ impl Screen {
         }
     }
 
-    /// Loads the page anew and clicks; waits for a picture not older than `fresh`.
-    pub async fn open(&self, page: &mut Page, fresh: Duration) -> anyhow::Result<Opened> {
-        page.go(&self.url).await?;
+    /// Loads the page anew and clicks so long after; waits for a picture not older than `fresh`.
+    pub async fn open(&self, page: &mut Page, click_after: Duration, fresh: Duration) -> anyhow::Result<Opened> {
+        self.load(page).await?;
         let button = json!(self.button).to_string();
-        page.await_that(&format!("document.querySelector({button})"), PATIENCE)
-            .await?;
-        tokio::time::sleep(READY).await;
+        tokio::time::sleep(click_after).await;
         page.evaluate(SCRIPT).await?;
         let (fresh, patience) = (fresh.as_millis(), PATIENCE.as_millis());
         let opened = page
             .evaluate(&format!("glass.open({button}, {fresh}, {patience})"))
             .await?;
         Ok(serde_json::from_value(opened)?)
+    }
+
+    /// Loads the page anew and does nothing in it.
+    pub async fn load(&self, page: &mut Page) -> anyhow::Result<()> {
+        page.go(&self.url).await?;
+        let button = json!(self.button);
+        page.await_that(&format!("document.querySelector({button})"), PATIENCE)
+            .await
     }
 }
 

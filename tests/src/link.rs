@@ -12,7 +12,10 @@
 //! **What it is not.** TCP ends at the proxy: there is no loss, no slow start and no congestion control over the whole
 //! way, and acknowledgements take no room. `netem` in a network namespace has all that, and needs root.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -49,6 +52,25 @@ pub struct Link {
     there: mpsc::Sender<Packet>,
     back: mpsc::Sender<Packet>,
     tasks: Vec<AbortOnDropHandle<()>>,
+    counters: HashMap<SocketAddr, Arc<Counter>>,
+}
+
+/// What has gone over one of a link's ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Connections ever made.
+    pub dialled: u64,
+    /// Connections that are open.
+    pub open: u64,
+    /// Bytes in both directions, headers of IP and TCP included; acknowledgements not.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counter {
+    dialled: AtomicU64,
+    ended: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// Bytes on their way; none: the end of the connection's direction.
@@ -69,6 +91,7 @@ impl Link {
             there,
             back,
             tasks: vec![bottleneck(up), bottleneck(down)],
+            counters: HashMap::new(),
         }
     }
 
@@ -79,19 +102,39 @@ impl Link {
         set_socket_recv_buffer_size(&listener, KERNEL_BUFFER_BYTES)?;
         let address = listener.local_addr()?;
         let (there, back, quality) = (self.there.clone(), self.back.clone(), self.quality);
+        let counter = Arc::new(Counter::default());
+        self.counters.insert(address, Arc::clone(&counter));
         let accepting = async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let carried = carry(client, server, quality, there.clone(), back.clone());
+                counter.dialled.fetch_add(1, Ordering::Relaxed);
+                let ways = (there.clone(), back.clone());
+                let carried = carry(client, server, quality, ways, Arc::clone(&counter));
+                let counter = Arc::clone(&counter);
                 connections.spawn(async move {
                     // Its end is seen by both peers.
                     carried.await.ok();
+                    counter.ended.fetch_add(1, Ordering::Relaxed);
                 });
                 while connections.try_join_next().is_some() {}
             }
         };
         self.tasks.push(AbortOnDropHandle::new(tokio::spawn(accepting)));
         Ok(address)
+    }
+
+    /// What has gone over the port that [`Link::lead_to`] opened.
+    pub fn traffic(&self, port: SocketAddr) -> Option<Traffic> {
+        let counter = self.counters.get(&port)?;
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        // Read first, so that no more have ended than were made.
+        let ended = read(&counter.ended);
+        let dialled = read(&counter.dialled);
+        Some(Traffic {
+            dialled,
+            open: dialled.saturating_sub(ended),
+            bytes: read(&counter.bytes),
+        })
     }
 }
 
@@ -113,8 +156,8 @@ async fn carry(
     client: TcpStream,
     server: SocketAddr,
     quality: Quality,
-    there: mpsc::Sender<Packet>,
-    back: mpsc::Sender<Packet>,
+    (there, back): (mpsc::Sender<Packet>, mpsc::Sender<Packet>),
+    counter: Arc<Counter>,
 ) -> anyhow::Result<()> {
     client.set_nodelay(true)?;
     set_socket_send_buffer_size(&client, KERNEL_BUFFER_BYTES)?;
@@ -124,14 +167,19 @@ async fn carry(
     set_socket_recv_buffer_size(&server, KERNEL_BUFFER_BYTES)?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::try_join!(
-        direct(from_client, there, to_server),
-        direct(from_server, back, to_client)
+        direct(from_client, there, to_server, &counter),
+        direct(from_server, back, to_client, &counter)
     )?;
     Ok(())
 }
 
 /// One direction of one connection.
-async fn direct(mut from: OwnedReadHalf, queue: mpsc::Sender<Packet>, mut to: OwnedWriteHalf) -> anyhow::Result<()> {
+async fn direct(
+    mut from: OwnedReadHalf,
+    queue: mpsc::Sender<Packet>,
+    mut to: OwnedWriteHalf,
+    counter: &Counter,
+) -> anyhow::Result<()> {
     // What is under way in it has passed the bottleneck: at most the rate times the delay.
     let (receiver, mut arriving) = mpsc::unbounded_channel();
     let reading = async {
@@ -140,6 +188,8 @@ async fn direct(mut from: OwnedReadHalf, queue: mpsc::Sender<Packet>, mut to: Ow
             // A connection that was reset is at its end too.
             let length = from.read(&mut bytes).await.unwrap_or(0);
             bytes.truncate(length);
+            let packet = u64::try_from(length + HEADER_BYTES)?;
+            counter.bytes.fetch_add(packet, Ordering::Relaxed);
             let receiver = receiver.clone();
             queue.send(Packet { bytes, receiver }).await?;
             if length == 0 {
@@ -186,7 +236,8 @@ mod tests {
             kbit: 1_000,
             delay: Duration::from_millis(50),
         };
-        let (_link, stream) = echo(quality).await;
+        let (link, stream) = echo(quality).await;
+        let port = stream.peer_addr().unwrap();
         let sent: Vec<u8> = (0..50_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let begin = Instant::now();
         let (mut from, mut to) = stream.into_split();
@@ -199,6 +250,9 @@ mod tests {
         from.read_to_end(&mut received).await.unwrap();
         sending.await.unwrap();
         assert!(received == sent);
+        let traffic = link.traffic(port).unwrap();
+        assert_eq!(traffic.dialled, 1);
+        assert!((100_000..110_000).contains(&traffic.bytes), "{traffic:?}");
         // 50 kB at 1 Mbit/s take 400 ms, headers 15; set-up and way there and back 200.
         assert!(begin.elapsed() >= Duration::from_millis(610), "{:?}", begin.elapsed());
     }

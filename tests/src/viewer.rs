@@ -13,6 +13,17 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+/// Tells the portal at `address` that a page shows cameras of a box, as the page does while it is visible.
+pub async fn show_page(address: SocketAddr, gateway: &GatewayId) -> anyhow::Result<()> {
+    let request = reqwest::Client::new()
+        .post(format!("http://{address}/live/ready"))
+        .header("origin", format!("http://{address}"))
+        .json(&serde_json::json!({ "boxes": [gateway] }));
+    let answer = request.send().await.context("the portal is not there")?;
+    anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
+    Ok(())
+}
+
 /// A viewer's connection.
 #[derive(Debug)]
 pub struct Viewer {

@@ -16,7 +16,7 @@ use crate::api::Api;
 use crate::city::publisher::{self, Published};
 use crate::city::uplink::Uplink;
 use crate::clock::SimulatedClock;
-use crate::link::{Link, Quality};
+use crate::link::{Link, Quality, Traffic};
 use crate::process::{Daemon, Ready, Spec, free_address, run, workspace_program};
 use crate::servers::mosquitto::{self, Broker};
 use crate::servers::postgres::{self, Postgres};
@@ -259,6 +259,13 @@ impl City {
             city.add_instance(folder, number, with_live).await?;
         }
         Ok(city)
+    }
+
+    /// What boxes and the first instance exchanged for live view, if a link lies between them.
+    pub fn live_traffic(&self) -> Option<Traffic> {
+        let (_, port) = self.live.first()?.rsplit_once(':')?;
+        let port = SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?));
+        self.link.as_ref()?.traffic(port)
     }
 
     async fn add_instance(&mut self, folder: &Path, number: usize, with_live: bool) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use tests::browser::{Browser, Page};
 use tests::camera_simulator::CameraSimulator;
 use tests::cameras::{CameraBox, drawn, entry};
 use tests::clock::{SimulatedClock, unix_ms};
-use tests::glass::{self, Screen};
+use tests::glass::{self, FASTEST_CLICK, Screen};
 use tests::process::{run, system_program, workspace_program};
 use tests::street::Street;
 use tests::world::{Database, World};
@@ -28,7 +28,7 @@ const GROUP: Duration = Duration::from_secs(2);
 
 /// Opens a camera and sees that its picture moves on.
 async fn see(screen: &Screen, page: &mut Page) -> anyhow::Result<()> {
-    let opened = screen.open(page, PATIENCE).await?;
+    let opened = screen.open(page, FASTEST_CLICK, PATIENCE).await?;
     opened.first.context("no picture comes")?;
     let shown = glass::watch(page, WATCHED).await?;
     let newer = shown.codes.windows(2).filter(|codes| codes[0] < codes[1]).count();

@@ -5,17 +5,18 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use live::command::Profile;
+use live::command::{Order, Profile, Ready};
 use live::link::HELD;
 use live::message::Message;
 use parking::{CameraId, Timestamp};
 use rustix::process::{Signal, kill_process};
 use tests::city::{Plan, devices, simulate};
 use tests::clock::{SimulatedClock, unix_ms};
-use tests::commander::publish_to;
+use tests::commander::{publish_to, send, signed};
+use tests::link::Quality;
 use tests::process::system_program;
 use tests::street::Street;
-use tests::viewer::Viewer;
+use tests::viewer::{Viewer, show_page};
 use tests::world::{Database, World};
 
 /// Nothing here takes longer unless it is stuck.
@@ -31,6 +32,39 @@ async fn world(rate: u32) -> anyhow::Result<(World, CameraId)> {
     let clock = SimulatedClock::starting_in(Duration::ZERO, Timestamp::from_millis(unix_ms()), rate);
     let world = World::start(vec![street], clock, Database::Sqlite, 1).await?;
     Ok((world, camera))
+}
+
+/// The same with a link between box and city that counts connections, and is good enough not to matter.
+async fn counted_world(rate: u32) -> anyhow::Result<(World, CameraId)> {
+    let street = Street::new("sim-01", 1, 10, 1)?.with_cameras(1)?;
+    let camera = street.cameras.first().context("no camera")?.id.clone();
+    let clock = SimulatedClock::starting_in(Duration::ZERO, Timestamp::from_millis(unix_ms()), rate);
+    let quality = Quality {
+        kbit: 100_000,
+        delay: Duration::from_millis(5),
+    };
+    Ok((World::start_afar(vec![street], clock, quality).await?, camera))
+}
+
+/// Connections that the box has ever made for live view.
+fn dialled(world: &World) -> anyhow::Result<u64> {
+    Ok(world.city.live_traffic().context("nothing is counted")?.dialled)
+}
+
+/// Says that a page shows the box until the box holds a connection: the city must have been told of the box before.
+async fn await_waiting(world: &mut World) -> anyhow::Result<()> {
+    let (portal, id) = (world.city.addresses[0], world.boxes[0].id.clone());
+    let begin = Instant::now();
+    loop {
+        show_page(portal, &id).await?;
+        let gateway = &mut world.boxes[0].gateway;
+        let line = gateway.wait_for_line("a connection to the city waits", Duration::from_secs(1));
+        match line.await {
+            Err(error) if begin.elapsed() > PATIENCE => return Err(error),
+            Err(_) => {}
+            Ok(_) => return Ok(()),
+        }
+    }
 }
 
 /// Opens a view, once the city has been told of the camera.
@@ -299,4 +333,132 @@ async fn silence(viewer: &mut Viewer, length: Duration) -> anyhow::Result<(Durat
         }
     }
     Ok((last.elapsed(), told))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_pages_make_the_box_hold_one_connection_and_a_click_uses_it() -> anyhow::Result<()> {
+    let (mut world, camera) = counted_world(1).await?;
+    await_waiting(&mut world).await?;
+    let (portal, id) = (world.city.addresses[0], world.boxes[0].id.clone());
+    let pages = (0..50).map(|_| show_page(portal, &id));
+    futures::future::try_join_all(pages).await?;
+    let mut viewer = watch(&world, &camera).await?;
+    let expected = [
+        format!("stream {camera} 640x360"),
+        "init".to_owned(),
+        "keyframe".to_owned(),
+    ];
+    assert_eq!(chunk(&mut viewer).await?, expected);
+    assert_eq!(dialled(&world)?, 1, "the stream came on the connection that waited");
+    drop(viewer);
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.wait_for_line("the city watched", PATIENCE).await?;
+    let log = gateway.log_of_this_run()?;
+    assert_eq!(
+        log.matches("a stream begins on the connection that waited").count(),
+        1,
+        "{log}"
+    );
+    // The connection closed with its stream; a page that is still open has another one made.
+    let begin = Instant::now();
+    while dialled(&world)? < 2 {
+        anyhow::ensure!(begin.elapsed() < PATIENCE, "no second connection");
+        show_page(portal, &id).await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_no_page_prolongs_is_closed_at_the_end_of_its_time() -> anyhow::Result<()> {
+    let (mut world, camera) = counted_world(1).await?;
+    await_waiting(&mut world).await?;
+    let over = "the connection that waited is over";
+    let minute = Duration::from_secs(60);
+    world.boxes[0].gateway.wait_for_line(over, minute + PATIENCE).await?;
+    let of_city = "a connection that waited is over";
+    let line = world.city.kominfo[0].wait_for_line(of_city, PATIENCE).await?;
+    assert!(!line.contains("end="), "the box ended it, not the city: {line}");
+    assert_eq!(dialled(&world)?, 1);
+    let mut viewer = watch(&world, &camera).await?;
+    assert_eq!(chunk(&mut viewer).await?.last().map(String::as_str), Some("keyframe"));
+    assert_eq!(dialled(&world)?, 2, "without one that waits, the box dials");
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ready_that_is_forged_old_repeated_or_for_elsewhere_makes_no_connection() -> anyhow::Result<()> {
+    let (mut world, camera) = counted_world(1).await?;
+    // Then the box listens to commands.
+    chunk(&mut watch(&world, &camera).await?).await?;
+    let before = dialled(&world)?;
+    let id = world.boxes[0].id.clone();
+    let ready = |server: &str| {
+        let server = server.to_owned();
+        let ttl = Duration::from_secs(60);
+        Order::Ready(Ready { ttl, server })
+    };
+    let own = ready(&world.city.live[0]);
+    let mut forged = signed(&world.city, &id, own.clone(), unix_ms())?;
+    let place = forged.iter().position(|byte| *byte == b'6').context("no digit")?;
+    forged[place] = b'7';
+    let elsewhere = signed(&world.city, &id, ready("portal.example.id:8443"), unix_ms() + 1)?;
+    let old = signed(&world.city, &id, own.clone(), unix_ms() - 120_000)?;
+    for (payload, refusal) in [
+        (&forged, "a command of the city is refused"),
+        (&elsewhere, "its server is not in far_view.servers"),
+        (&old, "command was issued before one that was taken already"),
+    ] {
+        send(&world.city, &id, payload)?;
+        world.boxes[0].gateway.wait_for_line(refusal, PATIENCE).await?;
+    }
+    assert_eq!(dialled(&world)?, before);
+    // A good one is taken once. The city has not issued it, so it does not take the connection.
+    let good = signed(&world.city, &id, own, unix_ms() + 1_000)?;
+    send(&world.city, &id, &good)?;
+    let gateway = &mut world.boxes[0].gateway;
+    let refused = gateway.wait_for_line("no connection waits", PATIENCE).await?;
+    assert!(refused.contains("403"), "{refused}");
+    let stale = "command was issued before";
+    let known = gateway.log_of_this_run()?.matches(stale).count();
+    send(&world.city, &id, &good)?;
+    let begin = Instant::now();
+    while world.boxes[0].gateway.log_of_this_run()?.matches(stale).count() == known {
+        anyhow::ensure!(begin.elapsed() < PATIENCE, "a repeated command is not refused");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(dialled(&world)?, before + 1);
+    world.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_whose_records_wait_dials_for_no_connection() -> anyhow::Result<()> {
+    let (mut world, camera) = counted_world(240).await?;
+    let street = world.boxes[0].street.clone();
+    let plan = Plan::day(1, world.clock.now());
+    let day = simulate(&street, &plan, &mut devices(&street));
+    let playing = world.play(0, day.uplinks);
+    let mut viewer = watch(&world, &camera).await?;
+    chunk(&mut viewer).await?;
+    // It cosigns nothing any more, while the broker goes on bringing commands.
+    let city = world.city.kominfo[0].pid().context("no kominfo")?;
+    kill_process(city, Signal::STOP)?;
+    tokio::time::sleep(RECEIPT_WAIT + Duration::from_secs(5)).await;
+    let before = dialled(&world)?;
+    let order = Order::Ready(Ready {
+        ttl: Duration::from_secs(10),
+        server: world.city.live[0].clone(),
+    });
+    let id = world.boxes[0].id.clone();
+    let command = signed(&world.city, &id, order, unix_ms())?;
+    let sent = send(&world.city, &id, &command);
+    let told = "no connection waits: records come first";
+    let told = world.boxes[0].gateway.wait_for_line(told, PATIENCE).await;
+    let after = dialled(&world)?;
+    kill_process(city, Signal::CONT)?;
+    sent?;
+    told?;
+    assert_eq!(before, after, "the box dialled while records waited");
+    playing.abort();
+    world.stop().await
 }

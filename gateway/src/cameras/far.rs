@@ -7,11 +7,15 @@
 //! Video never gets ahead of the ledger: streams pause while records wait for their receipt, as [`room`] says, and all
 //! together keep to a bitrate. What a slow link cannot carry is skipped up to the newest keyframe.
 //!
+//! While somebody has the city's page open, the box holds one idle connection to it, as [`ready`] says; the next stream
+//! begins on that instead of dialling.
+//!
 //! The city is told why it gets no stream, or no more: by `ended` on the stream's connection, or on one that is made for
 //! that alone. Not told, but logged: commands that are not genuine or were taken before, and what concerns a server that
 //! is not listed. Of the latter the box's state tells beforehand ([`live::link::Reach`]).
 
 mod connection;
+mod ready;
 mod room;
 
 use std::collections::HashMap;
@@ -20,7 +24,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ledger::TextVerifier;
-use live::command::{self, Destination, LiveCommand, Order, Profile as Asked, StaleError, Start, StreamId};
+use live::command::{self, Destination, LiveCommand, Order, Profile as Asked, Ready, StaleError, Start, StreamId};
 use live::hub::{Hub, Viewer};
 use live::link::{DIAL_WAIT, REACH_KEY, Reach, Reason};
 use live::message::UnixMillis;
@@ -32,6 +36,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::ready::{Slot, Waiting};
 pub(super) use self::room::Gate;
 use self::room::{Budget, LedgerWatch};
 use super::wire::Profile;
@@ -108,6 +113,7 @@ pub struct FarViews {
     running: HashMap<StreamId, Running>,
     refusals: JoinSet<()>,
     refusing: HashMap<Id, StreamId>,
+    ready: Slot,
     budget: Arc<Budget>,
     may_send: watch::Sender<bool>,
     box_stop: CancellationToken,
@@ -160,6 +166,7 @@ impl FarViews {
             running: HashMap::new(),
             refusals: JoinSet::new(),
             refusing: HashMap::new(),
+            ready: Slot::default(),
             may_send: watch::Sender::new(true),
             box_stop: CancellationToken::new(),
             status: watch::Sender::new(status),
@@ -250,7 +257,17 @@ impl FarViews {
                 Ok(())
             }
             Order::Start(start) => self.start(command.id, start),
+            Order::Ready(ready) => self.hold_ready(command.id, ready),
         }
+    }
+
+    fn hold_ready(&mut self, id: StreamId, ready: &Ready) -> Result<(), Refused> {
+        let Ready { ttl, server } = ready;
+        self.check_server(server)?;
+        let until = Instant::now() + (*ttl).min(self.parts.wanted.duration_max);
+        let (identity, gate) = (&self.parts.identity, self.gate());
+        self.ready.hold(id, server, until, identity, gate);
+        Ok(())
     }
 
     fn start(&mut self, id: StreamId, start: &Start) -> Result<(), Refused> {
@@ -286,9 +303,12 @@ impl FarViews {
         let name = (camera, profile);
         let task = match start.to.clone() {
             Destination::Kominfo { server } => {
-                let identity = self.parts.identity.clone();
-                self.streams
-                    .spawn(to_city(id, name, server, identity, (hub, viewer), pace))
+                let way = Way {
+                    waiting: self.ready.take(&server),
+                    identity: self.parts.identity.clone(),
+                    server,
+                };
+                self.streams.spawn(to_city(id, name, way, (hub, viewer), pace))
             }
             Destination::MediaServer { url } => {
                 let program = self.parts.program.clone();
@@ -313,8 +333,7 @@ impl FarViews {
 
     fn check_destination(&self, to: &Destination) -> Result<(), Refused> {
         match to {
-            Destination::Kominfo { server } if self.parts.wanted.servers.contains(server) => Ok(()),
-            Destination::Kominfo { .. } => Err(Refused::untold(&"its server is not in far_view.servers")),
+            Destination::Kominfo { server } => self.check_server(server),
             Destination::MediaServer { url } => {
                 let url = url::Url::parse(url).ok();
                 let host = url
@@ -326,6 +345,13 @@ impl FarViews {
                 Err(Refused::untold(&"its server is not in far_view.media_servers"))
             }
         }
+    }
+
+    fn check_server(&self, server: &str) -> Result<(), Refused> {
+        if self.parts.wanted.servers.iter().any(|listed| listed == server) {
+            return Ok(());
+        }
+        Err(Refused::untold(&"its server is not in far_view.servers"))
     }
 
     fn count_refusal(&self, why: String) {
@@ -394,26 +420,50 @@ impl Pace {
     }
 }
 
+/// How a server of the city is reached.
+struct Way {
+    server: String,
+    identity: Identity,
+    /// The connection to it that waits, if there is one.
+    waiting: Option<Waiting>,
+}
+
 /// Sends a stream to a server of the city.
 async fn to_city(
     id: StreamId,
     (camera, profile): (CameraId, Profile),
-    server: String,
-    identity: Identity,
+    Way {
+        server,
+        identity,
+        waiting,
+    }: Way,
     (hub, viewer): (Hub, Viewer),
     mut pace: Pace,
 ) -> StreamId {
     tracing::info!(%id, %camera, %profile, server, "the city watches");
-    let dialled = tokio::select! {
-        dialled = connection::dial(id, &server, &identity) => dialled.map_err(|error| error.to_string()),
+    let reaching = async {
+        if let Some(waiting) = waiting
+            && let Some(socket) = waiting.socket().await
+        {
+            tracing::info!(%id, server, "a stream begins on the connection that waited");
+            return Ok((socket, Some(id)));
+        }
+        connection::dial(id, &server, &identity)
+            .await
+            .map(|socket| (socket, None))
+    };
+    let reached = tokio::select! {
+        reached = reaching => reached.map_err(|error| error.to_string()),
         reason = pace.over() => Err(reason.to_string()),
     };
-    let ended = match dialled {
-        Ok(socket) => {
+    let ended = match reached {
+        Ok((socket, begin)) => {
             // Dialling over a poor link takes a second and more: what has come since the newest keyframe is enough. No
             // place for a moment more: what waits for the first one will do.
             let viewer = hub.join().unwrap_or(viewer);
-            connection::carry(socket, &hub, viewer, &mut pace).await.to_string()
+            connection::carry(socket, begin, &hub, viewer, &mut pace)
+                .await
+                .to_string()
         }
         Err(ended) => ended,
     };

@@ -1,4 +1,5 @@
-//! A box's connection: `GET /live/ID`, then messages until one side ends it. See [`live::link`].
+//! A box's connection: `GET /live/ID`, then messages until one side ends it. One that waits is a stream's from its first
+//! message on. See [`live::link`].
 
 use std::future::IntoFuture as _;
 
@@ -9,12 +10,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use live::command::StreamId;
-use live::link::{Close, IDLE_MAX};
+use live::link::{Close, IDLE_MAX, parse_begin};
 use live::message::{Frame, MESSAGE_BYTES_MAX, Message, MessageError};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::{Caller, TlsListener};
+use super::ready::Waiting;
 use super::relay::{Admission, Refusal, Relay};
 use super::{CLOSE_WAIT, StreamKey};
 
@@ -39,11 +41,15 @@ async fn arrive(
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let admitted = match (&caller.gateway, id.parse::<StreamId>()) {
-        (Some(gateway), Ok(id)) => relay.admit(gateway, id),
+        (Some(gateway), Ok(id)) => match relay.admit_waiting(gateway, id) {
+            Ok(waiting) => Ok(Arrived::Waiting(waiting)),
+            Err(Refusal::Unknown) => relay.admit(gateway, id).map(Arrived::Sending),
+            Err(refusal) => Err(refusal),
+        },
         _ => Err(Refusal::Unknown),
     };
-    let admission = match admitted {
-        Ok(admission) => admission,
+    let arrived = match admitted {
+        Ok(arrived) => arrived,
         Err(refusal) => {
             let gateway = caller.gateway.as_ref().map(tracing::field::display);
             tracing::warn!(address = %caller.address, gateway, ?refusal, "a box's connection is not taken");
@@ -55,7 +61,73 @@ async fn arrive(
     upgrade
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
-        .on_upgrade(move |socket| tasks.track_future(receive(socket, admission)))
+        .on_upgrade(move |socket| {
+            tasks.track_future(async move {
+                match arrived {
+                    Arrived::Sending(admission) => receive(socket, admission).await,
+                    Arrived::Waiting(waiting) => wait(socket, waiting, relay).await,
+                }
+            })
+        })
+}
+
+/// What a box has dialled for.
+enum Arrived {
+    /// A stream.
+    Sending(Admission),
+    /// The next stream.
+    Waiting(Waiting),
+}
+
+/// Holds a connection until the box begins a stream on it, or it is over.
+async fn wait(mut socket: WebSocket, mut waiting: Waiting, relay: Relay) {
+    let (gateway, id) = (waiting.gateway.clone(), waiting.id);
+    tracing::info!(%gateway, %id, "a box's connection waits");
+    let begun = wait_for_begin(&mut socket, &mut waiting, &relay).await;
+    relay.waited(&gateway, id);
+    // The stream counts as a connection instead.
+    drop(waiting);
+    let end = match begun {
+        Ok(stream) => match relay.admit(&gateway, stream) {
+            Ok(admission) => return receive(socket, admission).await,
+            Err(refusal) => {
+                tracing::warn!(%gateway, id = %stream, ?refusal, "a box's stream is not taken");
+                Some(Close::NotAskedFor)
+            }
+        },
+        Err(end) => end,
+    };
+    tracing::info!(%gateway, %id, end = end.map(Close::reason), "a connection that waited is over");
+    timeout(CLOSE_WAIT, finish(socket, end)).await.unwrap_or_default();
+}
+
+/// The stream that begins; or why the city ends the connection, `None` if the box has.
+async fn wait_for_begin(
+    socket: &mut WebSocket,
+    waiting: &mut Waiting,
+    relay: &Relay,
+) -> Result<StreamId, Option<Close>> {
+    loop {
+        let heard = tokio::select! {
+            biased;
+            () = relay.stop().cancelled() => return Err(Some(Close::Stopping)),
+            () = waiting.time_over() => return Err(Some(Close::TimeOver)),
+            heard = timeout(IDLE_MAX, socket.recv()) => heard,
+        };
+        match heard {
+            Err(_) => return Err(Some(Close::Silent)),
+            Ok(None | Some(Ok(ws::Message::Close(_)) | Err(_))) => return Err(None),
+            Ok(Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_)))) => {}
+            Ok(Some(Ok(ws::Message::Text(text)))) => {
+                return match (parse_begin(&text), Message::parse_text(&text)) {
+                    (Some(stream), _) => Ok(stream),
+                    (None, Ok(Message::Ended { .. })) => Err(None),
+                    _ => Err(Some(Close::Malformed)),
+                };
+            }
+            Ok(Some(Ok(ws::Message::Binary(_)))) => return Err(Some(Close::Malformed)),
+        }
+    }
 }
 
 impl IntoResponse for Refusal {

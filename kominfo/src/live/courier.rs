@@ -4,13 +4,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use ledger::TextSigner;
-use live::command::{self, AGE_MAX, CommandError, Destination, LiveCommand, Order, Start, StreamId};
+use live::command::{self, AGE_MAX, CommandError, Destination, LiveCommand, Order, Ready, Start, StreamId};
 use live::link::{Reach, Reason};
 use live::message::UnixMillis;
-use parking::Timestamp;
+use parking::{GatewayId, Timestamp};
 use tokio::sync::watch;
 
 use super::StreamKey;
+use super::ready::READY_TTL;
 use super::stream::TTL;
 use crate::clock;
 use crate::mqtt::{MqttError, Publisher};
@@ -72,20 +73,29 @@ impl Courier {
                 server: self.address.clone(),
             },
         });
-        self.send(key, origin, id, order).await
+        self.send(&key.gateway, origin, id, order).await
     }
 
     /// Asks for the end of a stream.
     pub(super) async fn stop(&self, key: &StreamKey, origin: &str, id: StreamId) -> Result<(), CourierError> {
-        self.send(key, origin, id, Order::Stop).await
+        self.send(&key.gateway, origin, id, Order::Stop).await
     }
 
-    async fn send(&self, key: &StreamKey, origin: &str, id: StreamId, order: Order) -> Result<(), CourierError> {
+    /// Asks for a connection that waits, or for its continuation.
+    pub(super) async fn ready(&self, gateway: &GatewayId, origin: &str, id: StreamId) -> Result<(), CourierError> {
+        let order = Order::Ready(Ready {
+            ttl: READY_TTL,
+            server: self.address.clone(),
+        });
+        self.send(gateway, origin, id, order).await
+    }
+
+    async fn send(&self, gateway: &GatewayId, origin: &str, id: StreamId, order: Order) -> Result<(), CourierError> {
         let publisher = self.publishers.borrow().clone().ok_or(CourierError::NoSession)?;
         let issued = self.next_time(clock::now());
         let command = LiveCommand { id, issued, order };
         let payload = command::sign(&command, &command::origin_of(origin), &self.signer)?;
-        let topic = format!("parkir/1/{}/command", key.gateway);
+        let topic = format!("parkir/1/{gateway}/command");
         // A box that comes back later would refuse it for its age.
         let sending = publisher.command(&topic, payload, AGE_MAX);
         let sent = tokio::time::timeout(PUBLISH_WAIT, sending).await;

@@ -23,8 +23,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Boxes' connections at once. A further one is closed after its handshake; the box tries again.
-pub(super) const CONNECTIONS_MAX: usize = 64;
+use super::ready::READY_BOXES_MAX;
+use super::relay::STREAMS_MAX;
+
+/// Boxes' connections at once, those that wait for a stream too. A further one is closed after its handshake; the box tries
+/// again.
+pub(super) const CONNECTIONS_MAX: usize = STREAMS_MAX + READY_BOXES_MAX;
 /// Handshakes at once. More callers wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 32;
 /// How long TLS may take; then the caller is dropped.

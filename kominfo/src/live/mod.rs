@@ -9,9 +9,10 @@
 //! ```
 //!
 //! [`stream`] decides (pure), [`relay`] does what it says, one task a stream. The relay does not look into the media.
+//! While a page shows a box's cameras, [`ready`] has the box hold a connection on which its next stream begins at once.
 //!
 //! **Invariants.** A box is asked for a stream only while somebody watches it here, and for at most one of each camera and
-//! profile. A box's connection is taken only with an identifier that this instance has given to this very box, once.
+//! profile; for a connection that waits only while a page shows its cameras, and for at most one. A box's connection is taken only with an identifier that this instance has given to this very box, once.
 //! Whatever a box sends ends its own connection at worst. Nobody sees a picture without a row in `live_views`.
 //!
 //! **Several instances.** Each serves its own viewers, with its own address in its commands; nothing is shared. Two of
@@ -20,6 +21,7 @@
 mod arrival;
 mod courier;
 mod listener;
+mod ready;
 mod relay;
 mod stream;
 mod viewer;
@@ -39,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::mqtt::Publisher;
 use crate::store::Store;
 
+pub use ready::{BOXES_A_PAGE_MAX, ReadyError};
 pub use relay::{Relay, STREAMS_MAX, WatchError};
 pub use viewer::{Viewing, WATCH_MAX};
 

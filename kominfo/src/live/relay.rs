@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::courier::Courier;
+use super::ready::Waits;
 use super::stream::{Effect, Input, Link, Stream};
 use super::{StreamKey, VIEWERS_A_STREAM_MAX};
 use crate::clock;
 use crate::moment::moment;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Streams at once. A viewer of a further one is told that there is no place.
 pub const STREAMS_MAX: usize = 64;
@@ -171,6 +172,7 @@ struct Streams {
 #[derive(Debug)]
 struct Shared {
     streams: Mutex<Streams>,
+    waits: Mutex<Waits>,
     courier: Courier,
     store: Store,
     watch_max: Duration,
@@ -188,6 +190,7 @@ impl Relay {
     pub(super) fn new(courier: Courier, store: Store, watch_max: Duration, stop: CancellationToken) -> Self {
         let shared = Shared {
             streams: Mutex::default(),
+            waits: Mutex::default(),
             courier,
             store,
             watch_max,
@@ -254,12 +257,7 @@ impl Relay {
             .iter_mut()
             .find(|(key, entry)| key.gateway == *gateway && entry.offer == Some(id))
             .ok_or(Refusal::Unknown)?;
-        // The map's own reference is one.
-        connections.retain(|_, references| Arc::strong_count(references) > 1);
-        let of_box = connections.entry(gateway.clone()).or_default();
-        if Arc::strong_count(of_box) > CONNECTIONS_A_BOX_MAX {
-            return Err(Refusal::Many);
-        }
+        let place = place(connections, gateway)?;
         let ((close, closing), (leaving, left)) = (oneshot::channel(), oneshot::channel());
         let dialled = Dialled { id, close, left };
         entry.dialled.try_send(dialled).map_err(|_| Refusal::Many)?;
@@ -269,8 +267,26 @@ impl Relay {
             line: Arc::clone(&entry.line),
             close: closing,
             left: leaving,
-            place: Arc::clone(of_box),
+            place,
         })
+    }
+
+    /// A place for one of the box's connections, for as long as it is kept.
+    pub(super) fn place(&self, gateway: &GatewayId) -> Result<Arc<()>, Refusal> {
+        place(&mut self.shared.lock().connections, gateway)
+    }
+
+    /// The connections that wait. The lock is never held across an await.
+    pub(super) fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.shared.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn courier(&self) -> &Courier {
+        &self.shared.courier
+    }
+
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.shared.stop
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -416,15 +432,13 @@ impl Keeper {
     }
 
     /// Why the box is not going to dial, if its state tells so. It is asked all the same: it may have been corrected.
-    async fn known_refusal(&self) -> Result<Option<CameraState>, crate::store::StoreError> {
-        let told = self.shared.store.state(&self.key.gateway, REACH_KEY).await?;
-        // Not signed, of any version: what cannot be read says nothing.
-        let reach = told.and_then(|json| serde_json::from_str::<Reach>(&json).ok());
+    async fn known_refusal(&self) -> Result<Option<CameraState>, StoreError> {
+        let reach = reach(&self.shared.store, &self.key.gateway).await?;
         let reason = reach.and_then(|reach| self.shared.courier.refused_by(&reach));
         Ok(reason.map(|reason| CameraState::new("link_refused", Some(reason.as_str()))))
     }
 
-    async fn why_silent(&self) -> Result<Option<CameraState>, crate::store::StoreError> {
+    async fn why_silent(&self) -> Result<Option<CameraState>, StoreError> {
         let gateway = self.key.gateway.as_str();
         let link = self.shared.store.links().await?;
         let Some(link) = link.into_iter().find(|link| link.gateway == gateway) else {
@@ -462,6 +476,23 @@ impl Keeper {
     }
 }
 
+fn place(connections: &mut HashMap<GatewayId, Arc<()>>, gateway: &GatewayId) -> Result<Arc<()>, Refusal> {
+    // The map's own reference is one.
+    connections.retain(|_, references| Arc::strong_count(references) > 1);
+    let of_box = connections.entry(gateway.clone()).or_default();
+    if Arc::strong_count(of_box) > CONNECTIONS_A_BOX_MAX {
+        return Err(Refusal::Many);
+    }
+    Ok(Arc::clone(of_box))
+}
+
+/// What a box has told of where it sends and whose commands it takes.
+pub(super) async fn reach(store: &Store, gateway: &GatewayId) -> Result<Option<Reach>, StoreError> {
+    let told = store.state(gateway, REACH_KEY).await?;
+    // Not signed, of any version: what cannot be read says nothing.
+    Ok(told.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
 /// Waits until a box's connection is over; forever when there is none.
 async fn left(connection: &mut Option<Dialled>) -> (StreamId, Option<String>) {
     match connection {
@@ -480,7 +511,7 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-fn fresh() -> StreamId {
+pub(super) fn fresh() -> StreamId {
     let mut random = [0; 16];
     OsRng.fill_bytes(&mut random);
     StreamId::from_bytes(random)

@@ -51,6 +51,32 @@ main.addEventListener("click", (event) => {
   else if (button.dataset.profile) start(card, button.dataset.profile);
 });
 
+// Boxes whose cameras are in sight hold a connection, so that a click need not wait until they have dialled.
+const READY_MS = 10000; // how often it is said; a box is asked far less often
+const READY_SOON_MS = 200; // after scrolling
+const READY_BOXES_MAX = 8; // in one message
+const inSight = new Set();
+let readySoon;
+
+const makeReady = () => {
+  const boxes = [...new Set([...inSight].map((card) => card.dataset.box))].slice(0, READY_BOXES_MAX);
+  if (document.visibilityState !== "visible" || boxes.length === 0) return;
+  const headers = { "Content-Type": "application/json" };
+  fetch("/live/ready", { method: "POST", headers, body: JSON.stringify({ boxes }) }).catch(() => {});
+};
+
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) inSight.add(target);
+    else inSight.delete(target);
+  }
+  clearTimeout(readySoon);
+  readySoon = setTimeout(makeReady, READY_SOON_MS);
+});
+for (const card of main.querySelectorAll(".camera")) if (part(card, "watch")) sight.observe(card);
+document.addEventListener("visibilitychange", makeReady);
+setInterval(makeReady, READY_MS);
+
 /** Takes over what is new without touching a picture that plays. */
 const refresh = async () => {
   const url = new URL(location.href);

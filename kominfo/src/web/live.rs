@@ -1,19 +1,22 @@
-//! Live view in the portal: the page, what its player is made of, and the WebSocket of a viewer.
+//! Live view in the portal: the page, what its player is made of, the WebSocket of a viewer, and where a page says which
+//! boxes it shows.
 //!
 //! The page has no sign-on of its own either: whoever opens the portal to a network puts the city's in front of all
-//! of it, `/live/ws` included. That WebSocket answers only pages of the same origin, as a browser would else let any page
-//! use its visitor's sign-on; a proxy in front must leave `Host` as it is.
+//! of it, `/live/ws` and `/live/ready` included. These two answer only pages of the same origin, as a browser would else let
+//! any page use its visitor's sign-on; a proxy in front must leave `Host` as it is.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::LazyLock;
 
+use axum::Json;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use live::command::{Profile, is_camera_name};
 use live::player::{ASSETS, Asset};
 use parking::GatewayId;
@@ -23,12 +26,14 @@ use super::api::{Problem, parsed};
 use super::cameras::KEY;
 use super::catalogue::Language;
 use super::{PageQuery, Web, live_page};
-use crate::live::{StreamKey, Viewing};
+use crate::live::{BOXES_A_PAGE_MAX, Relay, StreamKey, Viewing};
 
 const SCRIPT: &str = include_str!("cameras.js");
 
 /// What a browser may do on the page: as everywhere, and play what comes over its own WebSocket.
 const POLICY: &str = "default-src 'self'; connect-src 'self'; media-src 'self' blob:; frame-ancestors 'none'";
+/// Largest list of boxes that a page may send, bytes. A larger one is refused.
+const READY_BYTES_MAX: usize = 4096;
 /// The player's files are found under their own digest, so they never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
 
@@ -46,6 +51,7 @@ pub(super) fn routes() -> Router<Web> {
         .route("/live/page.js", get(script))
         .route("/live/assets/{digest}/{name}", get(asset))
         .route("/live/ws", get(watch))
+        .route("/live/ready", post(ready).layer(DefaultBodyLimit::max(READY_BYTES_MAX)))
 }
 
 async fn page(State(web): State<Web>, Query(query): Query<PageQuery>) -> Result<Response, Problem> {
@@ -89,19 +95,7 @@ async fn watch(
     Query(query): Query<WatchQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    if !is_same_origin(&headers) {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "not from a page of this portal",
-            "open /live; a proxy in front must pass Host on as it is",
-        ));
-    }
-    let relay = web.relay.as_ref().ok_or_else(|| {
-        Problem::not_found(
-            "this instance offers no live view",
-            "kominfo serve --command-key --live-listen --live-address --live-cert --live-key",
-        )
-    })?;
+    let relay = relay_for(&web, &headers)?;
     let gateway: GatewayId = parsed("box", &query.gateway, "sudirman-01")?;
     let profile: Profile = parsed("profile", &query.profile, "sub")?;
     let camera = query.camera;
@@ -122,6 +116,48 @@ async fn watch(
         address: address(peer, &headers),
     };
     Ok(viewing.serve(relay, upgrade))
+}
+
+/// The boxes whose cameras a page shows.
+#[derive(Debug, Deserialize)]
+struct Shown {
+    boxes: Vec<String>,
+}
+
+async fn ready(State(web): State<Web>, headers: HeaderMap, Json(shown): Json<Shown>) -> Result<StatusCode, Problem> {
+    let relay = relay_for(&web, &headers)?;
+    if shown.boxes.len() > BOXES_A_PAGE_MAX {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            "too many boxes at once",
+            "name at most 8, those in sight",
+        ));
+    }
+    for name in &shown.boxes {
+        let gateway: GatewayId = parsed("box", name, "sudirman-01")?;
+        if let Err(error) = relay.make_ready(&gateway).await {
+            // Nobody waits for it: the first picture comes later.
+            tracing::warn!(%gateway, %error, "no connection will wait");
+        }
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The relay, for a page of this portal.
+fn relay_for<'a>(web: &'a Web, headers: &HeaderMap) -> Result<&'a Relay, Problem> {
+    if !is_same_origin(headers) {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "not from a page of this portal",
+            "open /live; a proxy in front must pass Host on as it is",
+        ));
+    }
+    web.relay.as_ref().ok_or_else(|| {
+        Problem::not_found(
+            "this instance offers no live view",
+            "kominfo serve --command-key --live-listen --live-address --live-cert --live-key",
+        )
+    })
 }
 
 /// Whether the request comes from a page that this server, under the name the browser knows it by, has given out.

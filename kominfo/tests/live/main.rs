@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use futures::SinkExt as _;
 use kominfo::live::VIEWERS_A_STREAM_MAX;
-use live::command::{Destination, Order, Profile, StreamId};
-use live::link::{DIAL_WAIT, REACH_KEY, Reach, path_of};
+use live::command::{Destination, Order, Profile, Ready, StreamId};
+use live::link::{DIAL_WAIT, REACH_KEY, Reach, begin_text, path_of};
 use live::message::{MESSAGE_BYTES_MAX, Message};
 use site::{DialFailure, Site, chunk, dial, init, soon, stream_of};
 use support::broker::Broker;
@@ -467,5 +467,82 @@ async fn the_page_shows_the_cameras_and_what_watching_costs_and_gives_out_the_pl
     assert_eq!(old.status(), 404);
     let script = get("/live/page.js".to_owned()).await.unwrap();
     assert_eq!(script.headers()["cache-control"], "no-cache");
+    site.stop().await;
+}
+
+/// A box that has told that it holds connections, and the first one that it was asked for.
+async fn ready_pole(site: &Site) -> (site::Pole, StreamId) {
+    let mut pole = site.pole("g").await;
+    let reach = Reach::new(vec![site.server.clone()], &site.vkey());
+    site.tell("g", REACH_KEY, &serde_json::to_string(&reach).unwrap()).await;
+    let own = format!("http://{}", site.web);
+    assert_eq!(site.show(&["g"], &own).await, 204);
+    let command = pole.command().await;
+    let (ttl, server) = (Duration::from_secs(60), site.server.clone());
+    assert_eq!(command.order, Order::Ready(Ready { ttl, server }));
+    (pole, command.id)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_begins_on_the_connection_that_waits() {
+    let site = Site::open(LONG).await;
+    let (mut pole, id) = ready_pole(&site).await;
+    let own = format!("http://{}", site.web);
+    futures::future::join_all((0..50).map(|_| site.show(&["g"], &own))).await;
+    let thief = site.pole("thief").await;
+    let refused = thief.dial(&site, id).await;
+    assert!(matches!(refused, Err(DialFailure::Status(403))), "another box");
+    let mut sender = pole.dial(&site, id).await.unwrap();
+    let again = pole.dial(&site, id).await;
+    assert!(matches!(again, Err(DialFailure::Status(403))), "a second time");
+    let mut viewer = site.watch("g").await;
+    let (stream, _) = pole.asked().await;
+    assert_ne!(stream, id);
+    sender.socket.send(Ws::text(begin_text(stream))).await.unwrap();
+    sender.begin(b"ftyp").await;
+    sender.chunk(true, b"moof").await;
+    assert_eq!(viewer.media().await, init(b"ftyp"));
+    assert_eq!(viewer.media().await, chunk(true, b"moof"));
+    assert!(pole.rest().iter().all(|command| command.id == stream), "asked once");
+    viewer.leave().await;
+    assert_eq!(sender.closed().await, 4000);
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_waits_is_closed_when_it_names_what_nobody_asked_for_or_says_something_else() {
+    for (first, code) in [
+        (Ws::text(begin_text(StreamId::from_bytes([7; 16]))), 4004),
+        (Ws::text("{}"), 1002),
+        (Ws::binary(vec![1; 20]), 1002),
+    ] {
+        let site = Site::open(LONG).await;
+        let (pole, id) = ready_pole(&site).await;
+        let mut sender = pole.dial(&site, id).await.unwrap();
+        sender.socket.send(first).await.unwrap();
+        assert_eq!(sender.closed().await, code);
+        site.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_boxes_that_can_are_asked_to_hold_a_connection_and_only_for_pages_of_this_portal() {
+    let site = Site::open(LONG).await;
+    let mut pole = site.pole("g").await;
+    let own = format!("http://{}", site.web);
+    assert_eq!(
+        site.show(&["g", "unknown"], &own).await,
+        204,
+        "a box of before tells nothing"
+    );
+    assert_eq!(site.show(&["g"], "https://evil.example").await, 403);
+    assert_eq!(site.show(&["g"; 9], &own).await, 400);
+    let elsewhere = Reach::new(vec!["b:1".to_owned()], &site.vkey());
+    site.tell("g", REACH_KEY, &serde_json::to_string(&elsewhere).unwrap())
+        .await;
+    assert_eq!(site.show(&["g"], &own).await, 204);
+    // The next command is about something else.
+    let _viewer = site.watch("g").await;
+    pole.asked().await;
     site.stop().await;
 }

@@ -182,6 +182,15 @@ impl Site {
         Ok(Watcher { socket })
     }
 
+    /// A page shows cameras of these boxes; gives the status of the answer.
+    pub async fn show(&self, boxes: &[&str], origin: &str) -> u16 {
+        let request = reqwest::Client::new()
+            .post(format!("http://{}/live/ready", self.web))
+            .header("origin", origin)
+            .json(&serde_json::json!({ "boxes": boxes }));
+        request.send().await.unwrap().status().as_u16()
+    }
+
     pub async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap().unwrap();
@@ -207,7 +216,7 @@ impl Pole {
         let command = self.command().await;
         match command.order {
             Order::Start(start) => (command.id, start),
-            Order::Stop => panic!("{command:?}"),
+            Order::Stop | Order::Ready(_) => panic!("{command:?}"),
         }
     }
 

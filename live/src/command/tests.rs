@@ -36,6 +36,16 @@ fn with(change: impl FnOnce(&mut Start)) -> LiveCommand {
     command
 }
 
+fn ready() -> LiveCommand {
+    LiveCommand {
+        order: Order::Ready(Ready {
+            ttl: Duration::from_secs(60),
+            server: "live.parkir.example.id:8443".to_owned(),
+        }),
+        ..start()
+    }
+}
+
 fn signed_text(text: &str) -> Vec<u8> {
     signer().sign(text).unwrap().into_bytes()
 }
@@ -55,24 +65,26 @@ fn a_command_is_read_as_it_was_signed() {
             url: "rtsps://media.example.id:322/gate-1?token=x".to_owned(),
         }
     });
-    for command in [start(), stop, media] {
+    for command in [start(), stop, media, ready()] {
         assert_eq!(read(&sign(&command, ORIGIN, &signer()).unwrap()).unwrap(), command);
     }
 }
 
 #[test]
 fn a_flipped_bit_anywhere_makes_a_command_void() {
-    let good = sign(&start(), ORIGIN, &signer()).unwrap();
-    let mut bytes = good.clone();
-    for place in 0..bytes.len() {
-        for bit in 0..8 {
-            bytes[place] ^= 1 << bit;
-            assert!(read(&bytes).is_err(), "byte {place}, bit {bit}");
-            bytes[place] = good[place];
+    for command in [start(), ready()] {
+        let good = sign(&command, ORIGIN, &signer()).unwrap();
+        let mut bytes = good.clone();
+        for place in 0..bytes.len() {
+            for bit in 0..8 {
+                bytes[place] ^= 1 << bit;
+                assert!(read(&bytes).is_err(), "byte {place}, bit {bit}");
+                bytes[place] = good[place];
+            }
         }
-    }
-    for length in 0..good.len() {
-        assert!(read(&good[..length]).is_err(), "cut to {length}");
+        for length in 0..good.len() {
+            assert!(read(&good[..length]).is_err(), "cut to {length}");
+        }
     }
 }
 
@@ -135,6 +147,16 @@ fn values_out_of_bounds_are_neither_signed_nor_accepted() {
         let url = url.to_owned();
         bad.push(("url", with(|start| start.to = Destination::MediaServer { url })));
     }
+    for (ttl, server, field) in [
+        (9_000, "host:1", "ttl_s"),
+        (61_000, "host:1", "ttl_s"),
+        (10_500, "host:1", "ttl_s"),
+        (60_000, "host", "server"),
+    ] {
+        let (ttl, server) = (Duration::from_millis(ttl), server.to_owned());
+        let order = Order::Ready(Ready { ttl, server });
+        bad.push((field, LiveCommand { order, ..start() }));
+    }
     for (expected, command) in bad {
         let error = sign(&command, ORIGIN, &signer()).unwrap_err();
         assert!(
@@ -158,6 +180,7 @@ fn what_is_signed_but_no_command_says_why_it_is_none() {
     assert!(refused(&format!("{ORIGIN}\n{{}}\nmore\n")).contains("two lines"));
     assert!(json("{}").contains("missing field"));
     assert!(json(r#"{"type":"reboot"}"#).contains("newer version"));
+    assert!(json(r#"{"type":"ready","id":"ID","issued_ms":1,"ttl_s":10}"#).contains("server"));
     assert!(json(r#"{"type":"stop","id":"ID"}"#).contains("issued_ms"));
     assert!(json(r#"{"type":"stop","id":"ID","issued_ms":0}"#).contains("issued_ms"));
     assert!(json(r#"{"type":"stop","id":"xID","issued_ms":1}"#).contains("hexadecimal"));

@@ -16,7 +16,7 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use live::command::StreamId;
 use live::hub::{Hub, Viewer};
-use live::link::{DIAL_WAIT, HELD, PING_EVERY, Reason, UNHEARD_MAX, path_of};
+use live::link::{DIAL_WAIT, HELD, PING_EVERY, Reason, UNHEARD_MAX, begin_text, path_of};
 use live::message::{CameraState, Frame, Message};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -111,8 +111,15 @@ async fn connect(id: StreamId, server: &str, identity: &Identity) -> Result<Sock
     Ok(socket)
 }
 
-/// Sends a stream until it is over, and tells the city why.
-pub(super) async fn carry<S>(socket: WebSocketStream<S>, hub: &Hub, viewer: Viewer, pace: &mut Pace) -> Over
+/// Sends a stream until it is over, and tells the city why. `begin`: the connection has waited, and the city is to be told
+/// whose it is now.
+pub(super) async fn carry<S>(
+    socket: WebSocketStream<S>,
+    begin: Option<StreamId>,
+    hub: &Hub,
+    viewer: Viewer,
+    pace: &mut Pace,
+) -> Over
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -124,7 +131,7 @@ where
     };
     let over = tokio::select! {
         over = listen(&mut heard) => over,
-        over = sending.run(hub, viewer) => over,
+        over = sending.run(begin, hub, viewer) => over,
         reason = pace.over() => Over::Box(reason),
     };
     match &over {
@@ -205,7 +212,12 @@ impl<S> Sending<'_, S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    async fn run(&mut self, hub: &Hub, viewer: Viewer) -> Over {
+    async fn run(&mut self, begin: Option<StreamId>, hub: &Hub, viewer: Viewer) -> Over {
+        if let Some(id) = begin
+            && let Err(over) = self.push(Sent::Text(begin_text(id).into()), &viewer).await
+        {
+            return over;
+        }
         match self.stream(hub, viewer).await {
             Ok(never) => match never {},
             Err(over) => over,

@@ -32,6 +32,11 @@ fn publish(hub: &Hub, keyframe: bool, bytes: usize) {
 impl View {
     /// A view with so much time, over a pipe that holds so many bytes and a link of so many kilobits a second.
     async fn begin(ttl: Duration, pipe_bytes: usize, kbit_max: u32) -> Self {
+        Self::begin_as(None, ttl, pipe_bytes, kbit_max).await
+    }
+
+    /// The same on a connection that waited, for that stream.
+    async fn begin_as(id: Option<StreamId>, ttl: Duration, pipe_bytes: usize, kbit_max: u32) -> Self {
         let hub = Hub::new(Limits::default());
         hub.publish(Message::Stream(StreamInfo {
             camera: "gate-1".to_owned(),
@@ -59,7 +64,7 @@ impl View {
         };
         let (viewer, of) = (hub.join().unwrap(), hub.clone());
         let carrying = tokio::spawn(async move {
-            let over = carry(socket, &of, viewer, &mut pace).await;
+            let over = carry(socket, id, &of, viewer, &mut pace).await;
             drop(until);
             over
         });
@@ -234,4 +239,18 @@ async fn a_refusal_is_one_message() {
     assert!(matches!(city.next().await, Some(Ok(Sent::Close(_)))));
     drop(city);
     refusing.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_connection_that_waited_the_first_message_says_whose_it_is_now() {
+    let id = StreamId::from_bytes([7; 16]);
+    let mut view = View::begin_as(Some(id), LONG, 65_536, 1_500).await;
+    let first = loop {
+        match view.city.next().await.unwrap().unwrap() {
+            Sent::Ping(_) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(first, Sent::text(begin_text(id)));
+    view.heard_header().await;
 }
