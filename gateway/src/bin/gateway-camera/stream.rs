@@ -180,7 +180,8 @@ impl Stream {
         self.watch = Watch::new(Instant::now());
         self.window = Window::new(Instant::now());
         let mut tick = tokio::time::interval_at(Instant::now() + STATS_EVERY, STATS_EVERY);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Resting makes a tick late by a little; the next one is not to be later for it.
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut playing = self.pace.plays();
         let failure = loop {
             playing.watched(self.chunk_frames.get() > 0);
