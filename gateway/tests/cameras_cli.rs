@@ -52,9 +52,7 @@ impl Desk {
             .arg("cameras")
             .args(arguments)
             .current_dir(self.0.path())
-            .env_remove("RUST_LOG")
-            // What is known of plugins is kept from test to test.
-            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+            .env_remove("RUST_LOG");
         command
     }
 
@@ -422,11 +420,11 @@ fn wait_for(count: usize, folder: &Path) {
 #[test]
 fn no_worker_outlives_its_probe_even_if_that_is_killed() {
     let desk = Desk::new();
-    let cache = desk.path("a-cache-of-its-own");
+    let cache = desk.path("plugins-of-its-own");
     let run = |url: &str| -> Child {
         let mut command = desk.command(&["probe", url]);
         command
-            .env("XDG_CACHE_HOME", &cache)
+            .env("GST_PLUGIN_PATH", &cache)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         command.spawn().unwrap()
