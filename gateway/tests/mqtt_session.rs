@@ -58,8 +58,10 @@ async fn acknowledgements_leave_in_the_order_of_the_messages() {
     drop(events);
     drop(first);
     let (_publisher, mut events) = mqtt::connect(&options).await.unwrap();
-    assert_eq!(next_message(&mut events).await.payload, "first");
-    assert_eq!(next_message(&mut events).await.payload, "second");
+    // Held: a message that is dropped is given back, and that ends the session before the second may have come.
+    let first = next_message(&mut events).await;
+    let second = next_message(&mut events).await;
+    assert_eq!((&*first.payload, &*second.payload), (&b"first"[..], &b"second"[..]));
 }
 
 #[tokio::test]
