@@ -4,14 +4,29 @@ use parking::{Timestamp, Timezone};
 
 /// A time on the site's clock: the hour, and the day unless it is today's.
 pub fn moment(time: Timestamp, timezone: Timezone, now: Timestamp) -> String {
-    let (civil, today) = (timezone.civil(time), timezone.civil(now).date());
-    let (hour, minute) = (civil.hour(), civil.minute());
-    let day = if civil.date() == today {
-        String::new()
+    if timezone.civil(time).date() == timezone.civil(now).date() {
+        format!("{} {}", hour(time, timezone), timezone.name())
     } else {
-        format!("{}/{}/{} ", civil.day(), civil.month(), civil.year())
-    };
-    format!("{day}{hour:02}.{minute:02} {}", timezone.name())
+        dated(time, timezone)
+    }
+}
+
+/// A time on the site's clock: day and hour.
+pub fn dated(time: Timestamp, timezone: Timezone) -> String {
+    let (day, hour) = (day(time, timezone), hour(time, timezone));
+    format!("{day}/{} {hour} {}", timezone.civil(time).year(), timezone.name())
+}
+
+/// The day of the year on the site's clock.
+pub fn day(time: Timestamp, timezone: Timezone) -> String {
+    let civil = timezone.civil(time);
+    format!("{}/{}", civil.day(), civil.month())
+}
+
+/// The hour on the site's clock.
+pub fn hour(time: Timestamp, timezone: Timezone) -> String {
+    let civil = timezone.civil(time);
+    format!("{:02}.{:02}", civil.hour(), civil.minute())
 }
 
 #[cfg(test)]

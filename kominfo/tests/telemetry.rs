@@ -152,7 +152,7 @@ async fn a_day_is_shown_to_programs_and_to_people(database: Database) {
     let (_, indonesian) = text("/boxes/sudirman-01/cameras").await;
     for shown in [
         "Gerbang &lt;1&gt;",
-        "Menyala 50 % dari waktu yang diketahui.",
+        "Normal 50 % dari waktu yang diketahui.",
         "Gambar kecil, gambar per detik: terendah 11, rata-rata 12,0, tertinggi 13; 1,0 % dari 24 jam diketahui",
         "<polyline points=",
         "class=\"gap\"",

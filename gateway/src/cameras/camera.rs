@@ -3,6 +3,7 @@
 //! Everything that a camera does wrong ends here. The task decides when a stream is opened again, kills a worker that
 //! says nothing, asks for pictures at the pace that health needs, and tells others by a watch channel how things are.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +36,12 @@ const PICTURE_PIXELS: u32 = 640 * 480;
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
 /// An evidence picture lies at most so far from the moment that it shows, milliseconds.
 pub(super) const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
+/// A larger picture is taken instead of the nearest one if it is at most so much further off, milliseconds.
+const ABOUT_AS_NEAR_MS: u64 = 2_000;
 /// How often the task looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(500);
+/// Records of health that wait for the engine: of a day and more. Full: a further one is lost, and the log tells it.
+const OWED_MAX: usize = 256;
 /// How often what is usual for this camera is written down.
 const BASELINE_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How often the city is told figures that only drift.
@@ -86,10 +91,13 @@ pub struct CameraTask {
     looking: bool,
     wants_look: bool,
     looked_at_ns: u64,
+    tick_due: Instant,
     look_due: Instant,
     baseline_due: Instant,
     board_due: Instant,
-    viewers_on_board: usize,
+    urgent_on_board: told::Urgent,
+    /// Records that the engine has not taken yet: video goes on while the journal waits for its disk.
+    owed: VecDeque<Input>,
     requests: mpsc::Receiver<Request>,
     status: watch::Sender<Option<CameraStatus>>,
 }
@@ -125,10 +133,12 @@ impl CameraTask {
             looking: false,
             wants_look: false,
             looked_at_ns: 0,
+            tick_due: start,
             look_due: start,
+            owed: VecDeque::new(),
             baseline_due: start + BASELINE_EVERY,
             board_due: start,
-            viewers_on_board: 0,
+            urgent_on_board: told::Urgent::default(),
             requests,
             status,
         }
@@ -149,31 +159,54 @@ impl CameraTask {
                 frame = next_frame(worker) => Happened::Frame(frame),
                 Some(request) = self.requests.recv() => Happened::Request(request),
                 Some(done) = self.making.next(), if !self.making.is_empty() => Happened::Made(done),
-                Some(_) = viewers.next(), if !viewers.is_empty() => Happened::Nothing,
+                Some(_) = viewers.next(), if !viewers.is_empty() => Happened::Viewers,
+                Ok(place) = self.around.facts.reserve(), if !self.owed.is_empty() => {
+                    self.owed.pop_front().into_iter().for_each(|fact| place.send(fact));
+                    Happened::Nothing
+                }
                 () = tokio::time::sleep_until(wake) => Happened::Nothing,
             };
             drop(viewers);
             match happened {
                 Happened::Frame(Ok(frame)) => self.frame(&frame).await,
                 Happened::Frame(Err(error)) => self.worker_lost(&error.to_string()).await,
-                Happened::Request(request) => self.request(request),
+                Happened::Request(Request::Snapshot { at, width, answer }) => self.snapshot(at, width, answer),
+                Happened::Request(Request::AcceptView { done }) => {
+                    self.health_step(HealthEvent::ViewAccepted).await;
+                    self.keep_baseline();
+                    self.look();
+                    done.send(()).ok();
+                }
                 Happened::Made(done) => self.made(done).await,
-                Happened::Nothing => self.tick().await,
+                Happened::Viewers => self.tell(),
+                Happened::Nothing => {}
+            }
+            // Whatever woke the task: frames of a camera that is watched come more often than ticks.
+            if self.tick_due <= Instant::now() {
+                self.tick_due = Instant::now() + TICK;
+                self.tick().await;
             }
         }
         for stream in &mut self.streams {
             stream.stopped();
         }
         self.keep_baseline();
+        while let Some(fact) = self.owed.pop_front() {
+            if self.around.facts.try_send(fact).is_err() {
+                tracing::warn!(camera = %self.id, "records of health are not written: the gateway stops and its journal takes nothing");
+                break;
+            }
+        }
         if let Some(worker) = self.worker.take() {
-            worker.kill().await;
+            // A session that is not taken leave of keeps the next one out for a while, at some cameras.
+            worker.end().await;
         }
     }
 
     /// When to look around again.
     fn wake(&self) -> Instant {
         let now = Instant::now();
-        let mut wake = now + TICK;
+        let mut wake = self.tick_due;
         for stream in &self.streams {
             if let Phase::Waiting(until) = stream.phase {
                 wake = wake.min(until);
@@ -323,10 +356,6 @@ impl CameraTask {
 
     async fn event(&mut self, event: Event) {
         match event {
-            Event::Ready { version } if version != env!("CARGO_PKG_VERSION") => {
-                let why = format!("it is of version {version}, and this is {}", env!("CARGO_PKG_VERSION"));
-                self.worker_lost(&why).await;
-            }
             Event::Playing { profile, server, audio } => {
                 tracing::info!(camera = %self.id, %profile, server, audio, "a stream plays");
                 if let Some(stream) = self.stream(profile) {
@@ -376,25 +405,19 @@ impl CameraTask {
         }
     }
 
-    fn request(&mut self, request: Request) {
-        let Request::Snapshot { at, width, answer } = request;
-        // The largest picture there is, if it is of the moment.
-        let streams = self.streams.iter().rev().chain(self.streams.iter());
-        let mut found: Option<Key> = None;
-        for stream in streams {
-            let key = at.map_or_else(|| stream.newest_key(), |at| stream.key_at(at));
-            if let Some(key) = key
-                && self.is_of_moment(key, at)
-            {
-                let is_larger = found
-                    .as_ref()
-                    .is_none_or(|known| known.init.info().width < key.init.info().width);
-                if is_larger {
-                    found = Some(key.clone());
-                }
-            }
-        }
-        if let Some(key) = found {
+    fn snapshot(&mut self, at: Option<Timestamp>, width: u16, answer: oneshot::Sender<Result<Snapshot, SnapshotError>>) {
+        let now = self.around.clock.now().at;
+        let distance_ms = |key: &&Key| key.stamp.at.millis_since(at.unwrap_or(now)).unsigned_abs();
+        let keys = self.streams.iter().filter_map(|stream| match at {
+            None => stream.newest_key(),
+            Some(at) => stream.key_at(at),
+        });
+        let keys: Vec<&Key> = keys.filter(|key| self.is_of_moment(key, at)).collect();
+        let nearest_ms = keys.iter().map(distance_ms).min().unwrap_or_default();
+        let about_as_near = keys
+            .into_iter()
+            .filter(|key| distance_ms(key) <= nearest_ms + ABOUT_AS_NEAR_MS);
+        if let Some(key) = about_as_near.max_by_key(|key| key.init.info().width).cloned() {
             self.make(&key, width, Some(answer));
         } else {
             let why = match at {
@@ -523,8 +546,10 @@ impl CameraTask {
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
                     let body = translation::record(&self.id, &record, |mono| self.stamp_of(mono).at, now.at);
-                    if self.around.facts.send(Input::Note(body)).await.is_err() {
-                        tracing::debug!(camera = %self.id, "stopping: a record of health was not written");
+                    if self.owed.len() < OWED_MAX {
+                        self.owed.push_back(Input::Note(body));
+                    } else {
+                        tracing::error!(camera = %self.id, ?body, "a record of health is lost: the journal takes nothing");
                     }
                 }
             }
@@ -565,9 +590,9 @@ impl CameraTask {
             sub: of(Profile::Sub),
         };
         let now = Instant::now();
-        let viewers = status.viewers();
-        if self.board_due <= now || self.viewers_on_board != viewers {
-            (self.board_due, self.viewers_on_board) = (now + BOARD_EVERY, viewers);
+        let urgent = status.urgent();
+        if self.board_due <= now || self.urgent_on_board != urgent {
+            (self.board_due, self.urgent_on_board) = (now + BOARD_EVERY, urgent);
             let value = told::on_board(&status);
             self.around.board.put(&format!("camera/{}", self.id), value);
         }
@@ -579,6 +604,7 @@ enum Happened {
     Frame(std::io::Result<Bytes>),
     Request(Request),
     Made(Done),
+    Viewers,
     Nothing,
 }
 

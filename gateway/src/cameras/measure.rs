@@ -202,7 +202,12 @@ impl Measurement {
     }
 
     /// What the audit wants to know. Without `role` the width decides.
-    pub fn facts(&self, role: Option<Role>, transport: wire::Transport) -> Option<StreamFacts> {
+    pub fn facts(
+        &self,
+        role: Option<Role>,
+        transport: wire::Transport,
+        quota_mb_month: Option<u32>,
+    ) -> Option<StreamFacts> {
         let stream = self.stream.as_ref()?;
         let measured = self.measured()?;
         let gops = self.whole_gops();
@@ -238,8 +243,7 @@ impl Measurement {
                 wire::Transport::Udp => Transport::Udp,
             },
             has_audio: self.audio,
-            has_smart_codec: false,
-            quota_mb_month: None,
+            quota_mb_month,
         })
     }
 }
@@ -323,7 +327,7 @@ mod tests {
         let measured = measurement.measured().unwrap();
         assert_eq!((measured.gops, measured.gop_frames), (3, Some(21)));
         assert_eq!((measured.gop_s_min, measured.gop_s_max), (Some(2.0), Some(2.1)));
-        let gops = measurement.facts(None, wire::Transport::Tcp).unwrap().gops.unwrap();
+        let gops = measurement.facts(None, wire::Transport::Tcp, None).unwrap().gops.unwrap();
         assert_eq!((gops.frames, gops.longest), (21, Duration::from_millis(2_100)));
     }
 
@@ -355,7 +359,7 @@ mod tests {
         measurement.stream(info(640, "avc1.4d0028"));
         measurement.clock_offset(60_000, false);
         assert_eq!(measurement.measured().unwrap().clock_offset_ms, Some(60_000));
-        let judged = |measurement: &Measurement| measurement.facts(None, wire::Transport::Tcp).unwrap().clock_offset_ms;
+        let judged = |measurement: &Measurement| measurement.facts(None, wire::Transport::Tcp, None).unwrap().clock_offset_ms;
         assert_eq!(judged(&measurement), None);
         measurement.clock_offset(60_000, true);
         assert_eq!(judged(&measurement), Some(60_000));
@@ -364,9 +368,9 @@ mod tests {
     #[test]
     fn the_width_tells_what_a_stream_is_for_unless_somebody_says_it() {
         let mut measurement = Measurement::default();
-        assert!(measurement.facts(None, wire::Transport::Udp).is_none());
+        assert!(measurement.facts(None, wire::Transport::Udp, None).is_none());
         measurement.stream(info(1_920, "hvc1.1.6.L93.B0"));
-        let role = |role| measurement.facts(role, wire::Transport::Udp).unwrap().role;
+        let role = |role| measurement.facts(role, wire::Transport::Udp, None).unwrap().role;
         assert_eq!(role(None), Role::Main);
         assert_eq!(role(Some(Role::Substream)), Role::Substream);
     }

@@ -253,6 +253,13 @@ impl Cameras {
         profiles
     }
 
+    /// Takes what a camera shows now as its usual view.
+    pub async fn accept_view(&self, camera: &CameraId) -> Result<(), SnapshotError> {
+        let (done, is_done) = oneshot::channel();
+        self.ask(camera, Request::AcceptView { done }).await?;
+        is_done.await.map_err(|_| SnapshotError::Stopping)
+    }
+
     /// A picture of a camera; the newest, or the one nearest to a time of those in memory.
     pub async fn snapshot(
         &self,
@@ -260,12 +267,15 @@ impl Cameras {
         at: Option<Timestamp>,
         width: u16,
     ) -> Result<Snapshot, SnapshotError> {
+        let (answer, snapshot) = oneshot::channel();
+        self.ask(camera, Request::Snapshot { at, width, answer }).await?;
+        snapshot.await.unwrap_or(Err(SnapshotError::Stopping))
+    }
+
+    async fn ask(&self, camera: &CameraId, request: Request) -> Result<(), SnapshotError> {
         let known = self.0.get(camera);
         let requests = known.map(|known| &known.requests).ok_or(SnapshotError::Stopping)?;
-        let (answer, snapshot) = oneshot::channel();
-        let request = Request::Snapshot { at, width, answer };
-        requests.send(request).await.map_err(|_| SnapshotError::Stopping)?;
-        snapshot.await.unwrap_or(Err(SnapshotError::Stopping))
+        requests.send(request).await.map_err(|_| SnapshotError::Stopping)
     }
 }
 

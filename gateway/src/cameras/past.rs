@@ -13,9 +13,8 @@ use super::recorder::RingHandle;
 use super::ring::{RecordedKey, key_near};
 use super::snapshot::{Snapshot, SnapshotError};
 
-/// A picture that was received so long after the moment, or later, may have a nearer one in the recording: the one before
-/// it, which memory holds no more. Milliseconds.
-const LATE_MS: i64 = 2_000;
+/// A picture that is so far from the moment, or further, may have a nearer one in the recording. Milliseconds.
+const FAR_MS: u64 = 2_000;
 
 /// A picture of a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,12 +40,12 @@ impl From<Snapshot> for PastPicture {
 
 impl Cameras {
     /// The picture of a camera that is nearest to a moment and within [`EVIDENCE_DISTANCE_MAX_MS`] of it, from whichever
-    /// stream has it.
+    /// stream has it; one in memory that is about as near as another is preferred if it is larger.
     pub async fn picture_at(&self, camera: &CameraId, at: Timestamp, width: u16) -> Result<PastPicture, SnapshotError> {
         let kept = match self.snapshot(camera, Some(at), width).await {
             Err(SnapshotError::Dark(id, why)) => Err(SnapshotError::Dark(id, why)),
             Err(error) => return Err(error),
-            Ok(snapshot) if snapshot.stamp.at.millis_since(at) < LATE_MS => return Ok(snapshot.into()),
+            Ok(snapshot) if snapshot.stamp.at.millis_since(at).unsigned_abs() < FAR_MS => return Ok(snapshot.into()),
             Ok(snapshot) => Ok(PastPicture::from(snapshot)),
         };
         let distance_max_ms = kept.as_ref().map_or(EVIDENCE_DISTANCE_MAX_MS, |kept| {

@@ -45,13 +45,12 @@ async fn run(program: &Program, url: &str, mut viewer: Viewer, mut gate: Gate) -
     let ended = loop {
         let message = tokio::select! {
             message = viewer.next() => message,
-            frame = worker.next() => match told(&frame?) {
-                Some((true, _)) => {
+            told = told(&mut worker) => match told? {
+                Told::Running => {
                     is_running = true;
                     continue;
                 }
-                Some((false, message)) => break message,
-                None => continue,
+                Told::Ended(why) => break why,
             },
             () = tokio::time::sleep_until(deadline), if !is_running => break "the media server does not agree in time".to_owned(),
         };
@@ -62,7 +61,21 @@ async fn run(program: &Program, url: &str, mut viewer: Viewer, mut gate: Gate) -
             Some(_) => continue,
             None => break "the stream ended".to_owned(),
         };
-        gate.admit(bytes.len()).await;
+        // Room may be long in coming while records wait; a server that has gone is noticed meanwhile.
+        let admitted = gate.admit(bytes.len());
+        tokio::pin!(admitted);
+        let ended = loop {
+            tokio::select! {
+                () = &mut admitted => break None,
+                told = told(&mut worker) => match told? {
+                    Told::Running => is_running = true,
+                    Told::Ended(why) => break Some(why),
+                },
+            }
+        };
+        if let Some(why) = ended {
+            break why;
+        }
         send(&mut worker, &bytes).await?;
     };
     worker.kill().await;
@@ -74,9 +87,16 @@ async fn send(worker: &mut Worker, bytes: &[u8]) -> std::io::Result<()> {
     worker.send(bytes).await
 }
 
-fn told(frame: &[u8]) -> Option<(bool, String)> {
-    match FromWorker::read(frame) {
-        Ok(FromWorker::Event(Event::Published { running, message })) => Some((running, message)),
-        _ => None,
+/// What a worker says of its publication.
+enum Told {
+    Running,
+    Ended(String),
+}
+
+async fn told(worker: &mut Worker) -> std::io::Result<Told> {
+    loop {
+        if let Ok(FromWorker::Event(Event::Published { running, message })) = FromWorker::read(&worker.next().await?) {
+            return Ok(if running { Told::Running } else { Told::Ended(message) });
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! recordings lie.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ use crate::state::{Board, RecordingIndex};
 
 /// Fragments that wait for the disk. Full: the fragment is dropped and counted.
 const FRAGMENTS_MAX: usize = 64;
+/// Bytes of these. Full: the same.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 /// How often rings are looked through for what is too old.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(60);
 /// Longest time in one file of a ring.
@@ -64,6 +67,7 @@ enum Job {
 pub struct Recorder {
     jobs: SyncSender<Job>,
     rings: Arc<[Shared]>,
+    waiting_bytes: Arc<AtomicUsize>,
 }
 
 struct Shared {
@@ -126,6 +130,7 @@ impl Recorder {
             }
         }
         let rings: Arc<[Shared]> = rings.into();
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let (jobs, queue) = sync_channel(FRAGMENTS_MAX);
         let opened = rings.iter().zip(limits).map(|(shared, limits)| Slot {
             index: board.recordings(&format!("{}/{}", shared.name.0, shared.name.1)),
@@ -136,6 +141,7 @@ impl Recorder {
         let thread = Thread {
             slots: opened.collect(),
             rings: Arc::clone(&rings),
+            waiting_bytes: Arc::clone(&waiting_bytes),
             clock,
         };
         let thread = std::thread::Builder::new()
@@ -144,6 +150,7 @@ impl Recorder {
         let recorder = Self {
             jobs: jobs.clone(),
             rings,
+            waiting_bytes,
         };
         Ok((recorder, RecorderThread { jobs, thread }))
     }
@@ -171,9 +178,17 @@ impl RingHandle {
 
     /// Hands a fragment over.
     pub fn append(&self, fragment: Fragment) {
-        if !self.hand_over(Job::Append(self.index, fragment)) {
-            *self.shared().dropped.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let (waiting, bytes) = (&self.recorder.waiting_bytes, bytes_of(&fragment));
+        let has_room = waiting.fetch_add(bytes, Ordering::Relaxed) + bytes <= WAITING_BYTES_MAX;
+        if !has_room || !self.hand_over(Job::Append(self.index, fragment)) {
+            waiting.fetch_sub(bytes, Ordering::Relaxed);
+            self.dropped();
         }
+    }
+
+    /// A fragment did not get here.
+    pub fn dropped(&self) {
+        *self.shared().dropped.lock().unwrap_or_else(PoisonError::into_inner) += 1;
     }
 
     fn hand_over(&self, job: Job) -> bool {
@@ -205,6 +220,10 @@ impl RingHandle {
     }
 }
 
+fn bytes_of(fragment: &Fragment) -> usize {
+    fragment.chunks.iter().map(Bytes::len).sum()
+}
+
 struct Slot {
     index: RecordingIndex,
     limits: Limits,
@@ -216,6 +235,7 @@ struct Slot {
 struct Thread {
     slots: Vec<Slot>,
     rings: Arc<[Shared]>,
+    waiting_bytes: Arc<AtomicUsize>,
     clock: Arc<Clock>,
 }
 
@@ -226,7 +246,10 @@ impl Thread {
         loop {
             match queue.recv_timeout(MAINTAIN_EVERY.saturating_sub(maintained.elapsed())) {
                 Ok(Job::Begin(index, init)) => self.begin(index, init),
-                Ok(Job::Append(index, fragment)) => self.append(index, &fragment),
+                Ok(Job::Append(index, fragment)) => {
+                    self.append(index, &fragment);
+                    self.waiting_bytes.fetch_sub(bytes_of(&fragment), Ordering::Relaxed);
+                }
                 Ok(Job::Segments(index, answer)) => {
                     let ring = self.slots.get(index).and_then(|slot| slot.ring.as_ref());
                     answer.send(ring.map_or_else(Vec::new, Ring::segments)).ok();

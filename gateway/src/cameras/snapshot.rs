@@ -1,4 +1,4 @@
-//! A picture of a camera, as somebody asks for it.
+//! What somebody asks of a camera: a picture above all.
 
 use parking::{CameraId, Stamp, Timestamp};
 use tokio::sync::oneshot;
@@ -33,7 +33,12 @@ pub enum SnapshotError {
 
 /// What can be asked of a camera.
 pub enum Request {
-    /// A picture; the newest, or the one nearest to a time.
+    /// To take what it shows now as its usual view; answered when it is so.
+    AcceptView {
+        /// Told when it is done.
+        done: oneshot::Sender<()>,
+    },
+    /// A picture; the newest, or the one nearest to a time. Of two that are about as near, the larger.
     Snapshot {
         /// Of which moment.
         at: Option<Timestamp>,

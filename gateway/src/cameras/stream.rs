@@ -200,7 +200,8 @@ impl Stream {
 
     /// When [`Stream::is_wanted`] may change by itself.
     pub fn wanted_until(&self) -> Option<Instant> {
-        self.needed_until.filter(|_| !self.always_open)
+        let may_close = self.phase != Phase::Closed && !self.always_open;
+        self.needed_until.filter(|_| may_close)
     }
 
     /// Frames a chunk that viewers need now; 0 when nobody watches.
@@ -271,6 +272,9 @@ impl Stream {
     /// A new run: what comes next belongs to this initialisation segment.
     pub fn init(&mut self, bytes: &Bytes) -> Result<(), ring::ParseError> {
         self.flush();
+        // Should this one make no sense, what follows belongs to none.
+        self.init = None;
+        self.ring_knows_init = false;
         let init = Init::parse(bytes)?;
         let info = init.info();
         let told = StreamInfo {
@@ -357,7 +361,11 @@ impl Stream {
         let at = jiff::Timestamp::from_millisecond(stamp.at.as_millis());
         if let (Ok(at), false) = (at, chunks.is_empty()) {
             let clock = stamp.clock.into();
-            ring.append(Fragment { at, clock, chunks });
+            if self.ring_knows_init {
+                ring.append(Fragment { at, clock, chunks });
+            } else {
+                ring.dropped();
+            }
         }
     }
 

@@ -60,10 +60,26 @@ impl StreamLine {
     }
 }
 
+/// What the city is told as soon as it changes; other numbers wait for the next time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Urgent {
+    viewers: usize,
+    /// Streams of which it is known what watching them costs.
+    streams_known: usize,
+}
+
 impl CameraStatus {
     /// How many watch at the box, the city as one a stream.
     pub fn viewers(&self) -> usize {
         self.streams().map(|stream| stream.viewers).sum()
+    }
+
+    /// What whoever watches wants to know at once.
+    pub fn urgent(&self) -> Urgent {
+        Urgent {
+            viewers: self.viewers(),
+            streams_known: self.streams().filter(|stream| stream.kbit > 0.0).count(),
+        }
     }
 
     /// For how many the box has places.

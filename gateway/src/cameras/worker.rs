@@ -15,7 +15,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use super::wire::take_frame;
+use super::wire::{Event, FromWorker, take_frame};
 
 /// A worker that is at work says something once a second.
 pub const SILENCE_MAX: Duration = Duration::from_secs(15);
@@ -72,6 +72,7 @@ impl Program {
                 buffer: BytesMut::new(),
             },
             heard: Instant::now(),
+            has_greeted: false,
         })
     }
 
@@ -119,6 +120,18 @@ pub struct Worker {
     write: OwnedWriteHalf,
     frames: Frames,
     heard: Instant,
+    has_greeted: bool,
+}
+
+fn check_version(frame: &Bytes) -> std::io::Result<()> {
+    let own = env!("CARGO_PKG_VERSION");
+    let words = match FromWorker::read(frame) {
+        Ok(FromWorker::Event(Event::Ready { version })) if version == own => return Ok(()),
+        Ok(FromWorker::Event(Event::Ready { version })) => format!("it is of version {version}, and this is {own}"),
+        Ok(_) => "it does not say of which version it is".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, words))
 }
 
 #[derive(Debug)]
@@ -140,8 +153,13 @@ impl Worker {
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
-    /// The next frame, without its length. Cancelling this loses nothing.
+    /// The next frame, without its length. Its greeting is none: one of another version is an error. Cancelling this
+    /// loses nothing.
     pub async fn next(&mut self) -> std::io::Result<Bytes> {
+        if !self.has_greeted {
+            check_version(&self.frames.next().await?)?;
+            self.has_greeted = true;
+        }
         let frame = self.frames.next().await?;
         self.heard = Instant::now();
         Ok(frame)

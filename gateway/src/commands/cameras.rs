@@ -5,12 +5,14 @@
 //! | `list` | the daemon | state of every camera, why, and what to do |
 //! | `series` | the daemon | how a camera was over the last hours |
 //! | `snapshot` | the daemon | a picture, with masks |
+//! | `accept-view` | the daemon | takes what a camera shows now as its usual view |
 //! | `clip` | this process, told by the daemon what lies where | a film out of a recording |
 //! | `probe` | a worker of this process | what one stream is like, and what to set in the camera |
 //! | `discover` | this process | ONVIF cameras in the network, as configuration |
 //!
 //! What is measured goes to standard output, the rest to standard error.
 
+mod accept_view;
 mod clip;
 mod discover;
 mod list;
@@ -39,6 +41,7 @@ enum Verb {
     List(list::List),
     Series(series::Series),
     Snapshot(snapshot::Snapshot),
+    AcceptView(accept_view::AcceptView),
     Clip(clip::Clip),
     Probe(probe::Probe),
     Discover(discover::Discover),
@@ -50,6 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Verb::List(list) => list.run(),
         Verb::Series(series) => series.run(),
         Verb::Snapshot(snapshot) => snapshot.run(),
+        Verb::AcceptView(accept) => accept.run(),
         Verb::Clip(clip) => clip.run(),
         Verb::Probe(probe) => probe.run(),
         Verb::Discover(discover) => discover.run(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use reqwest::header::HeaderMap;
 use serde::de::DeserializeOwned;
 
@@ -73,8 +73,17 @@ impl Daemon {
 
     /// What it answers, as it is.
     pub fn fetch(&self, path: &str) -> Result<Answer, AskError> {
+        self.ask(Method::GET, path)
+    }
+
+    /// Has it do something.
+    pub fn tell(&self, path: &str) -> Result<(), AskError> {
+        self.ask(Method::POST, path).map(drop)
+    }
+
+    fn ask(&self, method: Method, path: &str) -> Result<Answer, AskError> {
         let answer = self.runtime.block_on(async {
-            let response = self.client.get(format!("http://gateway{path}")).send().await?;
+            let response = self.client.request(method, format!("http://gateway{path}")).send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok((status, headers, response.bytes().await?))
         });

@@ -95,6 +95,7 @@ pub(super) fn start(
             cameras: cameras.clone(),
             spaces: shared.spaces.clone(),
             store: Store::new(&video.ring_dir, video.evidence_bytes_max, video.evidence_age_max),
+            board: Arc::clone(&shared.board),
             facts,
         };
         group.spawn("evidence", |stop| async move {

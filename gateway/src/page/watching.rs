@@ -21,6 +21,9 @@ const INCOMING_BYTES_MAX: usize = 1_024;
 /// A dark camera's state is told again so often: a player that hears nothing for longer connects anew.
 const STATE_EVERY: Duration = Duration::from_secs(5);
 
+/// How long taking leave of a viewer may take; then the connection is dropped.
+const LEAVE_WAIT: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Deserialize)]
 pub(super) struct WatchQuery {
     camera: String,
@@ -56,7 +59,8 @@ pub(super) async fn watch(
                 send(&mut socket, &Message::Busy { viewers_max }).await;
             }
         }
-        socket.send(Sent::Close(None)).await.ok();
+        // To a viewer that takes nothing, not even this goes.
+        tokio::time::timeout(LEAVE_WAIT, socket.send(Sent::Close(None))).await.ok();
     })
 }
 

@@ -92,7 +92,12 @@ const refresh = async () => {
     return;
   }
   for (const card of fresh) {
-    part(cards.get(name(card)), "about").innerHTML = part(card, "about").innerHTML;
+    const shown = cards.get(name(card));
+    for (const piece of ["about", "watch"]) {
+      const [before, now] = [part(shown, piece), part(card, piece)];
+      // What is the same stays, and with it the focus on a button.
+      if (now && before.innerHTML !== now.innerHTML) before.innerHTML = now.innerHTML;
+    }
   }
 };
 

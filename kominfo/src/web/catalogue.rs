@@ -29,6 +29,14 @@ impl Language {
             Self::English => "en",
         }
     }
+
+    /// The one that a page offers instead.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Indonesian => Self::English,
+            Self::English => Self::Indonesian,
+        }
+    }
 }
 
 /// A text in both languages. `{}` stands for what is filled in.
@@ -81,7 +89,7 @@ texts! {
     UNKNOWN_LETTER: "?", "?";
     CLOSED_LETTER: "×", "×";
     SINCE: "sejak {}", "since {}";
-    HEARD: "sensor terakhir terdengar {}", "sensor last heard {}";
+    HEARD: "sensor terakhir melapor {}", "sensor last heard {}";
     OF_SPACES: "dari {} petak", "of {} spaces";
 
     TODAY: "Hari ini per zona", "Today by zone";
@@ -118,10 +126,10 @@ texts! {
     NO_RECEIPT: "belum ada", "none yet";
     CLOCK: "Jam kotak", "Box clock";
     CLOCK_SYNCED: "sinkron", "synchronised";
-    CLOCK_HOLDOVER: "berjalan sendiri", "running on its own";
+    CLOCK_HOLDOVER: "berjalan tanpa sinkronisasi", "running on its own";
     CLOCK_UNSET: "belum disetel; waktu dikoreksi kemudian", "not set; times are corrected later";
     CLOCK_SIMULATED: "simulasi (peragaan, bukan data nyata)", "simulated (demonstration, not real data)";
-    STATE_TOLD: "Keadaan diterima", "State received";
+    STATE_TOLD: "Data keadaan diterima", "State received";
     JOURNAL_FULL: "penyimpanan kotak penuh: pulihkan sambungannya segera", "the box's storage is full: restore its link at once";
     FORKED: "riwayat bercabang", "forked history";
 
@@ -133,8 +141,8 @@ texts! {
     LIVE_FOOTER: "Siapa yang menonton, kamera mana dan berapa lama, dicatat selama 90 hari.", "Who watches which camera and for how long is kept for 90 days.";
     LIVE_NOT_OFFERED: "Siaran langsung belum disiapkan di server ini: kominfo serve --command-key", "Live view has not been set up on this server: kominfo serve --command-key";
     LIVE_EMPTY: "Belum ada kamera yang dilaporkan kotak.", "No box has told a camera yet.";
-    LIVE_WATCH: "Tonton", "Watch";
-    LIVE_WATCH_MAIN: "Tonton gambar penuh", "Watch the full picture";
+    LIVE_WATCH: "Tonton gambar kecil", "Watch the small picture";
+    LIVE_WATCH_MAIN: "Tonton gambar besar", "Watch the large picture";
     LIVE_COST: "{} Mbit/s ≈ {} MB per jam", "{} Mbit/s ≈ {} MB an hour";
     LIVE_COST_UNKNOWN: "laju data tidak diketahui", "data rate unknown";
     LIVE_STOP: "Berhenti", "Stop";
@@ -145,16 +153,17 @@ texts! {
     LIVE_VIEWERS_OF: "{} dari {} penonton di kotak", "{} of {} viewers at the box";
     SERIES_LINK: "24 jam terakhir", "the last 24 hours";
     SERIES_TITLE: "Kamera 24 jam terakhir", "Cameras over the last 24 hours";
-    SERIES_SPAN: "{} sampai {}; latar abu-abu: tidak diketahui", "{} to {}; grey ground: not known";
-    SERIES_UP: "Menyala {} % dari waktu yang diketahui.", "Up for {} % of the time that is known.";
-    SERIES_SUB: "Gambar kecil", "Smaller picture";
-    SERIES_MAIN: "Gambar penuh", "Full picture";
+    SERIES_SPAN: "{} sampai {}", "{} to {}";
+    SERIES_LEGEND: "Garis: rata-rata; pita: terendah sampai tertinggi; latar abu-abu: tidak diketahui. Tepi bawah gambar adalah 0, tepi atasnya yang tertinggi.", "Line: mean; band: lowest to highest; grey ground: not known. The bottom of a picture is 0, its top the highest.";
+    SERIES_UP: "Normal {} % dari waktu yang diketahui.", "Up for {} % of the time that is known.";
+    SERIES_SUB: "Gambar kecil", "Small picture";
+    SERIES_MAIN: "Gambar besar", "Large picture";
     SERIES_FPS: "gambar per detik", "frames a second";
     SERIES_KBIT: "laju data, kbit/s", "data rate, kbit/s";
     SERIES_FIGURES: "terendah {}, rata-rata {}, tertinggi {}; {} % dari 24 jam diketahui", "lowest {}, mean {}, highest {}; {} % of 24 hours known";
     SERIES_NONE: "Belum ada data dari 24 jam ini. Kotak mengirimnya setiap seperempat jam, setelah catatan dan keadaan.", "No figures of these 24 hours yet. The box sends them every quarter of an hour, after records and state.";
     SERIES_FOOTER: "Angka ini tidak ditandatangani dan dapat hilang; disimpan 30 hari.", "These figures are not signed and may be lost; they are kept for 30 days.";
-    CAMERA_UP: "menyala", "up";
+    CAMERA_UP: "normal", "up";
     CAMERA_CONNECTING: "sedang menyambung ke kamera", "connecting to the camera";
     CAMERA_STALLED: "kamera berhenti mengirim gambar", "the camera has stopped sending pictures";
     CAMERA_OFFLINE: "kamera tidak terjangkau", "the camera cannot be reached";

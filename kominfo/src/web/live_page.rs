@@ -4,52 +4,34 @@ use std::fmt::Write as _;
 
 use super::cameras::{CameraView, PictureView};
 use super::catalogue::{self as text, Language, Text};
-use super::page::escape;
+use super::html::{Frame, escape, link};
 use super::view::{BoxView, View};
 use crate::moment::moment;
 
 /// The page with its frame. `folder`: where the player's files are.
 pub fn whole(view: &View, is_offered: bool, folder: &str, language: Language) -> String {
     let t = |text: Text| text.in_(language);
-    let (other, home) = match language {
-        Language::Indonesian => ("/live?lang=en", "/"),
-        Language::English => ("/live", "/?lang=en"),
-    };
-    format!(
-        r##"<!doctype html>
-<html lang="{code}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="stylesheet" href="/style.css">
-<link rel="stylesheet" href="/live/assets/{folder}/player.css">
-<link rel="icon" href="data:,">
+    let noscript = t(text::LIVE_NOSCRIPT);
+    let cards = body(view, is_offered, language);
+    let frame = Frame {
+        path: "/live",
+        title: t(text::LIVE_TITLE),
+        subtitle: t(text::LIVE_SUBTITLE),
+        head: &format!(
+            r#"<link rel="stylesheet" href="/live/assets/{folder}/player.css">
 <script type="module" src="/live/page.js"></script>
-</head>
-<body class="wide">
-<a class="skip" href="#main">{skip}</a>
-<header>
-<div><h1>{title}</h1><p>{subtitle}</p></div>
-<nav><a href="{home}">{overview}</a><a href="{other}">{language_other}</a></nav>
-</header>
-<main id="main" data-assets="/live/assets/{folder}/">
-<noscript><p class="warning">{noscript}</p></noscript>
-{body}</main>
-<footer>{footer}</footer>
-</body>
-</html>
-"##,
-        code = language.code(),
-        title = t(text::LIVE_TITLE),
-        subtitle = t(text::LIVE_SUBTITLE),
-        skip = t(text::SKIP),
-        overview = t(text::LIVE_OVERVIEW),
-        language_other = t(text::LANGUAGE_OTHER),
-        noscript = t(text::LIVE_NOSCRIPT),
-        body = body(view, is_offered, language),
-        footer = t(text::LIVE_FOOTER),
-    )
+"#
+        ),
+        is_wide: true,
+        nav: &link("/", text::LIVE_OVERVIEW, language),
+        main_attributes: &format!(r#" data-assets="/live/assets/{folder}/""#),
+        body: &format!(
+            r#"<noscript><p class="warning">{noscript}</p></noscript>
+{cards}"#
+        ),
+        footer: text::LIVE_FOOTER,
+    };
+    frame.around(language)
 }
 
 /// The cards.

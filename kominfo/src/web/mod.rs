@@ -13,6 +13,8 @@ macro_rules! add {
 mod api;
 mod cameras;
 mod catalogue;
+mod chart;
+mod html;
 mod live;
 mod live_page;
 mod page;

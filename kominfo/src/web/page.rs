@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use parking::{ClockQuality, SessionCounts, Timestamp, Timezone, VehicleClass, ZoneDay};
 
 use super::catalogue::{self as text, Language, Text};
+use super::html::{Frame, address, escape, link};
 use super::view::{BoxView, SpaceState, SpaceView, View, ZoneView};
 use crate::moment::moment;
 use crate::store::Alarm;
@@ -12,44 +13,25 @@ use crate::store::Alarm;
 /// The page with its frame.
 pub fn whole(view: &View, language: Language) -> String {
     let t = |text: Text| text.in_(language);
-    let other = match language {
-        Language::Indonesian => "/?lang=en",
-        Language::English => "/",
-    };
-    format!(
-        r##"<!doctype html>
-<html lang="{code}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="stylesheet" href="/style.css">
-<link rel="icon" href="data:,">
-<script src="/live.js" defer></script>
+    let nav = format!(
+        r#"<span id="live" role="status" data-on="{}" data-off="{}"></span>"#,
+        t(text::LIVE),
+        t(text::NOT_LIVE)
+    );
+    let frame = Frame {
+        path: "/",
+        title: t(text::TITLE),
+        subtitle: t(text::SUBTITLE),
+        head: r#"<script src="/live.js" defer></script>
 <noscript><meta http-equiv="refresh" content="30"></noscript>
-</head>
-<body>
-<a class="skip" href="#main">{skip}</a>
-<header>
-<div><h1>{title}</h1><p>{subtitle}</p></div>
-<nav><span id="live" role="status" data-on="{on}" data-off="{off}"></span><a href="{other}">{language_other}</a></nav>
-</header>
-<main id="main">
-{body}</main>
-<footer>{footer}</footer>
-</body>
-</html>
-"##,
-        code = language.code(),
-        title = t(text::TITLE),
-        subtitle = t(text::SUBTITLE),
-        skip = t(text::SKIP),
-        on = t(text::LIVE),
-        off = t(text::NOT_LIVE),
-        language_other = t(text::LANGUAGE_OTHER),
-        body = body(view, language),
-        footer = t(text::FOOTER),
-    )
+"#,
+        is_wide: false,
+        nav: &nav,
+        main_attributes: "",
+        body: &body(view, language),
+        footer: text::FOOTER,
+    };
+    frame.around(language)
 }
 
 /// What changes: the inside of `<main>`.
@@ -393,13 +375,11 @@ fn cameras_link(of: &BoxView, language: Language) -> String {
     if of.cameras.is_empty() {
         return String::new();
     }
-    let (address, query) = match language {
-        Language::Indonesian => ("/live", ""),
-        Language::English => ("/live?lang=en", "?lang=en"),
-    };
     let words = text::CAMERAS_LINK.with(language, &of.cameras.len().to_string());
-    let (gateway, series) = (escape(of.gateway.as_str()), text::SERIES_LINK.in_(language));
-    format!(r#"<p><a href="{address}">{words}</a> · <a href="/boxes/{gateway}/cameras{query}">{series}</a></p>"#)
+    let live = address("/live", language);
+    let path = format!("/boxes/{}/cameras", escape(of.gateway.as_str()));
+    let series = link(&path, text::SERIES_LINK, language);
+    format!(r#"<p><a href="{live}">{words}</a> · {series}</p>"#)
 }
 
 fn timezone_of(view: &View, gateway: &str) -> Timezone {
@@ -448,22 +428,6 @@ fn grouped(number: u64, language: Language) -> String {
         text.push(digit);
     }
     text
-}
-
-/// Text of foreign origin, fit for HTML and for an attribute in double quotes.
-pub(super) fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-    }
-    html
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Problem, no_box, parsed, parsed_if};
 use super::catalogue::Language;
-use super::series_page::{self, DAY_S};
+use super::chart::DAY_S;
+use super::series_page;
 use super::{PageQuery, Web};
 use crate::clock;
 use crate::store::TelemetryRow;
@@ -108,5 +109,5 @@ async fn page(
     let from = to.plus_seconds(-DAY_S);
     let series = by_series(web.store.telemetry(&gateway, from, to).await?);
     let language = Language::asked(query.lang.as_deref());
-    Ok(Html(series_page::whole(of, &series, from, view.now, language)))
+    Ok(Html(series_page::whole(of, &series, from, language)))
 }

@@ -438,7 +438,7 @@ async fn the_page_shows_the_cameras_and_what_watching_costs_and_gives_out_the_pl
     for shown in [
         "<html lang=\"id\">",
         "data-box=\"g\" data-camera=\"gate-1\"",
-        "terakhir: menyala",
+        "terakhir: normal",
         "640×360, 0,5 Mbit/s ≈ 225 MB per jam",
         "1920×1080, 4,0 Mbit/s ≈ 1800 MB per jam",
         "1 dari 8 penonton di kotak",

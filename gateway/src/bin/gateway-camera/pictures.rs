@@ -108,26 +108,27 @@ const H265: [Way; 2] = [
     },
 ];
 
-/// For each camera, the way that its last picture was decoded by.
+/// For each camera, and each of its codecs, the way that its last picture was decoded by.
 #[derive(Default)]
-struct Decoders(HashMap<u16, usize>);
+struct Decoders(HashMap<(u16, bool), usize>);
 
 impl Decoders {
     fn decode(&mut self, head: PictureHead, config: &[u8], unit: &[u8], mask: &Mask) -> anyhow::Result<Picture> {
         let ways: &[Way] = if head.h265 { &H265 } else { &H264 };
-        let first = self.0.get(&head.camera).copied().unwrap_or(0);
+        let name = (head.camera, head.h265);
+        let first = self.0.get(&name).copied().unwrap_or(0);
         let mut last_error = anyhow::anyhow!("no decoder");
         for (index, way) in ways.iter().enumerate().skip(first) {
             match decode(*way, head.h265, config, unit, mask) {
                 Ok(picture) => {
-                    self.0.insert(head.camera, index);
+                    self.0.insert(name, index);
                     return Ok(picture);
                 }
                 Err(error) => last_error = error.context(way.element),
             }
         }
         // Perhaps it was the picture: the next one is tried by all ways again.
-        self.0.remove(&head.camera);
+        self.0.remove(&name);
         Err(last_error)
     }
 }

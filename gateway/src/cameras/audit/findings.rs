@@ -71,7 +71,7 @@ findings! {
         "Pilih H.264.", "Choose H.264.";
 
     KEYFRAMES_GOOD: Keyframes, Ok,
-        "Keyframe paling lama setiap {} detik ({} frame)", "A keyframe at least every {} s ({} frames)",
+        "Jarak antarkeyframe paling lama {} detik ({} frame)", "A keyframe at least every {} s ({} frames)",
         "Tampilan langsung mulai cepat, dan gangguan cepat diketahui.", "The live view starts quickly, and faults are known soon.";
     KEYFRAMES_RARE: Keyframes, Problem,
         "Keyframe hanya setiap {} detik ({} frame)", "A keyframe only every {} s ({} frames)",
@@ -86,14 +86,10 @@ findings! {
         "Tanpa keyframe tidak ada yang dapat direkam atau ditampilkan.", "Without keyframes nothing can be recorded or shown.",
         "Matikan H.264+/smart codec dan atur interval keyframe menjadi 2 detik.", "Switch H.264+/smart codec off and set the keyframe interval to 2 seconds.";
 
-    SMART_CODEC: SmartCodec, Problem,
-        "Mode H.264+/H.265+/smart codec aktif", "H.264+/H.265+/smart codec is on",
-        "Mode ini membuang keyframe saat gambar tenang, sampai puluhan detik.", "This mode leaves out keyframes while the picture is quiet, for tens of seconds.",
-        "Matikan mode tersebut.", "Switch the mode off.";
     SMART_CODEC_LIKELY: SmartCodec, Advice,
         "Jarak keyframe tidak tetap: {} sampai {} detik", "The distance of keyframes varies: {} to {} s",
         "Biasanya karena H.264+/smart codec, yang membuang keyframe saat gambar tenang.", "Usually due to H.264+/smart codec, which leaves out keyframes while the picture is quiet.",
-        "Matikan H.264+/smart codec, dan deteksi adegan untuk keyframe.", "Switch H.264+/smart codec off, and keyframes by scene detection.";
+        "Matikan H.264+/smart codec, dan matikan penyisipan keyframe oleh deteksi adegan.", "Switch off H.264+/smart codec, and keyframes inserted by scene detection.";
 
     B_FRAMES_NONE: BFrames, Ok,
         "Tanpa B-frame", "No B-frames",
@@ -108,7 +104,7 @@ findings! {
         "Cukup untuk melihat kejadian di jalan.", "Enough to see what happens in the street.";
     FRAME_RATE_HIGH: FrameRate, Advice,
         "{} frame per detik pada substream", "{} frames a second on the substream",
-        "Di atas 15 hampir tidak ada yang lebih terlihat, tetapi data dan beban bertambah.", "Above 15 hardly anything more is seen, but it costs data and load.",
+        "Lebih dari 15 hampir tidak menambah kejelasan, tetapi menambah data dan beban.", "Above 15 hardly anything more is seen, but it costs data and load.",
         "Atur 10 sampai 15 frame per detik.", "Set 10 to 15 frames a second.";
     FRAME_RATE_LOW: FrameRate, Advice,
         "Hanya {} frame per detik", "Only {} frames a second",
@@ -124,7 +120,7 @@ findings! {
         "Sesuai untuk aliran ini.", "Right for this stream.";
     RESOLUTION_LARGE_SUBSTREAM: Resolution, Advice,
         "{} x {} piksel pada substream", "{} x {} pixels on the substream",
-        "Dekode dan data bertambah; kotak memakai substream untuk ring, tampilan dan analisis.", "It costs decoding and data; the box uses the substream for ring, live view and analysis.",
+        "Beban dekode dan data bertambah; kotak memakai substream untuk rekaman, tampilan langsung dan analisis.", "It costs decoding and data; the box uses the substream for ring, live view and analysis.",
         "Atur 640 x 360 sampai 704 x 576 piksel.", "Set 640 x 360 to 704 x 576 pixels.";
     RESOLUTION_SMALL: Resolution, Advice,
         "Hanya {} x {} piksel", "Only {} x {} pixels",
@@ -140,7 +136,7 @@ findings! {
         "Sesuai untuk aliran ini.", "Right for this stream.";
     BITRATE_HIGH: Bitrate, Advice,
         "{} kbit/s: {} MB per jam", "{} kbit/s: {} MB an hour",
-        "Lebih dari yang diperlukan; ring di kartu SD menjadi pendek dan kartu cepat aus.", "More than needed; the ring on the SD card gets short and wears the card out.",
+        "Lebih dari yang diperlukan; rekaman di kartu SD menjadi lebih pendek dan kartu cepat aus.", "More than needed; recordings on the SD card reach back less far, and the card wears out.",
         "Atur substream 512 kbit/s, aliran utama paling banyak 4096 kbit/s.", "Set 512 kbit/s for the substream, at most 4096 kbit/s for the main stream.";
     BITRATE_LOW: Bitrate, Advice,
         "Hanya {} kbit/s", "Only {} kbit/s",

@@ -92,8 +92,6 @@ pub struct StreamFacts {
     pub transport: Transport,
     /// Whether the camera offers sound.
     pub has_audio: bool,
-    /// Whether the stream's headers or the vendor's interface say H.264+, H.265+ or alike.
-    pub has_smart_codec: bool,
     /// The mobile data that the box may use in a month, megabytes.
     pub quota_mb_month: Option<u32>,
 }

@@ -92,9 +92,6 @@ fn keyframes(facts: &StreamFacts) -> Option<Finding> {
 }
 
 fn smart_codec(facts: &StreamFacts) -> Option<Finding> {
-    if facts.has_smart_codec {
-        return Some(words::SMART_CODEC.with(&[]));
-    }
     let gops = facts.gops?;
     let (shortest, longest) = (gops.shortest.as_secs_f32(), gops.longest.as_secs_f32());
     (longest > shortest * GOP_RATIO_MAX)

@@ -29,7 +29,6 @@ fn good() -> StreamFacts {
         clock_offset_ms: Some(-340),
         transport: Transport::Tcp,
         has_audio: false,
-        has_smart_codec: false,
         quota_mb_month: Some(20_000),
     }
 }
@@ -124,8 +123,6 @@ fn each_deviation_of_the_compression_is_found_alone_and_says_what_to_change() {
         Advice,
         what,
     );
-    let what = "H.264+/H.265+/smart codec is on";
-    check(|facts| facts.has_smart_codec = true, SmartCodec, Problem, what);
     check(
         |facts| facts.has_b_frames = Some(true),
         BFrames,

@@ -88,8 +88,8 @@ causes! {
     AuthFailed:
         "Kamera menolak nama pengguna atau kata sandi.",
         "The camera refuses the user name or the password.";
-        "Perbaiki nama pengguna dan kata sandi di konfigurasi. Jangan mencoba berulang: kamera dapat mengunci akun.",
-        "Correct user name and password in the configuration. Do not try often: the camera may lock the account.";
+        "Perbaiki nama pengguna dan kata sandi di berkas video.secrets_file. Jangan mencoba berulang kali: kamera dapat mengunci akun.",
+        "Correct user name and password in the file video.secrets_file. Do not try often: the camera may lock the account.";
     AuthUnsupported:
         "Kamera meminta cara masuk yang tidak dikenal kotak ini.",
         "The camera asks for a way of logging in that this box does not know.";
@@ -143,8 +143,8 @@ causes! {
     Black:
         "Gambar gelap merata: lensa tertutup atau dicat, tidak ada cahaya, atau lampu inframerah mati.",
         "The picture is dark all over: the lens is covered or painted, there is no light, or the infrared lamp is dead.";
-        "Lihat lensa di tempat, bersihkan, dan periksa lampu malam kamera.",
-        "Look at the lens on site, clean it, and check the camera's night lamp.";
+        "Lihat lensa di tempat, bersihkan, dan periksa lampu inframerah kamera.",
+        "Look at the lens on site, clean it, and check the camera's infrared lamp.";
     Blurred:
         "Gambar kurang tajam dari biasanya: sarang laba-laba, debu, embun, atau fokus bergeser.",
         "The picture has less detail than usual: a spider's web, dirt, dew, or the focus has shifted.";
@@ -153,8 +153,8 @@ causes! {
     Moved:
         "Pandangan berubah: kamera diputar atau tiang miring, atau benda besar menutupi lensa.",
         "The view is another: the camera was turned or the pole leans, or something large stands before the lens.";
-        "Kembalikan arah kamera dan kencangkan; jika arah baru disengaja, terima pandangan baru ini.",
-        "Turn the camera back and fasten it; if the new direction is wanted, accept the new view.";
+        "Kembalikan arah kamera dan kencangkan; jika arah baru disengaja: gateway cameras accept-view.",
+        "Turn the camera back and fasten it; if the new direction is wanted: gateway cameras accept-view.";
     WrongClock:
         "Jam kamera berbeda dari jam kotak; waktu pada gambar salah.",
         "The camera's clock differs from the box's; the time in the picture is wrong.";

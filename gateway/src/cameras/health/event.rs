@@ -90,7 +90,7 @@ pub struct Statistics {
     pub bytes: u32,
     /// Keyframes.
     pub keyframes: u32,
-    /// Bytes of these keyframes.
+    /// Bytes of the last of them.
     pub keyframe_bytes: u32,
     /// Bytes of the frame in the middle, of the frames between keyframes sorted by size: the few large ones with which an
     /// encoder refines a picture that does not change say nothing.

@@ -109,7 +109,7 @@ impl Hints {
             }
         }
         if statistics.keyframes > 0 {
-            let bytes = mean(statistics.keyframe_bytes, statistics.keyframes);
+            let bytes = mean(statistics.keyframe_bytes, 1);
             let is_unusual = |ratio| !(KEYFRAME_SHRUNK..=KEYFRAME_GROWN).contains(&ratio);
             let is_same = bytes > 0.0 && self.keyframe_last.replace(bytes) == Some(bytes);
             if is_same || self.keyframe.ratio(bytes).is_some_and(is_unusual) {

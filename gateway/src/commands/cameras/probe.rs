@@ -48,6 +48,9 @@ pub struct Probe {
     /// What it is for: main (recordings on an SSD) or sub (ring, live view). Default: by its width.
     #[arg(long, value_parser = role)]
     profile: Option<Role>,
+    /// Mobile data that the box may use in a month, megabytes: says how many hours of live view that is.
+    #[arg(long, value_name = "MB")]
+    quota_mb: Option<u32>,
     /// Language: id (Bahasa Indonesia) or en (English).
     #[arg(long, default_value = "id", hide_default_value = true)]
     lang: Language,
@@ -151,7 +154,7 @@ impl Probe {
     }
 
     fn outcome(&self, address: &Address, measurement: &Measurement, failed: Option<(Cause, String)>) -> Outcome {
-        let facts = measurement.facts(self.profile, self.transport);
+        let facts = measurement.facts(self.profile, self.transport, self.quota_mb);
         let measured = measurement.measured();
         let width = measured.as_ref().map(|measured| measured.width);
         Outcome {
@@ -226,13 +229,6 @@ async fn measure(
 /// Takes a frame; why the stream ended, if it did.
 fn take(frame: &Bytes, measurement: &mut Measurement) -> std::io::Result<Option<(Cause, String)>> {
     match FromWorker::read(frame).map_err(std::io::Error::other)? {
-        FromWorker::Event(Event::Ready { version }) if version != env!("CARGO_PKG_VERSION") => {
-            let words = format!(
-                "the worker is of version {version}, and this is {}",
-                env!("CARGO_PKG_VERSION")
-            );
-            return Err(std::io::Error::other(words));
-        }
         FromWorker::Event(Event::Ended { cause, message, .. }) => return Ok(Some((cause, message))),
         FromWorker::Event(Event::CameraClock {
             camera_unix_ms, at_ns, ..

@@ -20,7 +20,7 @@ const NONE: Text = Text::new(
     "Nothing is kept of that time yet. The first figures appear after a minute.",
 );
 const NOTE: Text = Text::new(
-    "Rata-rata (terendah..tertinggi); AKTIF: bagian waktu kamera menyala; - : tidak diketahui.",
+    "Rata-rata (terendah..tertinggi); AKTIF: bagian waktu kamera normal; - : tidak diketahui.",
     "Mean (lowest..highest); UP: share of the time in which the camera was up; - : not known.",
 );
 
@@ -205,7 +205,7 @@ SEJAK        AKTIF       JAM MS  ALIRAN               FPS          KBIT/S  KEYFR
 05/01 07:30      -            -  -                      -               -           -       -
 05/01 09:00    0 %            -  -                      -               -           -       -
 
-Rata-rata (terendah..tertinggi); AKTIF: bagian waktu kamera menyala; - : tidak diketahui.";
+Rata-rata (terendah..tertinggi); AKTIF: bagian waktu kamera normal; - : tidak diketahui.";
         let words = |text: &str| -> Vec<Vec<String>> {
             let line = |line: &str| line.split_whitespace().map(str::to_owned).collect();
             text.lines().map(line).collect()

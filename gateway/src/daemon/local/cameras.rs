@@ -5,6 +5,7 @@
 //! | `/cameras` | [`CameraStatus`] of each, JSON |
 //! | `/cameras/ID/snapshot?width=&at=` | JPEG with masks; its time in [`AT_HEADER`] and [`CLOCK_HEADER`] |
 //! | `/cameras/ID/recording?profile=&from=&to=` | [`Recording`] around that time, JSON |
+//! | `POST /cameras/ID/accept-view` | nothing, when what it shows now is its usual view |
 //! | `/cameras/ID/series?hours=&by_minute=` | [`Samples`] of the last hours, oldest first, JSON |
 //!
 //! Clips are cut by who asks, so that a long one does not burden the daemon.
@@ -15,7 +16,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use parking::{CameraId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,7 @@ pub(super) fn routes() -> Router<Arc<Parts>> {
     Router::new()
         .route("/cameras", get(statuses))
         .route("/cameras/{id}/snapshot", get(snapshot))
+        .route("/cameras/{id}/accept-view", post(accept_view))
         .route("/cameras/{id}/recording", get(recording))
         .route("/cameras/{id}/series", get(samples))
 }
@@ -106,6 +108,13 @@ async fn snapshot(
         (CLOCK_HEADER, clock.as_str().unwrap_or_default().to_owned()),
     ];
     Ok((headers, snapshot.jpeg).into_response())
+}
+
+async fn accept_view(State(parts): State<Arc<Parts>>, Path(id): Path<String>) -> Result<(), Refusal> {
+    let camera = known(&parts.cameras, &id)?;
+    tracing::info!(%camera, "somebody at the box accepts its view");
+    let accepted = parts.cameras.accept_view(&camera).await;
+    accepted.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 }
 
 async fn recording(

@@ -23,7 +23,7 @@ const KEYFRAMES: Text = Text::new("keyframe", "keyframes");
 const BITRATE: Text = Text::new("bitrate", "bitrate");
 const SOUND: Text = Text::new("suara", "sound");
 const CLOCK: Text = Text::new("jam kamera", "camera's clock");
-const LOSSES: Text = Text::new("kehilangan", "losses");
+const LOSSES: Text = Text::new("hilang", "losses");
 const WATCHED: Text = Text::new("diamati", "watched");
 const UNSURE: Text = Text::new(
     "jam kotak sendiri tidak sinkron",

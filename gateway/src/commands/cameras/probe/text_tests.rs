@@ -51,7 +51,6 @@ fn facts() -> StreamFacts {
         clock_offset_ms: Some(-3_600_000),
         transport: crate::cameras::audit::Transport::Tcp,
         has_audio: true,
-        has_smart_codec: false,
         quota_mb_month: None,
     }
 }
