@@ -31,6 +31,12 @@ const FAILURES_MAX = 3; // decoder failures, each before STEADY_MS, until still 
 const HEAD_BYTES = 9;
 const INIT = 1;
 
+/** Our words for one that somebody else sent, if we have any: not what every object has, such as `constructor`. */
+const word = (words, name) => (Object.hasOwn(words, name ?? "") ? words[name] : undefined);
+
+/** A text with its detail, taken as it is. */
+const filled = (text, detail) => text.replace("{detail}", () => detail);
+
 /** Mounts a player into an element; returns a function that ends it and empties the element. */
 export function mountPlayer(element, options) {
   const player = new Player(element, options);
@@ -107,7 +113,7 @@ class Player {
     this.detail = detail;
     this.element.dataset.state = state;
     const text = this.texts[state] ?? state;
-    this.overlay.textContent = text.replace("{detail}", detail).trim();
+    this.overlay.textContent = filled(text, detail).trim();
     this.onState?.(state, detail);
   }
 
@@ -115,13 +121,13 @@ class Player {
   showPlaying() {
     if (this.final || this.paused) return;
     const now = performance.now();
-    const link = this.texts.linkStates[this.camera?.state]; // the way to the camera, not the camera itself
-    const sight = this.texts.sightStates[this.camera?.state]; // what it shows, and it does
+    const link = word(this.texts.linkStates, this.camera?.state); // the way to the camera, not the camera itself
+    const sight = word(this.texts.sightStates, this.camera?.state); // what it shows, and it does
     if (link) {
       const detail = this.camera.message ?? "";
-      this.show("link", link.replace("{detail}", this.texts.boxReasons[detail] ?? detail));
+      this.show("link", filled(link, word(this.texts.boxReasons, detail) ?? detail));
     } else if (this.camera && !sight) {
-      const words = this.texts.cameraStates[this.camera.state] ?? this.camera.state;
+      const words = word(this.texts.cameraStates, this.camera.state) ?? this.camera.state;
       const advice = this.camera.advice?.[this.texts.language] ?? this.camera.message;
       this.show("camera", [words, advice].filter(Boolean).join(": "));
     } else if (!this.socket || this.socket.readyState !== WebSocket.OPEN) {
@@ -218,7 +224,7 @@ class Player {
     } else if (message.type === "ended" && message.reason === "too_slow") {
       this.socket?.close();
     } else if (message.type === "ended") {
-      this.end("ended", this.texts.endReasons[message.reason] ?? message.reason);
+      this.end("ended", word(this.texts.endReasons, message.reason) ?? message.reason);
     }
   }
 

@@ -96,9 +96,14 @@ impl CameraSimulator {
     /// Gives a command and returns the answer, when it has taken effect.
     pub async fn tell(&self, command: &Value) -> anyhow::Result<Value> {
         let mut talk = self.talk.lock().await;
-        let stdin = talk.stdin.as_mut().context("the camera simulator is ending")?;
+        // Should no answer come in time, or nobody wait for it any more: it must not pass for that of the next command.
+        let mut stdin = talk
+            .stdin
+            .take()
+            .context("the camera simulator is ending, or left a command without an answer")?;
         stdin.write_all(format!("{command}\n").as_bytes()).await?;
         let answer = talk.answer(PATIENCE).await?;
+        talk.stdin = Some(stdin);
         anyhow::ensure!(answer["ok"] == true, "{command}: {answer}");
         Ok(answer)
     }

@@ -82,7 +82,10 @@ window.glass ??= (() => {
     async open(selector, fresh, milliseconds) {
       const begin = performance.now();
       document.querySelector(selector).click();
-      while (!video()) await new Promise(requestAnimationFrame);
+      while (!video()) {
+        if (performance.now() - begin > milliseconds) return {};
+        await new Promise(requestAnimationFrame);
+      }
       const { frames } = await follow(milliseconds, (frame) => frame && frame.age <= fresh);
       const live = frames.find((frame) => frame.age <= fresh);
       return { first: frames[0] && frames[0].at - begin, age: frames[0]?.age, live: live && live.at - begin };

@@ -161,7 +161,9 @@ impl CameraTask {
                 Some(done) = self.making.next(), if !self.making.is_empty() => Happened::Made(done),
                 Some(_) = viewers.next(), if !viewers.is_empty() => Happened::Viewers,
                 Ok(place) = self.around.facts.reserve(), if !self.owed.is_empty() => {
-                    self.owed.pop_front().into_iter().for_each(|fact| place.send(fact));
+                    if let Some(fact) = self.owed.pop_front() {
+                        place.send(fact);
+                    }
                     Happened::Nothing
                 }
                 () = tokio::time::sleep_until(wake) => Happened::Nothing,
@@ -405,7 +407,12 @@ impl CameraTask {
         }
     }
 
-    fn snapshot(&mut self, at: Option<Timestamp>, width: u16, answer: oneshot::Sender<Result<Snapshot, SnapshotError>>) {
+    fn snapshot(
+        &mut self,
+        at: Option<Timestamp>,
+        width: u16,
+        answer: oneshot::Sender<Result<Snapshot, SnapshotError>>,
+    ) {
         let now = self.around.clock.now().at;
         let distance_ms = |key: &&Key| key.stamp.at.millis_since(at.unwrap_or(now)).unsigned_abs();
         let keys = self.streams.iter().filter_map(|stream| match at {

@@ -327,7 +327,11 @@ mod tests {
         let measured = measurement.measured().unwrap();
         assert_eq!((measured.gops, measured.gop_frames), (3, Some(21)));
         assert_eq!((measured.gop_s_min, measured.gop_s_max), (Some(2.0), Some(2.1)));
-        let gops = measurement.facts(None, wire::Transport::Tcp, None).unwrap().gops.unwrap();
+        let gops = measurement
+            .facts(None, wire::Transport::Tcp, None)
+            .unwrap()
+            .gops
+            .unwrap();
         assert_eq!((gops.frames, gops.longest), (21, Duration::from_millis(2_100)));
     }
 
@@ -359,7 +363,12 @@ mod tests {
         measurement.stream(info(640, "avc1.4d0028"));
         measurement.clock_offset(60_000, false);
         assert_eq!(measurement.measured().unwrap().clock_offset_ms, Some(60_000));
-        let judged = |measurement: &Measurement| measurement.facts(None, wire::Transport::Tcp, None).unwrap().clock_offset_ms;
+        let judged = |measurement: &Measurement| {
+            measurement
+                .facts(None, wire::Transport::Tcp, None)
+                .unwrap()
+                .clock_offset_ms
+        };
         assert_eq!(judged(&measurement), None);
         measurement.clock_offset(60_000, true);
         assert_eq!(judged(&measurement), Some(60_000));

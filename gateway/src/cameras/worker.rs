@@ -15,6 +15,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::memory;
+
 use super::wire::{Event, FromWorker, take_frame};
 
 /// A worker that is at work says something once a second.
@@ -56,8 +58,7 @@ impl Program {
             .envs(inherited())
             // It loads what it needs by itself.
             .env("GST_REGISTRY_DISABLE", "yes")
-            // Each arena of the allocator holds on to memory of its own; a worker needs no speed there.
-            .env("MALLOC_ARENA_MAX", "1")
+            .envs(memory::CHILD)
             .kill_on_drop(true)
             .spawn()?;
         if let Some(stderr) = child.stderr.take() {

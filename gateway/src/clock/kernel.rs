@@ -1,4 +1,4 @@
-//! The one system call that no kept crate wraps: whether the kernel holds its clock for synchronised.
+//! A system call that no kept crate wraps: whether the kernel holds its clock for synchronised.
 
 /// Whether an NTP or PTP daemon disciplines the kernel's clock now (`STA_UNSYNC` not set; see `adjtimex(2)`).
 #[allow(unsafe_code)] // `adjtimex` has no safe wrapper; it reads into the zeroed struct and changes nothing with modes = 0.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::{Method, StatusCode};
 use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 
 /// Longest wait for an answer. A picture may wait for others before it.
@@ -83,7 +83,11 @@ impl Daemon {
 
     fn ask(&self, method: Method, path: &str) -> Result<Answer, AskError> {
         let answer = self.runtime.block_on(async {
-            let response = self.client.request(method, format!("http://gateway{path}")).send().await?;
+            let response = self
+                .client
+                .request(method, format!("http://gateway{path}"))
+                .send()
+                .await?;
             let (status, headers) = (response.status(), response.headers().clone());
             Ok((status, headers, response.bytes().await?))
         });

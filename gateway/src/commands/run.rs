@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::check;
 use crate::clock::SimulatedClock;
-use crate::daemon;
+use crate::{daemon, memory};
 
 /// Runs the daemon until a signal comes.
 #[derive(Debug, Args)]
@@ -22,6 +22,7 @@ pub struct RunArguments {
 
 /// Runs the command.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    memory::set_up();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

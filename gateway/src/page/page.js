@@ -70,11 +70,13 @@ document.getElementById("watch-all")?.addEventListener("click", () => {
 
 async function askStates() {
   try {
-    const answer = await fetch(`/api/cameras?lang=${language}`);
+    const answer = await fetch(`/api/cameras?lang=${language}`, { signal: AbortSignal.timeout(2 * STATES_MS) });
     if (answer.status === 401) return location.reload();
     for (const camera of await answer.json()) cards.find((card) => card.id === camera.id)?.tell(camera);
+    document.body.classList.remove("away");
   } catch {
-    // The box is away for a moment; what is shown greys out by itself.
+    // What the cards say is no longer known.
+    document.body.classList.add("away");
   }
 }
 

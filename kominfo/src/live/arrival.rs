@@ -194,7 +194,11 @@ async fn receive(mut socket: WebSocket, admission: Admission) {
         }
     };
     let why = match end {
-        End::Close(why) => Some(why),
+        End::Close(why) => {
+            // The stream's task hears of it now, not when the box has taken the words below.
+            drop(left);
+            Some(why)
+        }
         End::Left(reason) => {
             // The stream's task may be over already.
             left.send(reason).unwrap_or_default();

@@ -94,7 +94,11 @@ impl Waits {
 
     /// Notes a command, if one is due; gives its identifier. `fresh` makes a random one.
     fn ask(&mut self, gateway: &GatewayId, now: Instant, fresh: impl FnOnce() -> StreamId) -> Option<StreamId> {
-        self.boxes.retain(|_, wait| *wait.until.borrow() > now);
+        // One that is over is kept only as long as it forbids another.
+        self.boxes.retain(|_, wait| {
+            let is_over = wait.stage == Stage::Over && now.saturating_duration_since(wait.asked) >= ANEW_AFTER;
+            !is_over && *wait.until.borrow() > now
+        });
         if !self.is_due(gateway, now) {
             return None;
         }
@@ -279,7 +283,10 @@ mod tests {
             assert!(waits.ask(&gateway(&format!("g{number}")), begin, || id(1)).is_some());
         }
         assert_eq!(waits.ask(&gateway("late"), begin, || id(2)), None);
-        let later = begin + READY_TTL + SLACK;
-        assert_eq!(waits.ask(&gateway("late"), later, || id(2)), Some(id(2)));
+        waits.over(&gateway("g0"), id(1));
+        assert_eq!(waits.ask(&gateway("late"), second(begin, 4), || id(2)), None);
+        assert_eq!(waits.ask(&gateway("late"), second(begin, 5), || id(2)), Some(id(2)));
+        let later = second(begin, 5) + READY_TTL + SLACK;
+        assert_eq!(waits.ask(&gateway("later"), later, || id(3)), Some(id(3)));
     }
 }

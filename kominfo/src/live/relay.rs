@@ -84,43 +84,46 @@ impl Line {
 
     /// Hands on what the box sent. An error means that it was out of order.
     pub(super) fn publish(&self, message: Message) -> Result<(), live::fanout::PublishError> {
-        {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.at = Instant::now();
-            if let Message::State(state) = &message {
-                (told.state, told.of_link) = (state.clone(), false);
-            } else if told.of_link {
-                (told.state, told.of_link) = (CameraState::new("up", None), false);
-                self.hub.publish(Message::State(told.state.clone()))?;
-            }
+        let mut told = self.told();
+        told.at = Instant::now();
+        if let Message::State(state) = &message {
+            (told.state, told.of_link) = (state.clone(), false);
+        } else if told.of_link {
+            (told.state, told.of_link) = (CameraState::new("up", None), false);
+            self.hub.publish(Message::State(told.state.clone()))?;
         }
         self.hub.publish(message).map(drop)
     }
 
     fn tell(&self, state: CameraState) {
-        {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            *told = Told {
-                state: state.clone(),
-                of_link: true,
-                at: Instant::now(),
-            };
-        }
+        let mut told = self.told();
+        *told = Told {
+            state: state.clone(),
+            of_link: true,
+            at: Instant::now(),
+        };
         // Only a stream that has ended takes no state.
         self.hub.publish(Message::State(state)).map(drop).unwrap_or_default();
     }
 
+    /// When the state is to be said again, should nothing be said meanwhile.
+    fn tell_again_at(&self) -> Instant {
+        self.told().at + TELL_AGAIN
+    }
+
     /// Says the state again when nothing has been said for a while.
     fn tell_again(&self, now: Instant) {
-        let state = {
-            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-            if now.saturating_duration_since(told.at) < TELL_AGAIN {
-                return;
-            }
+        let mut told = self.told();
+        if now.saturating_duration_since(told.at) >= TELL_AGAIN {
             told.at = now;
-            told.state.clone()
-        };
-        self.hub.publish(Message::State(state)).map(drop).unwrap_or_default();
+            let state = Message::State(told.state.clone());
+            self.hub.publish(state).map(drop).unwrap_or_default();
+        }
+    }
+
+    /// Held while something is published, so that no old state comes behind a new one.
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -358,7 +361,7 @@ impl Keeper {
                     self.connection = None;
                     Input::Left(id, reason)
                 }
-                () = tokio::time::sleep(TELL_AGAIN) => {
+                () = tokio::time::sleep_until(self.line.tell_again_at()) => {
                     self.line.tell_again(Instant::now());
                     Input::Wake
                 }

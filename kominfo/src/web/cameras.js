@@ -2,10 +2,8 @@
 
 const main = document.querySelector("main");
 const language = document.documentElement.lang;
-const [{ mountPlayer }, { TEXTS }] = await Promise.all([
-  import(`${main.dataset.assets}player.js`),
-  import(`${main.dataset.assets}texts.js`),
-]);
+// A click may come before they do.
+const modules = Promise.all([import(`${main.dataset.assets}player.js`), import(`${main.dataset.assets}texts.js`)]);
 
 /** How to end the player of a card, while there is one. */
 const playing = new Map();
@@ -31,15 +29,22 @@ const stop = (card) => {
   show(card, { watch: true });
 };
 
-const start = (card, profile) => {
+const start = async (card, profile) => {
   stop(card);
   card.dataset.profile = profile;
   show(card, { screen: true, watching: true });
+  let end = () => {};
+  let isOver = false;
+  playing.set(card, () => {
+    isOver = true;
+    end();
+  });
   const onState = (state) => {
-    const ended = state === "ended";
-    part(card, "over").hidden = !ended;
+    part(card, "over").hidden = state !== "ended";
   };
-  playing.set(card, mountPlayer(part(card, "screen"), { url: () => address(card, profile), texts: TEXTS[language], onState }));
+  const [{ mountPlayer }, { TEXTS }] = await modules;
+  if (isOver) return;
+  end = mountPlayer(part(card, "screen"), { url: () => address(card, profile), texts: TEXTS[language], onState });
 };
 
 main.addEventListener("click", (event) => {
@@ -111,6 +116,13 @@ const soon = () => {
   }, 1000);
 };
 
-const events = new EventSource("/api/v1/live");
-events.addEventListener("change", soon);
+const listen = () => {
+  const events = new EventSource("/api/v1/live");
+  events.addEventListener("change", soon);
+  // After an answer that is none the browser does not ask again by itself.
+  events.addEventListener("error", () => {
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
+  });
+};
+listen();
 setInterval(soon, 30000); // for whoever finds no place among those who are told

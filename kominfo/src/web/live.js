@@ -35,9 +35,16 @@
     }
   };
 
-  const events = new EventSource("/api/v1/live");
-  events.addEventListener("change", refresh);
-  events.onerror = () => show(false);
+  const listen = () => {
+    const events = new EventSource("/api/v1/live");
+    events.addEventListener("change", refresh);
+    events.addEventListener("error", () => {
+      show(false);
+      // After an answer that is none the browser does not ask again by itself.
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
+    });
+  };
+  listen();
   // Times such as "3 minutes ago" pass without a change; and whoever finds no place among the viewers still sees news.
   setInterval(refresh, 30000);
 })();

@@ -266,6 +266,8 @@ async fn what_a_box_sends_wrongly_ends_its_own_connection_and_no_other() {
             assert_eq!(connection.closed().await, code, "{name}");
         }
         viewer.state("link_lost").await;
+        // All of this may take longer than a box may be silent.
+        sender.socket.send(Ws::Ping(Vec::new().into())).await.unwrap();
     }
     sender.chunk(true, b"moof").await;
     assert_eq!(watching.media().await, init(b"ftyp"));
@@ -356,10 +358,10 @@ async fn a_connection_on_which_nothing_comes_is_given_up_and_one_with_pings_is_n
     let (mut mute, mut pinging) = (site.pole("mute").await, site.pole("pinging").await);
     let (mut viewer, _other) = (site.watch("mute").await, site.watch("pinging").await);
     let (id, _) = mute.asked().await;
+    let begin = tokio::time::Instant::now();
     let mut silent = mute.dial(&site, id).await.unwrap();
     let (id, _) = pinging.asked().await;
     let mut alive = pinging.dial(&site, id).await.unwrap();
-    let begin = tokio::time::Instant::now();
     let closed = async {
         let code = silent.closed().await;
         viewer.state("link_lost").await;

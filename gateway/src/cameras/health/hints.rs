@@ -6,16 +6,19 @@
 //! source that repeats itself gives keyframes of the very same size.
 //!
 //! A hint alone is no verdict. It opens a look of [`LOOK_PICTURES`] keyframes, and then no other of its kind for
-//! [`REST`].
+//! [`REST_MIN`], twice as long after each look that found nothing again, up to [`REST_MAX`]: a street that is quiet every
+//! night is not looked at every minute.
 
 use std::time::Duration;
 
 use super::event::Statistics;
 
 /// Pictures that are asked for after a hint, unless one of them is bad: then more.
-const LOOK_PICTURES: u32 = 4;
+const LOOK_PICTURES: u32 = 3;
 /// After a look that found nothing, further hints of the same kind are ignored for this time.
-const REST: Duration = Duration::from_secs(60);
+const REST_MIN: Duration = Duration::from_secs(60);
+/// The same after many looks in a row that found nothing.
+const REST_MAX: Duration = Duration::from_secs(16 * 60);
 /// Weight of one second's statistics in the usual size.
 const LEARN_SHARE: f32 = 1.0 / 120.0;
 /// Seconds of statistics before the usual size means anything.
@@ -82,10 +85,18 @@ pub struct Hints {
     keyframe_last: Option<f32>,
     collapsed: Option<Collapsed>,
     look_left: u32,
-    /// What the look is for, by [`Sign`].
-    looked_for: [bool; 3],
-    /// Until when no look is opened for it, by [`Sign`].
-    rest_until: [Duration; 3],
+    rests: [Rest; 3],
+}
+
+/// How one [`Sign`] is followed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    /// The look that is open is for it.
+    is_looked_for: bool,
+    /// Until when no look is opened for it.
+    until: Duration,
+    /// How long the last rest was.
+    length: Duration,
 }
 
 impl Hints {
@@ -134,10 +145,11 @@ impl Hints {
     }
 
     fn hint(&mut self, now: Duration, sign: Sign) {
-        if now < self.rest_until[sign as usize] {
+        let rest = &mut self.rests[sign as usize];
+        if now < rest.until {
             return;
         }
-        self.looked_for[sign as usize] = true;
+        rest.is_looked_for = true;
         if self.look_left == 0 {
             self.look_left = LOOK_PICTURES;
         }
@@ -147,9 +159,10 @@ impl Hints {
     pub fn looked(&mut self, now: Duration) {
         self.look_left = self.look_left.saturating_sub(1);
         if self.look_left == 0 {
-            for (asked, rest) in self.looked_for.iter_mut().zip(&mut self.rest_until) {
-                if std::mem::take(asked) {
-                    *rest = now.saturating_add(REST);
+            for rest in &mut self.rests {
+                if std::mem::take(&mut rest.is_looked_for) {
+                    rest.length = (rest.length * 2).clamp(REST_MIN, REST_MAX);
+                    rest.until = now.saturating_add(rest.length);
                 }
             }
         }
@@ -157,7 +170,7 @@ impl Hints {
 
     /// A picture is bad: what follows is up to the verdicts, and the next hint opens a look at once.
     pub fn found(&mut self) {
-        (self.look_left, self.looked_for, self.rest_until) = Default::default();
+        (self.look_left, self.rests) = Default::default();
     }
 
     /// Whether the next keyframe should be looked at.

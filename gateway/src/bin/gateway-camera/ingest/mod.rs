@@ -137,9 +137,12 @@ async fn late(source: &Source) -> Failure {
     let seconds = CONNECT_TIMEOUT.as_secs();
     let url = url::Url::parse(&source.url).ok();
     // An address of IPv6 stands in brackets there.
-    let host = url
-        .as_ref()
-        .and_then(|url| Some((url.host_str()?.trim_matches(['[', ']']), url.port().unwrap_or(RTSP_PORT))));
+    let host = url.as_ref().and_then(|url| {
+        Some((
+            url.host_str()?.trim_matches(['[', ']']),
+            url.port().unwrap_or(RTSP_PORT),
+        ))
+    });
     let Some(host) = host else {
         return Failure::new(Cause::Unreachable, "no host in the address");
     };

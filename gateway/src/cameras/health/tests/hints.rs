@@ -55,13 +55,13 @@ impl Street {
 }
 
 #[test]
-fn an_unusual_keyframe_opens_a_look_of_four_pictures() {
+fn an_unusual_keyframe_opens_a_look_of_three_pictures() {
     let mut street = Street::default();
     street.usual(80);
     assert!(!street.hints.is_suspicious());
     street.second(40_000, 3_000, 4_000);
     street.second(40_000, 3_000, 4_000);
-    assert_eq!(street.look(), 4);
+    assert_eq!(street.look(), 3);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn after_a_look_in_vain_only_hints_of_the_same_kind_rest() {
     let mut street = Street::default();
     street.usual(40);
     street.second(20_000, 3_000, 15_000);
-    assert_eq!(street.look(), 4);
+    assert_eq!(street.look(), 3);
     street.second(20_000, 3_000, 15_000);
     assert!(!street.hints.is_suspicious(), "another lorry");
     street.second(20_000, 20, 20);
@@ -88,6 +88,29 @@ fn after_a_look_in_vain_only_hints_of_the_same_kind_rest() {
     street.usual(70);
     street.second(20_000, 3_000, 15_000);
     assert!(street.hints.is_suspicious(), "a minute later");
+}
+
+#[test]
+fn after_every_look_in_vain_the_rest_is_twice_as_long_until_one_finds_something() {
+    let mut street = Street::default();
+    street.usual(40);
+    let mut begins = Vec::new();
+    for _ in 0..3_000 {
+        street.second(20_000, 3_000, 15_000);
+        if street.hints.is_suspicious() {
+            begins.push(street.second);
+            street.look();
+        }
+    }
+    let rests: Vec<_> = begins.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(rests, [60, 120, 240, 480, 960, 960]);
+    street.hints.found();
+    street.second(20_000, 3_000, 15_000);
+    assert!(street.hints.is_suspicious(), "at once");
+    street.look();
+    street.usual(60);
+    street.second(20_000, 3_000, 15_000);
+    assert!(street.hints.is_suspicious(), "and after a minute again");
 }
 
 #[test]
