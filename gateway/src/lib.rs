@@ -9,7 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod journal;
 mod listener;
-mod memory;
+pub mod memory;
 pub mod mqtt;
 pub mod page;
 pub mod sensors;

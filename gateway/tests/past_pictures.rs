@@ -102,7 +102,7 @@ fn start(
         board: Arc::new(Board::open(&folder.join("state")).unwrap()),
         facts,
         secrets: Secrets::new(),
-        program: Program::beside(Path::new(env!("CARGO_BIN_EXE_gateway-camera"))),
+        program: Program::beside(Path::new(env!("CARGO_BIN_EXE_gateway-camera"))).unwrap(),
     };
     let (cameras, running) = Cameras::start(config, sources).unwrap();
     for task in running.tasks {

@@ -55,7 +55,8 @@ const SKIPPED_SECONDS_MAX: f64 = 8_640_000.0;
 const KIND_INIT: u8 = 1;
 const KIND_KEYFRAME: u8 = 2;
 const KIND_CONTINUES: u8 = 3;
-const HEAD_BYTES: usize = 9;
+/// Bytes of a message before its content: kind and time.
+pub const HEAD_BYTES: usize = 9;
 
 /// Why a message cannot be read or made.
 #[derive(Debug, thiserror::Error)]
@@ -209,8 +210,23 @@ impl Chunk {
     /// Makes the message; copies the chunk once. `keyframe`: the chunk begins with a keyframe. `wall`: time of its
     /// first frame.
     pub fn new(keyframe: bool, wall: Option<UnixMillis>, chunk: &[u8]) -> Result<Self, MessageError> {
-        let kind = if keyframe { KIND_KEYFRAME } else { KIND_CONTINUES };
-        binary(kind, wall.map_or(0, UnixMillis::get), chunk).map(|wire| Self { keyframe, wall, wire })
+        binary(kind_of(keyframe), wall.map_or(0, UnixMillis::get), chunk).map(|wire| Self { keyframe, wall, wire })
+    }
+
+    /// Makes the message where the chunk lies, without copying it: `room` begins with [`HEAD_BYTES`] that are overwritten.
+    pub fn in_place(keyframe: bool, wall: Option<UnixMillis>, mut room: BytesMut) -> Result<Self, MessageError> {
+        let bytes = room.len();
+        bound(bytes, MESSAGE_BYTES_MAX)?;
+        match room.split_first_chunk_mut::<HEAD_BYTES>() {
+            Some((head, chunk)) if !chunk.is_empty() => {
+                let (kind, time) = (kind_of(keyframe), wall.map_or(0, UnixMillis::get));
+                head[0] = kind;
+                head[1..].copy_from_slice(&time.to_be_bytes());
+            }
+            _ => return Err(MessageError::TooShort { bytes }),
+        }
+        let wire = room.freeze();
+        Ok(Self { keyframe, wall, wire })
     }
 
     /// Tells whether the chunk begins with a keyframe.
@@ -366,6 +382,10 @@ impl Message {
             other => Err(MessageError::UnknownKind(other)),
         }
     }
+}
+
+fn kind_of(keyframe: bool) -> u8 {
+    if keyframe { KIND_KEYFRAME } else { KIND_CONTINUES }
 }
 
 fn binary(kind: u8, wall: u64, content: &[u8]) -> Result<Bytes, MessageError> {

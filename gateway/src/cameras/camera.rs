@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use live::message::Message;
@@ -170,7 +170,7 @@ impl CameraTask {
             };
             drop(viewers);
             match happened {
-                Happened::Frame(Ok(frame)) => self.frame(&frame).await,
+                Happened::Frame(Ok(frame)) => self.frame(frame).await,
                 Happened::Frame(Err(error)) => self.worker_lost(&error.to_string()).await,
                 Happened::Request(Request::Snapshot { at, width, answer }) => self.snapshot(at, width, answer),
                 Happened::Request(Request::AcceptView { done }) => {
@@ -328,22 +328,23 @@ impl CameraTask {
         }
     }
 
-    async fn frame(&mut self, frame: &Bytes) {
-        let read = match FromWorker::read(frame) {
+    async fn frame(&mut self, mut frame: BytesMut) {
+        let read = match FromWorker::read(&frame) {
             Ok(read) => read,
             Err(error) => return self.worker_lost(&error.to_string()).await,
         };
         match read {
             FromWorker::Event(event) => self.event(event).await,
             FromWorker::Init(profile, init) => {
-                let init = frame.slice_ref(init);
+                let init = Bytes::copy_from_slice(init);
                 let parsed = self.stream(profile).map(|stream| stream.init(&init));
                 if let Some(Err(error)) = parsed {
                     tracing::warn!(camera = %self.id, %profile, %error, "an initialisation segment makes no sense");
                 }
             }
             FromWorker::Chunk(profile, head, chunk) => {
-                let chunk = frame.slice_ref(chunk);
+                // What stands before it is read already, and makes room for the head of a live message.
+                let chunk = frame.split_off(frame.len() - chunk.len() - live::message::HEAD_BYTES);
                 let stamp = self.around.clock.at_boottime(head.at_ns);
                 let brought_key = self
                     .stream(profile)
@@ -608,14 +609,14 @@ impl CameraTask {
 }
 
 enum Happened {
-    Frame(std::io::Result<Bytes>),
+    Frame(std::io::Result<BytesMut>),
     Request(Request),
     Made(Done),
     Viewers,
     Nothing,
 }
 
-async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<Bytes> {
+async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<BytesMut> {
     match worker {
         Some(worker) => worker.next().await,
         None => std::future::pending().await,

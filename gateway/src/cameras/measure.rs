@@ -298,9 +298,7 @@ mod tests {
                 measurement.chunk(ChunkHead {
                     keyframe,
                     at_ns: at_ms * 1_000_000,
-                    duration: Duration::ZERO,
                     frames,
-                    run: 1,
                 });
             }
         }

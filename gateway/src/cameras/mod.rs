@@ -15,7 +15,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`wire`] | what gateway and worker say to each other |
-//! | [`worker`] | a child process and its socket |
+//! | [`worker`], `starter` | a child process and its socket; the thread that starts it |
 //! | [`camera`], [`stream`], [`snapshot`], [`ladder`] | the task of a camera, its streams, what it is asked for, when to try again |
 //! | [`told`] | what is told of a camera, and to whom |
 //! | [`series`] | what of cameras goes into telemetry |
@@ -24,8 +24,9 @@
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
 //! | `translation` | between the box's clock, ledger and workers and the health machine |
 //! | [`evidence`], [`past`] | pictures of arrivals and departures, of moments that have passed |
-//! | [`far`] | live view from the city |
+//! | [`far`], `publisher` | live view from the city; to a media server |
 //! | [`discovery`], [`profiles`], [`secrets`] | what a technician needs |
+//! | [`words`] | Indonesian and English |
 //! | [`plugins`] | what the worker needs of GStreamer |
 
 pub mod audit;
@@ -48,6 +49,7 @@ pub mod ring;
 pub mod secrets;
 pub mod series;
 pub mod snapshot;
+mod starter;
 pub mod stream;
 pub mod told;
 mod translation;

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use live::hub::Hub;
 use live::message::{Chunk, Init as InitMessage, Message, StreamInfo, UnixMillis};
 use parking::{CameraId, Stamp};
@@ -296,10 +296,19 @@ impl Stream {
         Ok(())
     }
 
-    /// A chunk that was received at `stamp`. Whether it brought a keyframe.
-    pub fn chunk(&mut self, head: ChunkHead, stamp: Stamp, bytes: Bytes) -> bool {
+    /// A chunk that was received at `stamp`, behind room for the head of a live message. Whether it brought a keyframe.
+    pub fn chunk(&mut self, head: ChunkHead, stamp: Stamp, with_room: BytesMut) -> bool {
         let Some(init) = &self.init else { return false };
         self.figures.frames += u64::from(head.frames);
+        let wall = u64::try_from(stamp.at.as_millis()).ok().and_then(UnixMillis::new);
+        let message = match Chunk::in_place(head.keyframe, wall, with_room) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::warn!(camera = %self.camera, %error, "a chunk makes no sense");
+                return false;
+            }
+        };
+        let bytes = message.payload();
         if head.keyframe {
             let key = Key {
                 init: init.clone(),
@@ -312,11 +321,7 @@ impl Stream {
             self.flush();
             self.pending_at = Some(stamp);
         }
-        let wall = u64::try_from(stamp.at.as_millis()).ok().and_then(UnixMillis::new);
-        match Chunk::new(head.keyframe, wall, &bytes) {
-            Ok(chunk) => self.publish(Message::Chunk(chunk)),
-            Err(error) => tracing::debug!(camera = %self.camera, %error, "a chunk cannot be shown"),
-        }
+        self.publish(Message::Chunk(message));
         if self.ring.is_some() && self.pending_at.is_some() {
             self.pending_bytes += bytes.len();
             if self.pending_bytes <= FRAGMENT_BYTES_MAX {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::memory;
 
+use super::starter::Starter;
 use super::wire::{Event, FromWorker, take_frame};
 
 /// A worker that is at work says something once a second.
@@ -35,21 +36,24 @@ const LOG_LINE_BYTES_MAX: u64 = 400;
 pub struct Program {
     /// The program `gateway-camera`.
     path: PathBuf,
+    starter: Starter,
 }
 
 impl Program {
     /// The worker that lies beside this program.
-    pub fn beside(own: &Path) -> Self {
-        Self {
+    pub fn beside(own: &Path) -> std::io::Result<Self> {
+        Ok(Self {
             path: own.with_file_name("gateway-camera"),
-        }
+            starter: Starter::new()?,
+        })
     }
 
     /// Starts a worker in a mode; `name` is for the log.
     pub fn start(&self, mode: &str, name: &str) -> std::io::Result<Worker> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let mut child = Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        command
             .arg(mode)
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())
@@ -58,9 +62,9 @@ impl Program {
             .envs(inherited())
             // It loads what it needs by itself.
             .env("GST_REGISTRY_DISABLE", "yes")
-            .envs(memory::CHILD)
-            .kill_on_drop(true)
-            .spawn()?;
+            .envs([memory::of_worker(mode == "pictures")])
+            .kill_on_drop(true);
+        let mut child = self.starter.start(command)?;
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(log_lines(stderr, name.to_owned()));
         }
@@ -124,7 +128,7 @@ pub struct Worker {
     has_greeted: bool,
 }
 
-fn check_version(frame: &Bytes) -> std::io::Result<()> {
+fn check_version(frame: &[u8]) -> std::io::Result<()> {
     let own = env!("CARGO_PKG_VERSION");
     let words = match FromWorker::read(frame) {
         Ok(FromWorker::Event(Event::Ready { version })) if version == own => return Ok(()),
@@ -156,7 +160,7 @@ impl Worker {
 
     /// The next frame, without its length. Its greeting is none: one of another version is an error. Cancelling this
     /// loses nothing.
-    pub async fn next(&mut self) -> std::io::Result<Bytes> {
+    pub async fn next(&mut self) -> std::io::Result<BytesMut> {
         if !self.has_greeted {
             check_version(&self.frames.next().await?)?;
             self.has_greeted = true;
@@ -187,7 +191,7 @@ impl Worker {
 }
 
 impl Frames {
-    async fn next(&mut self) -> std::io::Result<Bytes> {
+    async fn next(&mut self) -> std::io::Result<BytesMut> {
         loop {
             if let Some(frame) = take_frame(&mut self.buffer)? {
                 return Ok(frame);

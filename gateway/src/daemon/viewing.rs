@@ -186,5 +186,5 @@ fn far_views(
 /// How workers are started.
 fn program() -> anyhow::Result<Program> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
-    Ok(Program::beside(&own))
+    Ok(Program::beside(&own)?)
 }

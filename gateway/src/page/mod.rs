@@ -38,7 +38,7 @@ use crate::cameras::Cameras;
 use crate::cameras::snapshot::SnapshotError;
 use crate::cameras::told::CameraStatus;
 use crate::cameras::words::Language;
-use crate::listener::BoundedListener;
+use crate::listener;
 
 /// Most connections at once; more wait in the kernel's queue. A viewer takes one.
 const CONNECTIONS_MAX: usize = 160;
@@ -94,10 +94,7 @@ impl Server {
             login: Login::new(password),
             stop: stop.clone(),
         });
-        // A viewer stays as long as it likes.
-        let listener = BoundedListener::new(self.listener, CONNECTIONS_MAX, None);
-        axum::serve(listener, router(page))
-            .with_graceful_shutdown(async move { stop.cancelled().await })
+        listener::serve(self.listener, CONNECTIONS_MAX, router(page), stop)
             .await
             .context("the box's page")
     }
@@ -128,6 +125,7 @@ fn router(page: Shared) -> Router {
     router
         .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
         .layer(axum::middleware::map_response(headers))
+        .layer(axum::middleware::map_response(listener::close_after))
         .with_state(page)
 }
 

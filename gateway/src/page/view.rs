@@ -24,7 +24,11 @@ const STOP: Text = Text::new("Berhenti", "Stop");
 const PICTURE: Text = Text::new("Foto", "Snapshot");
 const ALL: Text = Text::new("Semua kamera", "All cameras");
 const WATCH_ALL: Text = Text::new("Lihat semua", "Watch all");
-const VIEWERS: Text = Text::new("{} penonton, untuk {} ada tempat", "{} viewers, places for {}");
+const AWAY: Text = Text::new(
+    "Kotak tidak menjawab. Keadaan di bawah ini mungkin sudah berubah; dicoba terus.",
+    "The box does not answer. What is shown below may have changed; trying again.",
+);
+const VIEWERS: Text = Text::new("{} dari {} tempat penonton terpakai", "{} of {} viewers' places taken");
 const WAITING: Text = Text::new("menunggu", "waiting");
 
 /// The part of an address that keeps the language.
@@ -87,8 +91,10 @@ fn whole(gateway: &str, language: Language, inside: &str, with_log_out: bool) ->
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} · {gateway}</title>\n\
          <link rel=\"stylesheet\" href=\"/assets/style.css\">\n<link rel=\"stylesheet\" href=\"/assets/player.css\">\n\
          <header><h1><a href=\"/{query}\">{title}</a> <small>{gateway}</small></h1>\
-         <nav><a href=\"{other_query}\">{other}</a>{log_out}</nav></header>\n<main>{inside}</main>\n</html>\n",
+         <nav><a href=\"{other_query}\">{other}</a>{log_out}</nav></header>\n\
+         <p class=\"away\" role=\"alert\">{away}</p>\n<main>{inside}</main>\n</html>\n",
         query = query(language),
+        away = AWAY.in_(language),
     )
 }
 

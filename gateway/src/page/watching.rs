@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::ws::{Message as Sent, WebSocket, WebSocketUpgrade};
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use live::fanout::Busy;
@@ -15,6 +15,7 @@ use super::login::is_same_origin;
 use super::{Shared, known};
 use crate::cameras::wire::Profile;
 use crate::cameras::{health, told};
+use crate::listener::Connection;
 
 /// A viewer sends nothing; what it sends all the same may have so many bytes.
 const INCOMING_BYTES_MAX: usize = 1_024;
@@ -33,6 +34,7 @@ pub(super) struct WatchQuery {
 pub(super) async fn watch(
     State(page): State<Shared>,
     Query(query): Query<WatchQuery>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -44,6 +46,8 @@ pub(super) async fn watch(
     else {
         return (StatusCode::NOT_FOUND, "there is no such stream\n").into_response();
     };
+    // A viewer stays as long as it likes.
+    connection.stay();
     let upgrade = upgrade.max_message_size(INCOMING_BYTES_MAX).write_buffer_size(0);
     upgrade.on_upgrade(move |mut socket| async move {
         match hub.join() {

@@ -31,12 +31,10 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::codecs::Health;
 use super::{Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, observed, read_secret};
-use crate::listener::BoundedListener;
+use crate::listener;
 
 /// Most connections at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 32;
-/// Longest life of a connection.
-const LIFE_MAX: Duration = Duration::from_mins(1);
 /// Longest body, bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest `id` of a reading, bytes.
@@ -127,19 +125,9 @@ pub async fn serve(
     let router = Router::new()
         .route("/v1/readings", readings)
         .fallback(refuse(StatusCode::NOT_FOUND, "there is nothing here"))
-        .layer(map_response(close))
+        .layer(map_response(listener::close_after))
         .with_state(server);
-    axum::serve(BoundedListener::new(listener, CONNECTIONS_MAX, Some(LIFE_MAX)), router)
-        .with_graceful_shutdown(cancel.cancelled_owned())
-        .await
-}
-
-/// One request a connection: its places are few, and nobody should be cut off in the middle of a second request.
-async fn close(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, header::HeaderValue::from_static("close"));
-    response
+    listener::serve(listener, CONNECTIONS_MAX, router, cancel).await
 }
 
 const USAGE: &str =

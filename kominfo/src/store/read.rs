@@ -63,6 +63,9 @@ pub struct SessionFilter {
     pub limit: u32,
 }
 
+/// Sessions that are read at once when a whole day is added up.
+const SESSIONS_A_QUERY: u32 = 1_000;
+
 /// A session as last told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoredSession {
@@ -71,6 +74,13 @@ pub struct StoredSession {
     pub session: Session,
     /// Index of the leaf that tells it.
     pub index: u64,
+}
+
+impl StoredSession {
+    /// Its place in the order of sessions, for those after it.
+    fn place(&self) -> (Timestamp, String) {
+        (self.session.start, self.session.session.to_string())
+    }
 }
 
 /// How many records of a kind a log holds.
@@ -144,6 +154,31 @@ impl Store {
                 }
             })
             .collect()
+    }
+
+    /// Every session of a business day, of one zone or of all, without those that were taken back.
+    pub async fn sessions_of_day(
+        &self,
+        gateway: &GatewayId,
+        day: CivilDate,
+        zone: Option<&ZoneId>,
+    ) -> Result<Vec<Session>, StoreError> {
+        let mut filter = SessionFilter {
+            day: Some(day),
+            zone: zone.cloned(),
+            limit: SESSIONS_A_QUERY,
+            ..SessionFilter::default()
+        };
+        let mut all = Vec::new();
+        loop {
+            let some = self.sessions(gateway, &filter).await?;
+            filter.after = some.last().map(StoredSession::place);
+            let is_last = some.len() < usize::try_from(SESSIONS_A_QUERY).unwrap_or(usize::MAX);
+            all.extend(some.into_iter().map(|stored| stored.session));
+            if is_last {
+                return Ok(all);
+            }
+        }
     }
 
     /// The index of the leaf that last told a session; one for each box that has a session of that name.

@@ -16,10 +16,7 @@ use serde_json::Value;
 
 use super::cameras::{CameraView, cameras_of};
 use crate::derive::is_simulated;
-use crate::store::{Alarm, BoxRow, LogRow, SessionFilter, State, Store, StoreError};
-
-/// Sessions of a day and box that are added up; more than any street can have.
-const SESSIONS_A_DAY_MAX: u32 = 100_000;
+use crate::store::{Alarm, BoxRow, LogRow, State, Store, StoreError};
 
 /// Everything at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -238,17 +235,7 @@ impl Gatherer {
             return Ok(known.zones);
         }
         let span = span_of(row, day);
-        let filter = SessionFilter {
-            day: Some(day),
-            limit: SESSIONS_A_DAY_MAX,
-            ..SessionFilter::default()
-        };
-        let sessions: Vec<_> = store
-            .sessions(gateway, &filter)
-            .await?
-            .into_iter()
-            .map(|stored| stored.session)
-            .collect();
+        let sessions = store.sessions_of_day(gateway, day, None).await?;
         let mut zones = Vec::new();
         for zone in store.zones_of_day(gateway, day, span.clone()).await? {
             let occupancy = store.occupancy(gateway, &zone, span.clone()).await?;
@@ -284,18 +271,7 @@ pub async fn day_of_zone(
     };
     let span = span_of(&row, day);
     let due = due_span(&span, judged);
-    let filter = SessionFilter {
-        day: Some(day),
-        zone: Some(zone.clone()),
-        limit: SESSIONS_A_DAY_MAX,
-        ..SessionFilter::default()
-    };
-    let sessions: Vec<_> = store
-        .sessions(gateway, &filter)
-        .await?
-        .into_iter()
-        .map(|stored| stored.session)
-        .collect();
+    let sessions = store.sessions_of_day(gateway, day, Some(zone)).await?;
     let occupancy = store.occupancy(gateway, zone, span).await?;
     Ok(Some(zone_day(zone, day, &due, &sessions, &occupancy)))
 }

@@ -1,3 +1,4 @@
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::*;
@@ -289,4 +290,16 @@ proptest! {
             prop_assert_eq!(Message::parse(message.encode().unwrap()).unwrap(), message);
         }
     }
+}
+
+#[test]
+fn a_chunk_that_is_made_where_it_lies_is_the_same() {
+    let room = [&[0xff; HEAD_BYTES][..], b"moof"].concat();
+    let made = Chunk::in_place(true, UnixMillis::new(7), BytesMut::from(&room[..])).unwrap();
+    assert_eq!(made, Chunk::new(true, UnixMillis::new(7), b"moof").unwrap());
+    for short in [0, 1, HEAD_BYTES] {
+        let refused = Chunk::in_place(false, None, BytesMut::zeroed(short));
+        assert!(matches!(refused, Err(MessageError::TooShort { bytes }) if bytes == short));
+    }
+    assert!(Chunk::in_place(false, None, BytesMut::zeroed(MESSAGE_BYTES_MAX + 1)).is_err());
 }

@@ -255,6 +255,8 @@ impl Way {
         let first: Vec<f64> = opened.iter().filter_map(|opened| opened.first).collect();
         let live: Vec<f64> = opened.iter().filter_map(|opened| opened.live).collect();
         let without = opened.len() - first.len();
+        let each: Vec<_> = first.iter().map(|first| format!("{first:.0}")).collect();
+        let each = each.join(" ");
         let (shown_at, floor) = (Spread::of(shown.ages)?, Spread::of(floor)?);
         let (first, live) = (Spread::of(first)?, Spread::of(live)?);
         let seconds = click_after.as_secs_f64();
@@ -294,7 +296,7 @@ impl Way {
             "  p95 shown is {:.2} of that without a browser; {frames} pictures read, {unreadable} without a timecode, {not_seen} not seen;",
             shown_at.p95 / floor.p95
         )?;
-        writeln!(text, "  {} opened, {without} of them without a picture", opened.len())?;
+        writeln!(text, "  {} opened, {without} of them without a picture; after ms: {each}", opened.len())?;
         writeln!(text, "  player: {}", shown.stats)?;
         println!("{text}");
         Ok(())

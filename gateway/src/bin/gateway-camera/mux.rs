@@ -40,8 +40,6 @@ pub struct Output {
     pub to_parent: ToParent,
     /// Which stream.
     pub profile: Profile,
-    /// Number of this run.
-    pub run: u32,
 }
 
 /// A muxer at work.
@@ -283,15 +281,12 @@ impl Chunks {
         let payload: usize = buffers.iter().skip(rest + 1).map(|buffer| buffer.size()).sum();
         let parts: Vec<&[u8]> = maps.iter().skip(rest).map(gst::BufferMap::as_slice).collect();
         let frames = buffers.len().saturating_sub(rest + 1);
-        let duration = first.duration().map_or(Duration::ZERO, Into::into);
         let head = ChunkHead {
             keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
             at_ns: self
                 .base_ns
                 .saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
-            duration,
             frames: u16::try_from(frames).unwrap_or(u16::MAX),
-            run: self.output.run,
         };
         self.output.to_parent.chunk(self.output.profile, head, &parts);
         let payload = u64::try_from(payload).unwrap_or(u64::MAX);

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use anyhow::Context;
 use gateway::cameras::picture::{Colour, Features, Frame, Mask, Matrix, Picture, Plane, Quality, Range};
 use gateway::cameras::wire::{Command, Event, PictureHead, ToWorker};
+use gateway::memory;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSrc};
@@ -46,6 +47,8 @@ pub fn run(link: Link) -> anyhow::Result<()> {
                         message: format!("{error:#}"),
                     }),
                 }
+                // The next one is seconds away.
+                memory::give_back();
             }
             _ => anyhow::bail!("a frame that is none for the mode \"pictures\""),
         }

@@ -30,8 +30,6 @@ const STALL_MIN: Duration = Duration::from_secs(5);
 const KEYFRAME_MISSING_MIN: Duration = Duration::from_secs(6);
 /// Frames a second above which frames are dropped: no camera of a street needs more, and 500 would choke the box.
 const FPS_MAX: u32 = 120;
-/// Runs (initialisation segments) that one connection may have before their numbers reach the next one's.
-const RUNS_PER_CONNECTION: u32 = 4_096;
 /// Length of a frame whose stream does not tell.
 const FRAME_DEFAULT: Duration = Duration::from_millis(40);
 /// Lengths of a frame beyond these are taken for faults of its timestamps.
@@ -50,7 +48,6 @@ pub fn run(link: Link) -> anyhow::Result<()> {
         let to_parent = link.to_parent();
         let mut frames = link.frames();
         let mut streams: HashMap<Profile, Open> = HashMap::new();
-        let mut runs = 0;
         while let Some(frame) = frames.recv().await {
             let ToWorker::Command(command) = ToWorker::read(&frame)? else {
                 anyhow::bail!("a frame that is none for the mode \"ingest\"");
@@ -60,7 +57,7 @@ pub fn run(link: Link) -> anyhow::Result<()> {
                     if let Some(open) = streams.remove(&profile) {
                         open.close().await;
                     }
-                    streams.insert(profile, Open::start((profile, source), &to_parent, &mut runs, &pace));
+                    streams.insert(profile, Open::start((profile, source), &to_parent, &pace));
                 }
                 Command::Close { profile } => {
                     if let Some(open) = streams.remove(&profile) {
@@ -92,14 +89,12 @@ struct Open {
 }
 
 impl Open {
-    fn start((profile, source): (Profile, Source), to_parent: &ToParent, runs: &mut u32, pace: &Pace) -> Self {
+    fn start((profile, source): (Profile, Source), to_parent: &ToParent, pace: &Pace) -> Self {
         let stop = CancellationToken::new();
         let chunk_frames = Rc::new(Cell::new(0));
-        *runs = runs.wrapping_add(RUNS_PER_CONNECTION);
         let output = Output {
             to_parent: to_parent.clone(),
             profile,
-            run: *runs,
         };
         let mut stream = Stream::new(output, Rc::clone(&chunk_frames), pace.clone());
         let (stopped, to_parent) = (stop.clone(), to_parent.clone());
@@ -275,7 +270,6 @@ impl Stream {
                     reordered: self.reordered,
                 },
             });
-            self.output.run = self.output.run.wrapping_add(1);
             self.mux = Some(Mux::start(parameters, self.reordered, at_ns, self.output.clone())?);
         }
         Ok(self.mux.as_mut())

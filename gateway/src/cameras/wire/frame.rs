@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use serde::Serialize;
 
 /// Longest frame, bytes without those of its length: two seconds at 32 Mbit/s. A longer one ends the connection.
@@ -41,7 +41,7 @@ pub enum WireError {
 
 /// Takes the next frame, without its length, out of what was read so far. `None`: it is not whole yet; then there is room
 /// for the rest of it, and never memory for more than four of the longest frames. An error ends the connection.
-pub fn take_frame(buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
+pub fn take_frame(buffer: &mut BytesMut) -> io::Result<Option<BytesMut>> {
     let Some((length, _)) = buffer.split_first_chunk() else {
         buffer.reserve(READ_BYTES);
         return Ok(None);
@@ -49,7 +49,7 @@ pub fn take_frame(buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
     let length = checked(*length)?;
     if buffer.len() >= 4 + length {
         buffer.advance(4);
-        return Ok(Some(buffer.split_to(length).freeze()));
+        return Ok(Some(buffer.split_to(length)));
     }
     // The frame gets memory of its own size, for it may be kept.
     buffer.reserve(4 + length - buffer.len());

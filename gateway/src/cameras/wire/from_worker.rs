@@ -1,7 +1,6 @@
 //! What frames from a worker hold: written by the worker, read by the gateway.
 
 use std::io::{self, IoSlice, Write};
-use std::time::Duration;
 
 use super::event::Event;
 use super::frame::{self, CHUNK, INIT, JSON, PICTURE, WireError, prefix, write_all_vectored};
@@ -27,41 +26,30 @@ pub struct ChunkHead {
     pub keyframe: bool,
     /// When the frame that it shows first was received, smoothed; `CLOCK_BOOTTIME`, nanoseconds.
     pub at_ns: u64,
-    /// How long the chunk lasts; on the wire whole nanoseconds.
-    pub duration: Duration,
     /// Frames in it.
     pub frames: u16,
-    /// Number of its run, which begins with an initialisation segment. It rises from run to run, not by one, and wraps.
-    pub run: u32,
 }
 
 impl ChunkHead {
     /// Length on the wire.
-    pub const BYTES: usize = 23;
+    pub const BYTES: usize = 11;
 
     fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
-        let nanos = u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX);
         bytes[0] = u8::from(self.keyframe);
         bytes[1..9].copy_from_slice(&self.at_ns.to_be_bytes());
-        bytes[9..17].copy_from_slice(&nanos.to_be_bytes());
-        bytes[17..19].copy_from_slice(&self.frames.to_be_bytes());
-        bytes[19..23].copy_from_slice(&self.run.to_be_bytes());
+        bytes[9..11].copy_from_slice(&self.frames.to_be_bytes());
         bytes
     }
 
     fn take(body: &[u8]) -> Option<(Self, &[u8])> {
         let (keyframe, rest) = body.split_first()?;
         let (at_ns, rest) = rest.split_first_chunk()?;
-        let (nanos, rest) = rest.split_first_chunk()?;
         let (frames, rest) = rest.split_first_chunk()?;
-        let (run, rest) = rest.split_first_chunk()?;
         let head = Self {
             keyframe: *keyframe != 0,
             at_ns: u64::from_be_bytes(*at_ns),
-            duration: Duration::from_nanos(u64::from_be_bytes(*nanos)),
             frames: u16::from_be_bytes(*frames),
-            run: u32::from_be_bytes(*run),
         };
         Some((head, rest))
     }
@@ -148,9 +136,7 @@ mod tests {
         let head = ChunkHead {
             keyframe: true,
             at_ns: 12_345,
-            duration: Duration::from_millis(200),
             frames: 5,
-            run: 2,
         };
         let mut written = Vec::new();
         write_chunk(&mut written, Profile::Sub, head, &[b"moof", b"", b"mdat"]).unwrap();

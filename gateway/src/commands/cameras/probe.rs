@@ -138,7 +138,7 @@ impl Probe {
             .with_writer(std::io::stderr)
             .init();
         let own = std::env::current_exe().context("cannot tell where this program lies")?;
-        let program = Program::beside(&own);
+        let program = Program::beside(&own)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (measurement, failed) = runtime.block_on(watch(&program, source, Duration::from_secs(self.seconds)))?;
         let outcome = self.outcome(&address, &measurement, failed);
@@ -227,7 +227,7 @@ async fn measure(
 }
 
 /// Takes a frame; why the stream ended, if it did.
-fn take(frame: &Bytes, measurement: &mut Measurement) -> std::io::Result<Option<(Cause, String)>> {
+fn take(frame: &[u8], measurement: &mut Measurement) -> std::io::Result<Option<(Cause, String)>> {
     match FromWorker::read(frame).map_err(std::io::Error::other)? {
         FromWorker::Event(Event::Ended { cause, message, .. }) => return Ok(Some((cause, message))),
         FromWorker::Event(Event::CameraClock {
@@ -239,7 +239,7 @@ fn take(frame: &Bytes, measurement: &mut Measurement) -> std::io::Result<Option<
         }
         FromWorker::Event(event) => measurement.event(&event),
         FromWorker::Init(_, init) => {
-            let init = Init::parse(&frame.slice_ref(init)).map_err(std::io::Error::other)?;
+            let init = Init::parse(&Bytes::copy_from_slice(init)).map_err(std::io::Error::other)?;
             measurement.stream(init.info().clone());
         }
         FromWorker::Chunk(_, head, _) => measurement.chunk(head),
