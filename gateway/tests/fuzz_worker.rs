@@ -36,7 +36,7 @@ fn taken(sent: &[u8], cuts: &[u8]) -> Vec<Bytes> {
     let (mut buffer, mut rest, mut frames) = (BytesMut::new(), sent, Vec::new());
     loop {
         match take_frame(&mut buffer) {
-            Ok(Some(frame)) => frames.push(frame),
+            Ok(Some(frame)) => frames.push(frame.freeze()),
             Ok(None) if !rest.is_empty() => {
                 assert!(buffer.capacity() > buffer.len(), "there is room for more");
                 assert!(buffer.capacity() <= 2 * FRAME_BYTES_MAX);

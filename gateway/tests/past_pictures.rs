@@ -139,6 +139,7 @@ async fn an_arrival_that_is_known_late_gets_its_picture_out_of_the_recording() {
         cameras,
         spaces: known,
         store: store.clone(),
+        board: Arc::new(Board::open(&folder.path().join("waiting")).unwrap()),
         facts,
     };
     let mut evidence = Box::pin(evidence.run(stop.clone()));

@@ -296,7 +296,7 @@ async fn a_viewer_is_told_when_something_has_come_in(database: Database) {
     // Whoever comes is told at once, and once more when the server has looked at its store for the first time.
     change().await;
     change().await;
-    let quiet = tokio::time::timeout(Duration::from_secs(2), change()).await;
+    let quiet = tokio::time::timeout(std::time::Duration::from_secs(2), change()).await;
     assert!(quiet.is_err(), "nothing has changed");
     site.city.commit(&site.street, &site.street.batch(0..10)).await;
     change().await;

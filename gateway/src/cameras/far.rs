@@ -313,7 +313,7 @@ impl FarViews {
             Destination::MediaServer { url } => {
                 let program = self.parts.program.clone();
                 self.streams.spawn(async move {
-                    publisher::publish(&program, &url, &name, viewer, pace).await;
+                    publisher::publish(&program, &url, &name, (hub, viewer), pace).await;
                     id
                 })
             }

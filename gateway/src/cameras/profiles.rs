@@ -31,11 +31,13 @@ pub struct CameraProfile {
     pub quirks: Quirks,
 }
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     include_str!("../../../firmware-config/cameras/generic.toml"),
     include_str!("../../../firmware-config/cameras/hikvision.toml"),
     include_str!("../../../firmware-config/cameras/dahua.toml"),
     include_str!("../../../firmware-config/cameras/reolink.toml"),
+    include_str!("../../../firmware-config/cameras/uniview.toml"),
+    include_str!("../../../firmware-config/cameras/axis.toml"),
 ];
 
 static ALL: LazyLock<Vec<CameraProfile>> = LazyLock::new(|| {
@@ -64,6 +66,18 @@ impl CameraProfile {
                 .any(|known| manufacturer.starts_with(known))
         };
         ALL.iter().find(is_its).unwrap_or_else(|| Self::generic())
+    }
+
+    /// Usual paths of streams by make, for whoever does not find his.
+    pub fn usual_paths() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let paths = |profile: &'static Self| [profile.sub.as_deref(), profile.main.as_deref()];
+        let of = move |profile: &'static Self| {
+            paths(profile)
+                .into_iter()
+                .flatten()
+                .map(|path| (profile.name.as_str(), path))
+        };
+        ALL.iter().flat_map(of)
     }
 
     /// All names.

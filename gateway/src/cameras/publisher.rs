@@ -1,10 +1,13 @@
-//! A stream to a media server: a worker publishes by RTSP RECORD what a viewer of the hub gets.
+//! A stream to a media server: a worker publishes by RTSP RECORD what a viewer of the hub gets. It pauses while the ledger
+//! lane needs the link, and goes on with a keyframe.
 
 use std::time::Duration;
 
-use live::hub::Viewer;
+use bytes::Bytes;
+use live::hub::{Hub, Viewer};
 use live::message::Message;
 use parking::CameraId;
+use tokio::time::{Instant, sleep_until};
 
 use super::far::{Gate, Pace};
 use super::wire::{self, Command, Event, FromWorker, Profile};
@@ -18,13 +21,13 @@ pub(super) async fn publish(
     program: &Program,
     url: &str,
     (camera, profile): &(CameraId, Profile),
-    viewer: Viewer,
+    (hub, viewer): (Hub, Viewer),
     mut pace: Pace,
 ) {
     tracing::info!(%camera, %profile, "a stream is published to a media server");
     let gate = pace.gate();
     let ended = tokio::select! {
-        ended = run(program, url, viewer, gate) => match ended {
+        ended = run(program, url, &hub, viewer, gate) => match ended {
             Ok(ended) => ended,
             Err(error) => error.to_string(),
         },
@@ -33,58 +36,123 @@ pub(super) async fn publish(
     tracing::info!(%camera, %profile, ended, "the stream to the media server ended");
 }
 
-async fn run(program: &Program, url: &str, mut viewer: Viewer, mut gate: Gate) -> std::io::Result<String> {
+async fn run(program: &Program, url: &str, hub: &Hub, viewer: Viewer, gate: Gate) -> std::io::Result<String> {
     let mut worker = program.start("publish", "publish")?;
     let command = Command::Publish {
         url: url.to_owned(),
         credentials: None,
     };
     worker.send(&wire::command_frame(&command)?).await?;
-    let mut is_running = false;
-    let deadline = tokio::time::Instant::now() + START_TIMEOUT;
-    let ended = loop {
-        let message = tokio::select! {
-            message = viewer.next() => message,
-            told = told(&mut worker) => match told? {
-                Told::Running => {
-                    is_running = true;
-                    continue;
-                }
-                Told::Ended(why) => break why,
-            },
-            () = tokio::time::sleep_until(deadline), if !is_running => break "the media server does not agree in time".to_owned(),
-        };
-        let bytes = match message {
-            Some(Message::Init(init)) => init.payload(),
-            Some(Message::Chunk(chunk)) => chunk.payload(),
-            Some(Message::Ended { reason }) => break reason,
-            Some(_) => continue,
-            None => break "the stream ended".to_owned(),
-        };
-        // Room may be long in coming while records wait; a server that has gone is noticed meanwhile.
-        let admitted = gate.admit(bytes.len());
-        tokio::pin!(admitted);
-        let ended = loop {
-            tokio::select! {
-                () = &mut admitted => break None,
-                told = told(&mut worker) => match told? {
-                    Told::Running => is_running = true,
-                    Told::Ended(why) => break Some(why),
-                },
-            }
-        };
-        if let Some(why) = ended {
-            break why;
-        }
-        send(&mut worker, &bytes).await?;
+    let mut publication = Publication {
+        worker,
+        gate,
+        init: None,
+        agrees_until: None,
+        is_running: false,
     };
-    worker.kill().await;
-    Ok(ended)
+    let ended = match publication.stream(hub, viewer).await {
+        Ok(never) => match never {},
+        Err(ended) => ended,
+    };
+    publication.worker.kill().await;
+    match ended {
+        Over::Told(why) => Ok(why),
+        Over::Broken(error) => Err(error),
+    }
 }
 
-async fn send(worker: &mut Worker, bytes: &[u8]) -> std::io::Result<()> {
-    worker.send(&wire::publish_prefix(bytes.len())?).await?;
-    worker.send(bytes).await
+/// Why a publication is over.
+enum Over {
+    Told(String),
+    Broken(std::io::Error),
+}
+
+impl From<std::io::Error> for Over {
+    fn from(error: std::io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+struct Publication {
+    worker: Worker,
+    gate: Gate,
+    /// What has been sent of this kind.
+    init: Option<Bytes>,
+    /// Until when the server has to agree, once it was sent anything.
+    agrees_until: Option<Instant>,
+    is_running: bool,
+}
+
+impl Publication {
+    async fn stream(&mut self, hub: &Hub, mut viewer: Viewer) -> Result<std::convert::Infallible, Over> {
+        loop {
+            self.play(&mut viewer).await?;
+            self.wait(&mut viewer).await?;
+            // What was left out meanwhile leaves a hole; a viewer that has just come begins with a keyframe.
+            drop(viewer);
+            viewer = hub.join().map_err(|_| Over::Told("all places are taken".to_owned()))?;
+        }
+    }
+
+    /// Sends until the ledger lane needs the link.
+    async fn play(&mut self, viewer: &mut Viewer) -> Result<(), Over> {
+        while self.gate.is_open() {
+            let message = tokio::select! {
+                message = viewer.next() => message,
+                told = told(&mut self.worker) => {
+                    self.heard(told?)?;
+                    continue;
+                }
+                () = self.gate.changed() => continue,
+                () = sleep_until(self.agrees_until.unwrap_or_else(Instant::now)), if self.agrees_until.is_some() => {
+                    return Err(Over::Told("the media server does not agree in time".to_owned()));
+                }
+            };
+            let bytes = match message {
+                Some(Message::Init(init)) => match &self.init {
+                    Some(known) if *known == init.payload() => continue,
+                    Some(_) => return Err(Over::Told("the camera sends another kind of video now".to_owned())),
+                    None => self.init.insert(init.payload()).clone(),
+                },
+                Some(Message::Chunk(chunk)) => chunk.payload(),
+                Some(Message::Ended { reason }) => return Err(Over::Told(reason)),
+                Some(_) => continue,
+                None => return Err(Over::Told("the stream ended".to_owned())),
+            };
+            self.gate.clone().within_rate(bytes.len()).await;
+            self.worker.send(&wire::publish_prefix(bytes.len())?).await?;
+            self.worker.send(&bytes).await?;
+            if !self.is_running && self.agrees_until.is_none() {
+                self.agrees_until = Some(Instant::now() + START_TIMEOUT);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends nothing until the ledger lane leaves room again.
+    async fn wait(&mut self, viewer: &mut Viewer) -> Result<(), Over> {
+        while !self.gate.is_open() {
+            tokio::select! {
+                // Taken and left out, so that the viewer does not count as one that hangs.
+                message = viewer.next() => if message.is_none() {
+                    return Err(Over::Told("the stream ended".to_owned()));
+                },
+                told = told(&mut self.worker) => self.heard(told?)?,
+                () = self.gate.changed() => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, told: Told) -> Result<(), Over> {
+        match told {
+            Told::Running => {
+                (self.is_running, self.agrees_until) = (true, None);
+                Ok(())
+            }
+            Told::Ended(why) => Err(Over::Told(why)),
+        }
+    }
 }
 
 /// What a worker says of its publication.

@@ -32,6 +32,9 @@ const SEGMENT_DURATION_MAX: Duration = Duration::from_secs(60);
 /// Most bytes in one file of a ring.
 const SEGMENT_BYTES_MAX: u64 = 32 << 20;
 
+/// How long recordings stay of which the configuration says nothing any more.
+const LEFT_AGE_MAX: Duration = Duration::from_secs(168 * 3_600);
+
 /// A stream that is recorded.
 pub type RingName = (CameraId, Profile);
 
@@ -66,7 +69,9 @@ enum Job {
 #[derive(Clone)]
 pub struct Recorder {
     jobs: SyncSender<Job>,
+    /// Those that are recorded, and behind them those that only age.
     rings: Arc<[Shared]>,
+    recorded: usize,
     waiting_bytes: Arc<AtomicUsize>,
 }
 
@@ -104,6 +109,21 @@ pub fn ring_folder(ring_dir: &Path, camera: &CameraId, profile: Profile) -> Path
     ring_dir.join(camera.as_str()).join(profile.name())
 }
 
+/// Every stream that has a folder.
+fn left_behind(ring_dir: &Path) -> Vec<RingName> {
+    let mut names = Vec::new();
+    // None yet, or one that cannot be read: the rings themselves will tell.
+    let folders = std::fs::read_dir(ring_dir).into_iter().flatten().flatten();
+    for camera in folders.filter_map(|folder| CameraId::new(folder.file_name().to_str()?).ok()) {
+        for profile in [Profile::Sub, Profile::Main] {
+            if ring_folder(ring_dir, &camera, profile).is_dir() {
+                names.push((camera.clone(), profile));
+            }
+        }
+    }
+    names
+}
+
 impl Recorder {
     /// Opens the rings that the configuration asks for, on a thread of their own. A ring that does not open is told and
     /// tried again.
@@ -129,6 +149,26 @@ impl Recorder {
                 }
             }
         }
+        let recorded = rings.len();
+        for name in left_behind(&config.video.ring_dir) {
+            if rings.iter().any(|shared| shared.name == name) {
+                continue;
+            }
+            tracing::info!(camera = %name.0, profile = %name.1, "recorded no more; what there is only ages");
+            limits.push(Limits {
+                bytes_max: u64::MAX,
+                age_max: Some(LEFT_AGE_MAX),
+                free_bytes_min: config.video.free_bytes_min,
+                segment_duration_max: SEGMENT_DURATION_MAX,
+                segment_bytes_max: SEGMENT_BYTES_MAX,
+            });
+            rings.push(Shared {
+                folder: ring_folder(&config.video.ring_dir, &name.0, name.1),
+                name,
+                status: Mutex::default(),
+                dropped: Mutex::default(),
+            });
+        }
         let rings: Arc<[Shared]> = rings.into();
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let (jobs, queue) = sync_channel(FRAGMENTS_MAX);
@@ -150,6 +190,7 @@ impl Recorder {
         let recorder = Self {
             jobs: jobs.clone(),
             rings,
+            recorded,
             waiting_bytes,
         };
         Ok((recorder, RecorderThread { jobs, thread }))
@@ -158,7 +199,7 @@ impl Recorder {
     /// The ring of a stream, if it is recorded.
     pub fn ring(&self, camera: &CameraId, profile: Profile) -> Option<RingHandle> {
         let is_its = |shared: &Shared| shared.name.0 == *camera && shared.name.1 == profile;
-        let index = self.rings.iter().position(is_its)?;
+        let index = self.rings.iter().take(self.recorded).position(is_its)?;
         Some(RingHandle {
             recorder: self.clone(),
             index,

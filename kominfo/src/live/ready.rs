@@ -170,11 +170,13 @@ impl Relay {
     /// A page shows cameras of this box: the box holds a connection for a while, if it can.
     pub async fn make_ready(&self, gateway: &GatewayId) -> Result<(), ReadyError> {
         if self.stop().is_cancelled() || !self.waits().is_due(gateway, Instant::now()) {
+            tracing::trace!(%gateway, "a connection waits, or the box was asked for one lately");
             return Ok(());
         }
         let reach = reach(self.store(), gateway).await?;
         // An older box would only log that it knows no such command.
         if !reach.is_some_and(|reach| reach.ready && self.courier().refused_by(&reach).is_none()) {
+            tracing::debug!(%gateway, "the box holds no connection for this city");
             return Ok(());
         }
         let Some(log) = self.store().logs(Some(gateway)).await?.into_iter().next() else {

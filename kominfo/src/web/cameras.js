@@ -1,5 +1,7 @@
 // Puts players into the cards of the page, and keeps what is said about each camera as the server would say it now.
 
+import { follow } from "/changes.js";
+
 const main = document.querySelector("main");
 const language = document.documentElement.lang;
 // A click may come before they do.
@@ -116,13 +118,4 @@ const soon = () => {
   }, 1000);
 };
 
-const listen = () => {
-  const events = new EventSource("/api/v1/live");
-  events.addEventListener("change", soon);
-  // After an answer that is none the browser does not ask again by itself.
-  events.addEventListener("error", () => {
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
-  });
-};
-listen();
-setInterval(soon, 30000); // for whoever finds no place among those who are told
+follow(soon);

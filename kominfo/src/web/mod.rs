@@ -53,6 +53,7 @@ const VIEWERS_MAX: usize = 256;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("live.js");
+const CHANGES: &str = include_str!("changes.js");
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -87,6 +88,7 @@ impl Web {
             .route("/", get(page))
             .route("/style.css", asset("text/css; charset=utf-8", STYLE))
             .route("/live.js", asset("text/javascript; charset=utf-8", SCRIPT))
+            .route("/changes.js", asset("text/javascript; charset=utf-8", CHANGES))
             .route("/healthz", get(health))
             .route("/api/v1/live", get(tell_changes))
             .merge(api::routes())

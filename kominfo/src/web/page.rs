@@ -22,7 +22,7 @@ pub fn whole(view: &View, language: Language) -> String {
         path: "/",
         title: t(text::TITLE),
         subtitle: t(text::SUBTITLE),
-        head: r#"<script src="/live.js" defer></script>
+        head: r#"<script type="module" src="/live.js"></script>
 <noscript><meta http-equiv="refresh" content="30"></noscript>
 "#,
         is_wide: false,

@@ -34,8 +34,9 @@ struct Arguments {
 const PICTURES_USUAL_S: u32 = 4;
 /// Samples of memory, a second apart: two groups of pictures at least.
 const SAMPLES: u32 = 8;
-/// Time for everything to settle, and for a group of pictures to fill.
-const WARM_UP: Duration = Duration::from_secs(15);
+/// Time for everything to settle: what is usual for a picture is learnt for half a minute, and only then are the first
+/// hints followed that something is not.
+const WARM_UP: Duration = Duration::from_secs(75);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

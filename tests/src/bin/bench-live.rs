@@ -296,7 +296,11 @@ impl Way {
             "  p95 shown is {:.2} of that without a browser; {frames} pictures read, {unreadable} without a timecode, {not_seen} not seen;",
             shown_at.p95 / floor.p95
         )?;
-        writeln!(text, "  {} opened, {without} of them without a picture; after ms: {each}", opened.len())?;
+        writeln!(
+            text,
+            "  {} opened, {without} of them without a picture; after ms: {each}",
+            opened.len()
+        )?;
         writeln!(text, "  player: {}", shown.stats)?;
         println!("{text}");
         Ok(())

@@ -13,6 +13,7 @@ use super::client::RequestError;
 use super::device::Information;
 use super::media::{Codec, MediaProfile};
 use super::probe::Scopes;
+use crate::cameras::profiles::CameraProfile;
 
 /// Longest time between keyframes, seconds. Recordings are cut and live views started at keyframes.
 const GOP_SECONDS_MAX: f32 = 4.0;
@@ -121,16 +122,11 @@ fn sub_findings(profile: &MediaProfile) -> Vec<Finding> {
 
 /// What the maker calls the mode that leaves out keyframes.
 fn smart_codec(manufacturer: &str) -> &'static str {
-    let maker = manufacturer.to_ascii_lowercase();
-    let names = [
-        ("hik", "H.264+ / H.265+"),
-        ("hilook", "H.264+ / H.265+"),
-        ("dahua", "Smart Codec"),
-        ("uniview", "U-Code"),
-        ("axis", "Zipstream with a dynamic GOP"),
-    ];
-    let known = names.iter().find(|(start, _)| maker.starts_with(start));
-    known.map_or("smart codec, H.264+ or H.265+", |(_, name)| name)
+    let profile = CameraProfile::by_manufacturer(manufacturer);
+    profile
+        .smart_codec
+        .as_deref()
+        .unwrap_or("smart codec, H.264+ or H.265+")
 }
 
 /// Something to change in a camera's settings.

@@ -4,6 +4,7 @@ use super::{Failure, Outcome};
 use crate::cameras::audit::{Finding, Role, Severity};
 use crate::cameras::health;
 use crate::cameras::measure::Measured;
+use crate::cameras::profiles::CameraProfile;
 use crate::cameras::wire::Transport;
 use crate::cameras::words::{Language, Text, Value};
 use crate::commands::cameras::list::offset_text;
@@ -58,6 +59,7 @@ const SECONDS: Text = Text::new(
     "{} s over {}, judged as a {} stream",
 );
 const LIKELY: Text = Text::new("penyebab", "likely");
+const USUAL: Text = Text::new("lazimnya", "usual");
 const TO_DO: Text = Text::new("tindakan", "to do");
 const SAID: Text = Text::new("pesan", "message");
 
@@ -176,13 +178,22 @@ fn push_failure(out: &mut String, failure: &Failure, had_begun: bool, language: 
     out.push_str(&what.in_(language).to_uppercase());
     out.push('\n');
     for (name, words) in rows {
-        // The name stands in the place of the first spaces.
-        let words = wrapped(words, INDENT + 2, WIDTH);
-        let name = format!("  {}", name.in_(language));
-        let width = INDENT + 2;
-        let line = format!("{name:<width$}{}\n", words.trim_start());
-        out.push_str(&line);
+        push_row(out, name.in_(language), words);
     }
+    if failure.cause == health::Cause::NotFound {
+        for (profile, path) in CameraProfile::usual_paths() {
+            push_row(out, USUAL.in_(language), &format!("{path} ({profile})"));
+        }
+    }
+}
+
+fn push_row(out: &mut String, name: &str, words: &str) {
+    // The name stands in the place of the first spaces.
+    let width = INDENT + 2;
+    let words = wrapped(words, width, WIDTH);
+    let name = format!("  {name}");
+    let line = format!("{name:<width$}{}\n", words.trim_start());
+    out.push_str(&line);
 }
 
 fn push_finding(out: &mut String, finding: &Finding, language: Language) {
