@@ -3,7 +3,6 @@
 //! Everything that a camera does wrong ends here. The task decides when a stream is opened again, kills a worker that
 //! says nothing, asks for pictures at the pace that health needs, and tells others by a watch channel how things are.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +17,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{self, Effect, Event as HealthEvent, HealthMachine};
+use super::owed::Owed;
 use super::pictures::{Made, PictureError, Pictures};
 use super::ring::picture::key_sample;
 use super::series;
-use super::snapshot::{Request, Snapshot, SnapshotError};
+use super::snapshot::{self, Request, Snapshot, SnapshotError};
 use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
@@ -36,12 +36,8 @@ const PICTURE_PIXELS: u32 = 640 * 480;
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
 /// An evidence picture lies at most so far from the moment that it shows, milliseconds.
 pub(super) const EVIDENCE_DISTANCE_MAX_MS: u64 = 60_000;
-/// A larger picture is taken instead of the nearest one if it is at most so much further off, milliseconds.
-const ABOUT_AS_NEAR_MS: u64 = 2_000;
 /// How often the task looks around when nothing happens.
 const TICK: Duration = Duration::from_millis(500);
-/// Records of health that wait for the engine: of a day and more. Full: a further one is lost, and the log tells it.
-const OWED_MAX: usize = 256;
 /// How often what is usual for this camera is written down.
 const BASELINE_EVERY: Duration = Duration::from_secs(15 * 60);
 /// How often the city is told figures that only drift.
@@ -96,8 +92,7 @@ pub struct CameraTask {
     baseline_due: Instant,
     board_due: Instant,
     urgent_on_board: told::Urgent,
-    /// Records that the engine has not taken yet: video goes on while the journal waits for its disk.
-    owed: VecDeque<Input>,
+    owed: Owed,
     requests: mpsc::Receiver<Request>,
     status: watch::Sender<Option<CameraStatus>>,
 }
@@ -135,7 +130,7 @@ impl CameraTask {
             looked_at_ns: 0,
             tick_due: start,
             look_due: start,
-            owed: VecDeque::new(),
+            owed: Owed::default(),
             baseline_due: start + BASELINE_EVERY,
             board_due: start,
             urgent_on_board: told::Urgent::default(),
@@ -160,12 +155,7 @@ impl CameraTask {
                 Some(request) = self.requests.recv() => Happened::Request(request),
                 Some(done) = self.making.next(), if !self.making.is_empty() => Happened::Made(done),
                 Some(_) = viewers.next(), if !viewers.is_empty() => Happened::Viewers,
-                Ok(place) = self.around.facts.reserve(), if !self.owed.is_empty() => {
-                    if let Some(fact) = self.owed.pop_front() {
-                        place.send(fact);
-                    }
-                    Happened::Nothing
-                }
+                () = self.owed.hand_over(&self.around.facts) => Happened::Nothing,
                 () = tokio::time::sleep_until(wake) => Happened::Nothing,
             };
             drop(viewers);
@@ -174,31 +164,26 @@ impl CameraTask {
                 Happened::Frame(Err(error)) => self.worker_lost(&error.to_string()).await,
                 Happened::Request(Request::Snapshot { at, width, answer }) => self.snapshot(at, width, answer),
                 Happened::Request(Request::AcceptView { done }) => {
-                    self.health_step(HealthEvent::ViewAccepted).await;
+                    self.health_step(HealthEvent::ViewAccepted);
                     self.keep_baseline();
                     self.look();
                     done.send(()).ok();
                 }
-                Happened::Made(done) => self.made(done).await,
+                Happened::Made(done) => self.made(done),
                 Happened::Viewers => self.tell(),
                 Happened::Nothing => {}
             }
             // Whatever woke the task: frames of a camera that is watched come more often than ticks.
             if self.tick_due <= Instant::now() {
                 self.tick_due = Instant::now() + TICK;
-                self.tick().await;
+                self.tick();
             }
         }
         for stream in &mut self.streams {
             stream.stopped();
         }
         self.keep_baseline();
-        while let Some(fact) = self.owed.pop_front() {
-            if self.around.facts.try_send(fact).is_err() {
-                tracing::warn!(camera = %self.id, "records of health are not written: the gateway stops and its journal takes nothing");
-                break;
-            }
-        }
+        self.owed.leave(&self.id, &self.around.facts);
         if let Some(worker) = self.worker.take() {
             // A session that is not taken leave of keeps the next one out for a while, at some cameras.
             worker.end().await;
@@ -255,7 +240,7 @@ impl CameraTask {
                 stream.phase = Phase::Opening(now);
                 let source = stream.source.clone();
                 if index == self.looked_stream() {
-                    self.health_step(HealthEvent::Connecting).await;
+                    self.health_step(HealthEvent::Connecting);
                 }
                 self.send(&Command::Open { profile, source }).await?;
             }
@@ -313,18 +298,18 @@ impl CameraTask {
             .map(|stream| stream.profile)
             .collect();
         for profile in open {
-            self.stream_ended(profile, Cause::Worker, why.to_owned()).await;
+            self.stream_ended(profile, Cause::Worker, why.to_owned());
         }
     }
 
-    async fn stream_ended(&mut self, profile: Profile, cause: Cause, message: String) {
+    fn stream_ended(&mut self, profile: Profile, cause: Cause, message: String) {
         tracing::info!(camera = %self.id, %profile, ?cause, message, "a stream ended");
         let jitter = rand::random::<f64>();
         if let Some(stream) = self.stream(profile) {
             stream.ended(Instant::now(), cause, message, jitter);
         }
         if self.is_looked(profile) {
-            self.health_step(HealthEvent::Failed(cause.into())).await;
+            self.health_step(HealthEvent::Failed(cause.into()));
         }
     }
 
@@ -334,7 +319,7 @@ impl CameraTask {
             Err(error) => return self.worker_lost(&error.to_string()).await,
         };
         match read {
-            FromWorker::Event(event) => self.event(event).await,
+            FromWorker::Event(event) => self.event(event),
             FromWorker::Init(profile, init) => {
                 let init = Bytes::copy_from_slice(init);
                 let parsed = self.stream(profile).map(|stream| stream.init(&init));
@@ -357,7 +342,7 @@ impl CameraTask {
         }
     }
 
-    async fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event) {
         match event {
             Event::Playing { profile, server, audio } => {
                 tracing::info!(camera = %self.id, %profile, server, audio, "a stream plays");
@@ -365,7 +350,7 @@ impl CameraTask {
                     stream.played(Instant::now());
                 }
                 if self.is_looked(profile) {
-                    self.health_step(HealthEvent::Playing).await;
+                    self.health_step(HealthEvent::Playing);
                 }
             }
             Event::Format { profile, format } => {
@@ -377,7 +362,7 @@ impl CameraTask {
                 profile,
                 cause,
                 message,
-            } => self.stream_ended(profile, cause, message).await,
+            } => self.stream_ended(profile, cause, message),
             Event::Stats { profile, stats } => {
                 series::of_stream(self.around.board.telemetry(), &self.id, profile, &stats);
                 if let Some(stream) = self.stream(profile) {
@@ -385,8 +370,7 @@ impl CameraTask {
                 }
                 if self.is_looked(profile) {
                     let mono = translation::mono(self.around.clock.now());
-                    self.health_step(HealthEvent::Statistics(translation::statistics(&stats, mono)))
-                        .await;
+                    self.health_step(HealthEvent::Statistics(translation::statistics(&stats, mono)));
                     self.tell();
                 }
             }
@@ -402,7 +386,7 @@ impl CameraTask {
                 if quality == health::ClockQuality::Trusted {
                     series::of_clock(self.around.board.telemetry(), &self.id, offset_ms);
                 }
-                self.health_step(HealthEvent::CameraClock { offset_ms, quality }).await;
+                self.health_step(HealthEvent::CameraClock { offset_ms, quality });
             }
             _ => {}
         }
@@ -415,17 +399,12 @@ impl CameraTask {
         answer: oneshot::Sender<Result<Snapshot, SnapshotError>>,
     ) {
         let now = self.around.clock.now().at;
-        let distance_ms = |key: &&Key| key.stamp.at.millis_since(at.unwrap_or(now)).unsigned_abs();
         let keys = self.streams.iter().filter_map(|stream| match at {
             None => stream.newest_key(),
             Some(at) => stream.key_at(at),
         });
-        let keys: Vec<&Key> = keys.filter(|key| self.is_of_moment(key, at)).collect();
-        let nearest_ms = keys.iter().map(distance_ms).min().unwrap_or_default();
-        let about_as_near = keys
-            .into_iter()
-            .filter(|key| distance_ms(key) <= nearest_ms + ABOUT_AS_NEAR_MS);
-        if let Some(key) = about_as_near.max_by_key(|key| key.init.info().width).cloned() {
+        let of_moment = keys.filter(|key| self.is_of_moment(key, at));
+        if let Some(key) = snapshot::best(of_moment, at.unwrap_or(now)).cloned() {
             self.make(&key, width, Some(answer));
         } else {
             let why = match at {
@@ -472,7 +451,7 @@ impl CameraTask {
         }));
     }
 
-    async fn made(&mut self, done: Done) {
+    fn made(&mut self, done: Done) {
         if let Some(answer) = done.answer {
             let snapshot = done.made.map(|made| Snapshot {
                 jpeg: made.jpeg,
@@ -486,7 +465,7 @@ impl CameraTask {
             Ok(made) => {
                 let stream_time = Duration::from_nanos(done.at_ns);
                 let features = made.features;
-                self.health_step(HealthEvent::Picture { stream_time, features }).await;
+                self.health_step(HealthEvent::Picture { stream_time, features });
             }
             Err(error) => tracing::debug!(camera = %self.id, %error, "no picture for health"),
         }
@@ -519,8 +498,8 @@ impl CameraTask {
         self.around.picture_every * (pixels / PICTURE_PIXELS).max(1)
     }
 
-    async fn tick(&mut self) {
-        self.health_step(HealthEvent::Tick).await;
+    fn tick(&mut self) {
+        self.health_step(HealthEvent::Tick);
         let now = Instant::now();
         let stream = self.streams.get(self.looked_stream());
         if self.look_due <= now && stream.is_some_and(|stream| matches!(stream.phase, Phase::Playing(_))) {
@@ -539,7 +518,7 @@ impl CameraTask {
         }
     }
 
-    async fn health_step(&mut self, event: HealthEvent) {
+    fn health_step(&mut self, event: HealthEvent) {
         let now = self.around.clock.now();
         for effect in self.health.step(translation::now(now, self.around.timezone), event) {
             match effect {
@@ -554,11 +533,7 @@ impl CameraTask {
                 Effect::RequestPicture => self.look(),
                 Effect::Record(record) => {
                     let body = translation::record(&self.id, &record, |mono| self.stamp_of(mono).at, now.at);
-                    if self.owed.len() < OWED_MAX {
-                        self.owed.push_back(Input::Note(body));
-                    } else {
-                        tracing::error!(camera = %self.id, ?body, "a record of health is lost: the journal takes nothing");
-                    }
+                    self.owed.push(&self.id, body);
                 }
             }
         }

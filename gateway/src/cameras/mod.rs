@@ -22,6 +22,7 @@
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
 //! | [`pictures`], [`picture`] | decoding elsewhere; masks, measures, JPEG |
 //! | [`health`], [`measure`], [`audit`] | what is wrong with a camera, and what to do |
+//! | `owed` | records of health that wait for the engine |
 //! | `translation` | between the box's clock, ledger and workers and the health machine |
 //! | [`evidence`], [`past`] | pictures of arrivals and departures, of moments that have passed |
 //! | [`far`], `publisher` | live view from the city; to a media server |
@@ -37,6 +38,7 @@ pub mod far;
 pub mod health;
 pub mod ladder;
 pub mod measure;
+mod owed;
 pub mod past;
 pub mod picture;
 pub mod pictures;

@@ -4,6 +4,7 @@ use parking::{CameraId, Stamp, Timestamp};
 use tokio::sync::oneshot;
 
 use super::pictures::PictureError;
+use super::stream::Key;
 
 /// Requests to one camera that wait. Full: the asker waits.
 pub const REQUESTS_MAX: usize = 16;
@@ -29,6 +30,19 @@ pub enum SnapshotError {
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
+}
+
+/// A larger picture is taken instead of the nearest one if it is at most so much further off, milliseconds.
+const ABOUT_AS_NEAR_MS: u64 = 2_000;
+
+/// The keyframe to make a picture of a moment from: the nearest, or a larger one that is about as near.
+pub(super) fn best<'a>(keys: impl Iterator<Item = &'a Key>, moment: Timestamp) -> Option<&'a Key> {
+    let distance_ms = |key: &&Key| key.stamp.at.millis_since(moment).unsigned_abs();
+    let keys: Vec<&Key> = keys.collect();
+    let nearest_ms = keys.iter().map(distance_ms).min()?;
+    keys.into_iter()
+        .filter(|key| distance_ms(key) <= nearest_ms + ABOUT_AS_NEAR_MS)
+        .max_by_key(|key| key.init.info().width)
 }
 
 /// What can be asked of a camera.

@@ -152,7 +152,8 @@ fn the_profile_is_the_makers() {
     assert_eq!(profile("HiLook"), "hikvision");
     assert_eq!(profile("IMOU"), "dahua");
     assert_eq!(profile("Reolink"), "reolink");
-    assert_eq!(profile("AXIS"), "generic");
+    assert_eq!(profile("AXIS"), "axis");
+    assert_eq!(profile("Unknown"), "generic");
     assert_eq!(profile(""), "generic");
 }
 
