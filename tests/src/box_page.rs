@@ -1,6 +1,11 @@
 //! The box's own page, as somebody who knows its password may use it.
 
+use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -10,8 +15,30 @@ use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
+use crate::process::workspace_program;
+
 /// How often the page is asked while something is awaited.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Writes the hash of a password, as a technician would, where only the box can read it.
+pub fn write_password(file: &Path, password: &str) -> anyhow::Result<()> {
+    let mut child = Command::new(workspace_program("gateway")?)
+        .arg("password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    writeln!(stdin, "{password}")?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    anyhow::ensure!(output.status.success(), "gateway password: {}", output.status);
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    Ok(file.write_all(&output.stdout)?)
+}
 
 /// A session at the page.
 #[derive(Debug, Clone)]

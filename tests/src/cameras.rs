@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::box_page::write_password;
 use crate::process::{Daemon, Ready, Spec, free_address, run, system_program, workspace_program};
 use crate::world::{LOG_DOMAIN, enrol};
 
@@ -111,13 +112,10 @@ impl CameraBox {
         let (keys, pki) = (root.join("keys"), root.join("pki"));
         fs::create_dir_all(&keys)?;
         certificates(root, &pki, &keys)?;
-        for (name, text) in [
-            ("page.password", password_hash()?.as_str()),
-            ("cameras.secret", logins),
-            ("token", "kunci"),
-        ] {
+        for (name, text) in [("cameras.secret", logins), ("token", "kunci")] {
             keep_secret(&root.join(name), text)?;
         }
+        write_password(&root.join("page.password"), PASSWORD)?;
         let (page, nobody, webhook) = (free_address()?, free_address()?.port(), free_address()?);
         let config = root.join("box.toml");
         fs::write(&config, box_toml(page, nobody, webhook) + cameras)?;
@@ -217,6 +215,15 @@ impl CameraBox {
     /// Waits until a camera is in that state; says how long that took.
     pub async fn await_state(&self, id: &str, state: &str, within: Duration) -> anyhow::Result<Duration> {
         self.await_that(id, state, within, |now| now.state == state).await
+    }
+
+    /// Takes what a camera shows now as its usual view.
+    pub fn accept_view(&self, camera: &str) -> anyhow::Result<String> {
+        let config = self.config.display().to_string();
+        run(
+            workspace_program("gateway")?,
+            ["cameras", "accept-view", &config, camera],
+        )
     }
 
     /// Records in the box's ledger, one a line.
@@ -325,16 +332,6 @@ fn synchronised(root: &Path) -> anyhow::Result<PathBuf> {
     ];
     run(system_program("cc")?, args)?;
     Ok(library)
-}
-
-fn password_hash() -> anyhow::Result<String> {
-    let mut child = Command::new(workspace_program("gateway")?)
-        .arg("password")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    writeln!(child.stdin.take().context("no standard input")?, "{PASSWORD}")?;
-    Ok(String::from_utf8(child.wait_with_output()?.stdout)?)
 }
 
 fn keep_secret(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -4,21 +4,17 @@
 //! One `camera-simulator` serves all cameras of a box.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::Context;
 use parking::{CameraId, IdError, SpaceId, Timestamp, VehicleClass};
 use rand::Rng;
 use rand::distr::Alphanumeric;
 
+use crate::box_page::write_password;
 use crate::camera_simulator::CameraSimulator;
 use crate::clock::SimulatedClock;
-use crate::process::{free_address, workspace_program};
+use crate::process::free_address;
 use crate::truth::Truth;
 
 /// Characters of the page's password.
@@ -147,22 +143,7 @@ fn quoted<T: ToString>(values: &[T]) -> String {
 pub fn make_password(file: &Path) -> anyhow::Result<String> {
     let random = rand::rng().sample_iter(Alphanumeric).take(PASSWORD_CHARS);
     let password: String = random.map(char::from).collect();
-    let mut child = Command::new(workspace_program("gateway")?)
-        .arg("password")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut stdin = child.stdin.take().context("no standard input")?;
-    writeln!(stdin, "{password}")?;
-    drop(stdin);
-    let output = child.wait_with_output()?;
-    anyhow::ensure!(output.status.success(), "gateway password: {}", output.status);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)?;
-    file.write_all(&output.stdout)?;
+    write_password(file, &password)?;
     Ok(password)
 }
 

@@ -52,6 +52,8 @@ impl Line {
 struct Scene {
     cameras: CameraSimulator,
     roadside: CameraBox,
+    /// The simulator's log.
+    _folder: tempfile::TempDir,
 }
 
 impl Scene {
@@ -87,6 +89,31 @@ impl Scene {
         ensure!(named <= NAMED, "named after more than {NAMED:?}");
         ensure!(restored <= within, "up after more than {within:?}");
         Ok(())
+    }
+
+    /// A camera that was turned on purpose is well again when somebody says so, and stays well.
+    async fn turned_on_purpose(&self, camera: &str) -> Line {
+        let mut line = Line {
+            fault: "moved",
+            name: "accepted".to_owned(),
+            named: None,
+            restored: None,
+            wrong: None,
+        };
+        let accepted = async {
+            self.cameras.fault(camera, "moved").await?;
+            line.named = Some(self.roadside.await_state(camera, "moved", PATIENCE).await?);
+            self.roadside.accept_view(camera)?;
+            line.restored = Some(self.roadside.await_state(camera, "up", RESTORED).await?);
+            tokio::time::sleep(2 * NAMED).await;
+            let state = self.now(camera).await?.state;
+            ensure!(state == "up", "its accepted view is {state}");
+            anyhow::Ok(())
+        };
+        if let Err(error) = accepted.await {
+            line.wrong = Some(format!("{error:#}"));
+        }
+        line
     }
 
     /// A fault that is no state: what `is_seen` says of the camera before and now must come true within 5 s.
@@ -165,7 +192,11 @@ async fn scene() -> anyhow::Result<Scene> {
     for name in names.into_iter().chain(["sandi"]) {
         roadside.await_state(name, "up", PATIENCE).await?;
     }
-    Ok(Scene { cameras, roadside })
+    Ok(Scene {
+        cameras,
+        roadside,
+        _folder: folder,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -186,6 +217,7 @@ async fn every_fault_has_its_name_in_time_and_harms_no_other_camera() -> anyhow:
             scene.fault("lensa", "blur", "blurred", RESTORED).await,
             scene.fault("lensa", "moved", "moved", RESTORED).await,
             scene.fault("lensa", "wrong_clock", "wrong_clock", A_REPORT).await,
+            scene.turned_on_purpose("lensa").await,
         ]
     };
     let network = async {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use futures::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use tests::camera_simulator::CameraSimulator;
 use tests::cameras::{CameraBox, CameraNow, decoded, drawn, entry};
 use tokio::net::TcpStream;
@@ -61,8 +62,8 @@ impl fmt::Display for Use {
     }
 }
 
-/// As many cameras as a box may have, or one.
-async fn cameras(count: usize) -> anyhow::Result<(CameraSimulator, CameraBox)> {
+/// As many cameras as a box may have, or one; with the folder of the simulator's log.
+async fn cameras(count: usize) -> anyhow::Result<(CameraSimulator, CameraBox, TempDir)> {
     let names = names(count);
     let folder = tempfile::tempdir()?;
     let cameras = CameraSimulator::start(
@@ -78,7 +79,7 @@ async fn cameras(count: usize) -> anyhow::Result<(CameraSimulator, CameraBox)> {
     for name in &names {
         roadside.await_state(name, "up", PATIENCE).await?;
     }
-    Ok((cameras, roadside))
+    Ok((cameras, roadside, folder))
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -149,7 +150,7 @@ async fn in_rounds(
     rounds: &[u64],
     harm: impl AsyncFn(&CameraSimulator, &CameraNow) -> anyhow::Result<()>,
 ) -> anyhow::Result<u64> {
-    let (simulator, roadside) = cameras(CAMERAS).await?;
+    let (simulator, roadside, _folder) = cameras(CAMERAS).await?;
     let (mut uses, mut harmed) = (Vec::new(), 0);
     for (number, times) in rounds.iter().enumerate() {
         if number > 0 {
@@ -213,7 +214,7 @@ async fn a_thousand_reconnects_leak_nothing_and_cost_no_recording() -> anyhow::R
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_box_takes_its_workers_along_and_loses_one_fragment() -> anyhow::Result<()> {
-    let (simulator, mut roadside) = cameras(1).await?;
+    let (simulator, mut roadside, _folder) = cameras(1).await?;
     goes_on(&roadside, "pintu-1").await?;
     let camera = roadside.camera("pintu-1").await?;
     let worker = camera.worker_pid.and_then(Pid::from_raw).context("no worker")?;
@@ -278,7 +279,7 @@ async fn watch(roadside: &CameraBox, seconds: u64) -> anyhow::Result<Viewing> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_hundred_viewers_eight_see_pictures_and_the_others_are_told() -> anyhow::Result<()> {
-    let (_cameras, roadside) = cameras(1).await?;
+    let (_cameras, roadside, _folder) = cameras(1).await?;
     let pid = roadside.gateway.pid().context("no gateway runs")?;
     watch(&roadside, 3).await?;
     let before = used(pid)?;
