@@ -409,3 +409,39 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cameras::wire::{Client, Quirks, Transport};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_nobody_needs_any_more_is_closed_and_wakes_nobody() {
+        let source = Source {
+            url: "rtsp://camera/main".to_owned(),
+            credentials: None,
+            transport: Transport::Tcp,
+            client: Client::Auto,
+            quirks: Quirks::default(),
+        };
+        let hub = Hub::new(live::fanout::Limits::default());
+        let camera = CameraId::new("gate-1").unwrap();
+        let mut stream = Stream::new(camera, Profile::Main, source, None, hub.clone(), false);
+        assert!(!stream.is_wanted(Instant::now()));
+        let viewer = hub.join().unwrap();
+        assert!(stream.is_wanted(Instant::now()));
+        stream.phase = Phase::Playing(Instant::now());
+        drop(viewer);
+        tokio::time::advance(LINGER / 2).await;
+        assert!(stream.is_wanted(Instant::now()), "whoever left may come back");
+        let until = stream.wanted_until().unwrap();
+        tokio::time::advance(LINGER).await;
+        assert!(until <= Instant::now() && !stream.is_wanted(Instant::now()));
+        stream.phase = Phase::Closed;
+        assert_eq!(
+            stream.wanted_until(),
+            None,
+            "or the camera's task would never sleep again"
+        );
+    }
+}

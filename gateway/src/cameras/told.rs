@@ -135,7 +135,7 @@ fn whole(value: f64) -> u32 {
 }
 
 /// The word that stands for a value in JSON.
-pub(super) fn word<T: Serialize>(value: &T) -> String {
+pub(crate) fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

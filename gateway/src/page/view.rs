@@ -7,7 +7,7 @@ use parking::CameraId;
 use crate::cameras::told::{CameraStatus, StreamLine};
 use crate::cameras::wire::Profile;
 use crate::cameras::words::{Language, Text, Value};
-use crate::cameras::{Cameras, health};
+use crate::cameras::{Cameras, health, told};
 
 const TITLE: Text = Text::new("Kamera", "Cameras");
 const PASSWORD: Text = Text::new("Kata sandi", "Password");
@@ -151,7 +151,11 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
     let profiles = cameras.profiles(id);
     let title = escape(cameras.title(id).unwrap_or(id.as_str()));
     let (state, told, advice) = match &status {
-        Some(status) => (word(status.state), words(status, language), advice(status, language)),
+        Some(status) => (
+            told::word(&status.state),
+            words(status, language),
+            advice(status, language),
+        ),
         None => ("connecting".to_owned(), WAITING.in_(language).to_owned(), ""),
     };
     let figures = status
@@ -193,13 +197,6 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
         told = escape(&told),
         advice = escape(advice),
     )
-}
-
-fn word(state: health::State) -> String {
-    match serde_json::to_value(state) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
 }
 
 /// Size, rate and what an hour of watching costs, a line a stream.
