@@ -23,8 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::derive::{Deriver, Undecodable, is_simulated};
 use crate::store::{
-    AlarmCode, LeafRow, LockedLog, LogHead, NewRefusal, StatePut, StateRow, Store, StoreError, TelemetryPut, TileRow,
-    Tiles,
+    AlarmCode, LeafRow, LockedLog, LogHead, NewRefusal, Put, StateRow, Store, StoreError, TileRow, Tiles,
 };
 use crate::telemetry;
 
@@ -295,15 +294,15 @@ impl Ingest {
                     })
                     .filter(|row| row.value.len() <= STATE_VALUE_BYTES_MAX)
                     .collect();
-                match self.store.put_states(gateway, &rows, full, now).await? {
-                    StatePut::Written => return Ok(None),
-                    StatePut::UnknownBox => (AlarmCode::UnknownBox, format!("box {gateway} is not registered")),
-                    StatePut::TooMany => (AlarmCode::Malformed, "state of more than 10,000 keys".to_owned()),
-                }
+                let put = self.store.put_states(gateway, &rows, full, now).await?;
+                refusal_of(put, gateway, "state of more than 10,000 keys".to_owned())
             }
-            Err(why) => (AlarmCode::Malformed, why),
+            Err(why) => Some((AlarmCode::Malformed, why)),
         };
-        self.refuse_other(gateway, topic, payload, refused, now).await.map(Some)
+        match refused {
+            Some(refused) => self.refuse_other(gateway, topic, payload, refused, now).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Takes in how things were over time at a box: zstd of a JSON object with `quarters`. Tells why it was refused, if it was.
@@ -316,17 +315,17 @@ impl Ingest {
     ) -> Result<Option<AlarmCode>, StoreError> {
         let read = unpacked("telemetry", payload).and_then(|text| telemetry::read(&text, gateway, now));
         let refused = match read {
-            Ok(rows) => match self.store.put_telemetry(gateway, &rows, now).await? {
-                TelemetryPut::Written => return Ok(None),
-                TelemetryPut::UnknownBox => (AlarmCode::UnknownBox, format!("box {gateway} is not registered")),
-                TelemetryPut::TooMany => (
-                    AlarmCode::Malformed,
-                    format!("telemetry of more than {} series", telemetry::SERIES_MAX),
-                ),
-            },
-            Err(why) => (AlarmCode::Malformed, why),
+            Ok(rows) => {
+                let put = self.store.put_telemetry(gateway, &rows, now).await?;
+                let many = format!("telemetry of more than {} series", telemetry::SERIES_MAX);
+                refusal_of(put, gateway, many)
+            }
+            Err(why) => Some((AlarmCode::Malformed, why)),
         };
-        self.refuse_other(gateway, topic, payload, refused, now).await.map(Some)
+        match refused {
+            Some(refused) => self.refuse_other(gateway, topic, payload, refused, now).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Takes in whether a box is connected: JSON with `online`.
@@ -419,6 +418,15 @@ impl Place {
 }
 
 /// Decides about a batch: pure.
+/// Why a message of a box was not stored, if it was not.
+fn refusal_of(put: Put, gateway: &GatewayId, many: String) -> Option<(AlarmCode, String)> {
+    match put {
+        Put::Written => None,
+        Put::UnknownBox => Some((AlarmCode::UnknownBox, format!("box {gateway} is not registered"))),
+        Put::TooMany => Some((AlarmCode::Malformed, many)),
+    }
+}
+
 fn judge(head: &LogHead, before: Frontier, batch: &Batch, overlap: &[Vec<u8>], accept_simulated: bool) -> Verdict {
     let altered = overlap
         .iter()

@@ -17,6 +17,7 @@ mod rows;
 mod schema;
 mod states;
 mod telemetry;
+mod told;
 mod views;
 
 use std::fmt::Write as _;
@@ -32,8 +33,9 @@ pub use logs::{Calendar, Derived, LockedLog, LogHead, Tiles};
 pub use quarantine::{Alarm, AlarmCode, NewRefusal, REFUSALS_KEPT_A_BOX, REFUSED_PAYLOAD_BYTES_MAX, Refusal};
 pub use read::{BoxRow, EventCount, LogRow, SessionFilter, StoredSession};
 pub use rows::{EventRow, LeafRow, OccupancyRow, SessionRow, StateRow, TelemetryRow, TileRow};
-pub use states::{Link, State, StatePut};
-pub use telemetry::{TELEMETRY_KEPT_DAYS, TelemetryPut};
+pub use states::{Link, State};
+pub use telemetry::TELEMETRY_KEPT_DAYS;
+pub use told::Put;
 pub use views::{LIVE_VIEWS_KEPT_DAYS, LIVE_VIEWS_MAX, LiveView, NewLiveView};
 
 /// How long a statement waits for `SQLite`'s write lock.

@@ -5,6 +5,7 @@ use parking::{GatewayId, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::told::{Put, take_box};
 use super::{During as _, StateRow, Store, StoreError, insert};
 
 /// Keys kept a box. A message that would make them more changes nothing.
@@ -12,17 +13,6 @@ const KEYS_A_BOX_MAX: i64 = 10_000;
 
 /// All parts of a full state come within so many seconds, in whatever order the instances take them in.
 const FULL_S: i64 = 60;
-
-/// What became of a box's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StatePut {
-    /// It is stored.
-    Written,
-    /// The box is not registered.
-    UnknownBox,
-    /// It would make more than 10,000 keys.
-    TooMany,
-}
 
 /// The latest value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +47,11 @@ impl Store {
         rows: &[StateRow],
         full: bool,
         now: Timestamp,
-    ) -> Result<StatePut, StoreError> {
+    ) -> Result<Put, StoreError> {
         let action = "write a box's state";
         let mut transaction = self.pool.begin().await.during(action)?;
-        // Takes the write lock, and one box's states in turn.
-        let known = sqlx::query("UPDATE boxes SET box = box WHERE box = $1")
-            .bind(gateway.as_str())
-            .execute(&mut *transaction)
-            .await
-            .during(action)?;
-        if known.rows_affected() == 0 {
-            return Ok(StatePut::UnknownBox);
+        if !take_box(&mut transaction, gateway, action).await? {
+            return Ok(Put::UnknownBox);
         }
         if full {
             sqlx::query("DELETE FROM states WHERE box = $1 AND updated_ms < $2")
@@ -84,10 +68,10 @@ impl Store {
             .await
             .during(action)?;
         if row.try_get::<i64, _>("keys").during(action)? > KEYS_A_BOX_MAX {
-            return Ok(StatePut::TooMany);
+            return Ok(Put::TooMany);
         }
         transaction.commit().await.during(action)?;
-        Ok(StatePut::Written)
+        Ok(Put::Written)
     }
 
     /// Takes in whether a box is connected. `false` when the box is not registered.

@@ -5,22 +5,12 @@ use parking::{GatewayId, Timestamp};
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::told::{Put, take_box};
 use super::{During as _, Store, StoreError, TelemetryRow, insert};
 use crate::telemetry::SERIES_MAX;
 
 /// How long telemetry is kept, days; then it goes with the next that comes in, of whatever box.
 pub const TELEMETRY_KEPT_DAYS: i64 = 30;
-
-/// What became of a box's telemetry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TelemetryPut {
-    /// It is stored.
-    Written,
-    /// The box is not registered.
-    UnknownBox,
-    /// It would make more than 256 series of one quarter of an hour.
-    TooMany,
-}
 
 impl Store {
     /// Takes in telemetry; no two rows are of the same series and quarter.
@@ -29,17 +19,11 @@ impl Store {
         gateway: &GatewayId,
         rows: &[TelemetryRow],
         now: Timestamp,
-    ) -> Result<TelemetryPut, StoreError> {
+    ) -> Result<Put, StoreError> {
         let action = "write telemetry";
         let mut transaction = self.pool.begin().await.during(action)?;
-        // Takes the write lock, and one box's messages in turn.
-        let known = sqlx::query("UPDATE boxes SET box = box WHERE box = $1")
-            .bind(gateway.as_str())
-            .execute(&mut *transaction)
-            .await
-            .during(action)?;
-        if known.rows_affected() == 0 {
-            return Ok(TelemetryPut::UnknownBox);
+        if !take_box(&mut transaction, gateway, action).await? {
+            return Ok(Put::UnknownBox);
         }
         insert(&mut transaction, rows, action).await?;
         let times = || rows.iter().map(|row| row.from_ms);
@@ -55,7 +39,7 @@ impl Store {
         .during(action)?;
         let most: i64 = most.map_or(Ok(0), |row| row.try_get("series")).during(action)?;
         if usize::try_from(most).unwrap_or(0) > SERIES_MAX {
-            return Ok(TelemetryPut::TooMany);
+            return Ok(Put::TooMany);
         }
         transaction.commit().await.during(action)?;
         sqlx::query("DELETE FROM telemetry WHERE from_ms < $1")
@@ -63,7 +47,7 @@ impl Store {
             .execute(&self.pool)
             .await
             .during("drop old telemetry")?;
-        Ok(TelemetryPut::Written)
+        Ok(Put::Written)
     }
 
     /// A box's telemetry of the quarters that begin from `from` until before `to`, by series and time.
