@@ -39,6 +39,8 @@ struct Talk {
     /// Closed when it is to end.
     stdin: Option<ChildStdin>,
     answers: Lines<BufReader<ChildStdout>>,
+    /// Commands whose answer nobody has read.
+    unanswered: u32,
 }
 
 impl CameraSimulator {
@@ -73,6 +75,7 @@ impl CameraSimulator {
             child,
             stdin,
             answers: BufReader::new(stdout).lines(),
+            unanswered: 0,
         };
         let greeting = talk.answer(START_PATIENCE).await?;
         Ok(Self {
@@ -96,14 +99,16 @@ impl CameraSimulator {
     /// Gives a command and returns the answer, when it has taken effect.
     pub async fn tell(&self, command: &Value) -> anyhow::Result<Value> {
         let mut talk = self.talk.lock().await;
-        // Should no answer come in time, or nobody wait for it any more: it must not pass for that of the next command.
-        let mut stdin = talk
-            .stdin
-            .take()
-            .context("the camera simulator is ending, or left a command without an answer")?;
+        // Of commands that nobody waited for any more: what they are answered must not pass for the answer to this one.
+        while talk.unanswered > 0 {
+            talk.answer(PATIENCE).await?;
+            talk.unanswered -= 1;
+        }
+        let stdin = talk.stdin.as_mut().context("the camera simulator is ending")?;
         stdin.write_all(format!("{command}\n").as_bytes()).await?;
+        talk.unanswered += 1;
         let answer = talk.answer(PATIENCE).await?;
-        talk.stdin = Some(stdin);
+        talk.unanswered -= 1;
         anyhow::ensure!(answer["ok"] == true, "{command}: {answer}");
         Ok(answer)
     }
