@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::event::Statistics;
 
 /// Pictures that are asked for after a hint, unless one of them is bad: then more.
-const LOOK_PICTURES: u32 = 3;
+const LOOK_PICTURES: u32 = 4;
 /// After a look that found nothing, further hints of the same kind are ignored for this time.
 const REST_MIN: Duration = Duration::from_secs(60);
 /// The same after many looks in a row that found nothing.

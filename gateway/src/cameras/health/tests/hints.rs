@@ -55,13 +55,13 @@ impl Street {
 }
 
 #[test]
-fn an_unusual_keyframe_opens_a_look_of_three_pictures() {
+fn an_unusual_keyframe_opens_a_look_of_four_pictures() {
     let mut street = Street::default();
     street.usual(80);
     assert!(!street.hints.is_suspicious());
     street.second(40_000, 3_000, 4_000);
     street.second(40_000, 3_000, 4_000);
-    assert_eq!(street.look(), 3);
+    assert_eq!(street.look(), 4);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn after_a_look_in_vain_only_hints_of_the_same_kind_rest() {
     let mut street = Street::default();
     street.usual(40);
     street.second(20_000, 3_000, 15_000);
-    assert_eq!(street.look(), 3);
+    assert_eq!(street.look(), 4);
     street.second(20_000, 3_000, 15_000);
     assert!(!street.hints.is_suspicious(), "another lorry");
     street.second(20_000, 20, 20);
