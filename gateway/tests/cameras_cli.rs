@@ -165,7 +165,7 @@ fn without_a_daemon_list_and_snapshot_say_how_to_start_it() {
 fn a_list_comes_from_the_daemon() {
     let desk = Desk::new();
     let status = r#"[{"id":"gerbang","title":"Gerbang","state":"offline","cause":"refused","since":"2026-11-22T03:15:03Z",
-        "evidence":[],"clock_offset_ms":null,"worker_pid":7,"workers_started":3,"main":{"phase":"waiting","codecs":null,
+        "evidence":[],"looked_at":null,"clock_offset_ms":null,"worker_pid":7,"workers_started":3,"main":{"phase":"waiting","codecs":null,
         "width":null,"height":null,"fps":0.0,"kbit":0.0,"gop_frames":0,"frames":0,"dropped_frames":0,"lost_packets":0,
         "jumps":0,"connections":0,"reordered":false,"ended":["refused","Connection refused"],"viewers":0,"ring":null},
         "sub":null}]"#;

@@ -224,8 +224,6 @@ fn events((text, long, number, short, byte, flag): &Parts) -> Vec<Event> {
         Event::Format {
             profile,
             format: Format {
-                width: *number,
-                height: u32::from(*short),
                 fps_nominal: flag.then(|| f32::from(*short) / 4.0),
                 reordered: *flag,
             },

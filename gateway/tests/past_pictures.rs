@@ -1,8 +1,10 @@
-//! An arrival of which the box learns late: its picture comes out of the recording, masked, by the real decoder.
+//! An arrival of which the box learns late: its picture comes out of the recording, masked, by the real decoder. And
+//! recordings that nobody goes on with.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,6 @@ use bytes::Bytes;
 use gateway::cameras::evidence::{Evidence, Store};
 use gateway::cameras::recorder::ring_folder;
 use gateway::cameras::ring::{ClockQuality, Fragment, Limits, MemoryIndex, Ring};
-use gateway::cameras::secrets::Secrets;
 use gateway::cameras::snapshot::SnapshotError;
 use gateway::cameras::wire::Profile;
 use gateway::cameras::worker::Program;
@@ -53,8 +54,8 @@ fn camera() -> CameraId {
     CameraId::new("utara-1").unwrap()
 }
 
-/// Records the sample as if it had been received from `begin` on.
-fn record(config: &Config, begin: Timestamp) {
+/// Records the sample as if it had been received from `begin` on. Gives the folder.
+fn record(config: &Config, camera: &CameraId, begin: Timestamp, clock: ClockQuality) -> PathBuf {
     let (mut end, mut begins, mut init, mut chunks) = (0, 0, Bytes::new(), Vec::new());
     while end < SAMPLE.len() {
         let kind = &SAMPLE[end + 4..end + 8];
@@ -73,22 +74,23 @@ fn record(config: &Config, begin: Timestamp) {
         segment_duration_max: Duration::from_secs(60),
         segment_bytes_max: 1 << 20,
     };
-    let folder = ring_folder(&config.video.ring_dir, &camera(), Profile::Sub);
+    let folder = ring_folder(&config.video.ring_dir, camera, Profile::Sub);
     let (mut ring, _) = Ring::open(&folder, limits, MemoryIndex::default()).unwrap();
     ring.begin(&init).unwrap();
     for (chunks, number) in chunks.chunks(CHUNKS).zip(0..) {
         let at = begin.plus_seconds(2 * number);
         ring.append(&Fragment {
             at: jiff::Timestamp::from_millisecond(at.as_millis()).unwrap(),
-            clock: ClockQuality::Synced,
+            clock,
             chunks: chunks.to_vec(),
         })
         .unwrap();
     }
     ring.close();
+    folder
 }
 
-/// All cameras of a configuration at work, and their clock.
+/// All cameras of a configuration at work, with a recording of five minutes ago, and their clock.
 fn start(
     config: &Config,
     folder: &Path,
@@ -96,12 +98,24 @@ fn start(
     stop: &CancellationToken,
 ) -> (Cameras, Arc<Clock>) {
     let clock = Arc::new(Clock::start(folder, None).unwrap());
-    record(config, clock.now().at.plus_seconds(-300));
+    let begin = clock.now().at.plus_seconds(-300);
+    record(config, &camera(), begin, ClockQuality::Synced);
+    (run(config, folder, &clock, facts, stop), clock)
+}
+
+/// All cameras of a configuration at work.
+fn run(
+    config: &Config,
+    folder: &Path,
+    clock: &Arc<Clock>,
+    facts: mpsc::Sender<Input>,
+    stop: &CancellationToken,
+) -> Cameras {
     let sources = Sources {
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(clock),
         board: Arc::new(Board::open(&folder.join("state")).unwrap()),
         facts,
-        secrets: Secrets::new(),
+        logins: BTreeMap::new(),
         program: Program::beside(Path::new(env!("CARGO_BIN_EXE_gateway-camera"))).unwrap(),
     };
     let (cameras, running) = Cameras::start(config, sources).unwrap();
@@ -109,7 +123,7 @@ fn start(
         tokio::spawn(task.run(stop.clone()));
     }
     tokio::spawn(running.maker.run(stop.clone()));
-    (cameras, clock)
+    cameras
 }
 
 fn space(state: SpaceState, since: Option<Timestamp>) -> Arc<Vec<SpaceNow>> {
@@ -184,4 +198,38 @@ async fn a_picture_out_of_the_recording_has_its_masks_and_none_is_taken_from_too
         bytes[1] * 2 < bytes[0],
         "a picture that is covered has little to say: {bytes:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recordings_of_a_camera_that_left_the_configuration_stay_a_week_and_then_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "[]");
+    // Recordings age by a clock that is right only.
+    let simulated = "2026-11-22T10:00:00+07:00@1x0".parse().unwrap();
+    let clock = Arc::new(Clock::start(folder.path(), Some(simulated)).unwrap());
+    let now = clock.now().at;
+    let days_ago = |days: i64| now.plus_seconds(-days * 86_400);
+    let (old, young) = (CameraId::new("lama").unwrap(), CameraId::new("baru").unwrap());
+    let gone = record(&config, &old, days_ago(8), ClockQuality::Simulated);
+    let kept = record(&config, &young, days_ago(6), ClockQuality::Simulated);
+    let files = |folder: &Path| {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "mp4");
+        names.filter(is_segment).count()
+    };
+    assert_eq!((files(&gone), files(&kept)), (1, 1));
+
+    let (facts, _told) = mpsc::channel(64);
+    let stop = CancellationToken::new();
+    let cameras = run(&config, folder.path(), &clock, facts, &stop);
+    assert!(cameras.ring(&old, Profile::Sub).is_none(), "nobody records it");
+    tokio::time::timeout(PATIENCE, async {
+        while files(&gone) > 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("what is older than a week stays");
+    assert_eq!(files(&kept), 1);
+    stop.cancel();
 }

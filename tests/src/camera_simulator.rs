@@ -96,6 +96,13 @@ impl CameraSimulator {
         certificate.context("the camera simulator said no certificate")
     }
 
+    /// User and password that it asks for there.
+    pub fn media_login(&self) -> anyhow::Result<(&str, &str)> {
+        let said = |key| self.greeting[key].as_str();
+        let login = said("tls_user").zip(said("tls_password"));
+        login.context("the camera simulator said no login")
+    }
+
     /// Gives a command and returns the answer, when it has taken effect.
     pub async fn tell(&self, command: &Value) -> anyhow::Result<Value> {
         let mut talk = self.talk.lock().await;

@@ -58,6 +58,8 @@ pub struct CameraNow {
     pub cause: String,
     /// The numbers behind it.
     pub evidence: Vec<Value>,
+    /// When the last picture was received that was looked at.
+    pub looked_at: Option<String>,
     /// Its worker's process.
     pub worker_pid: Option<i32>,
     /// Workers started since start.
@@ -334,7 +336,8 @@ fn synchronised(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(library)
 }
 
-fn keep_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+/// Writes a file that only its owner may read.
+pub fn keep_secret(path: &Path, text: &str) -> anyhow::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = fs::OpenOptions::new()
         .write(true)

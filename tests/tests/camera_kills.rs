@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use futures::StreamExt;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ const RSS_GROWTH_MAX: u64 = 16 << 20;
 const DESCRIPTORS_GROWTH_MAX: usize = 6;
 /// Frames of a fragment, which is what a kill may cost.
 const FRAGMENT_FRAMES: u64 = 30;
+/// A camera is looked at every 4 s by the clock, and not for a minute more because of the same sign.
+const BY_THE_CLOCK: Duration = Duration::from_secs(30);
 /// Viewers of a stream at once.
 const VIEWERS: usize = 8;
 /// People who try to watch at once.
@@ -307,4 +309,23 @@ async fn of_two_hundred_viewers_eight_see_pictures_and_the_others_are_told() -> 
     );
     assert_eq!(roadside.camera("pintu-1").await?.state, "up");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_is_looked_at_while_somebody_watches_it() -> anyhow::Result<()> {
+    let (_cameras, roadside, _folder) = cameras(1).await?;
+    let looks = async {
+        // The first, and four for a sign that something may be wrong, come without the clock.
+        for number in 1..=8 {
+            let before = roadside.camera("pintu-1").await?.looked_at;
+            let is_new = |now: &CameraNow| now.looked_at > before;
+            let what = format!("looked at for time {number}");
+            roadside.await_that("pintu-1", &what, BY_THE_CLOCK, is_new).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        looks = looks => looks,
+        viewing = watch(&roadside, 3 * PATIENCE.as_secs()) => bail!("the view ended: {viewing:?}"),
+    }
 }

@@ -10,6 +10,7 @@ use live::link::HELD;
 use live::message::Message;
 use parking::{CameraId, Timestamp};
 use rustix::process::{Signal, kill_process};
+use tests::cameras::keep_secret;
 use tests::city::{Plan, devices, simulate};
 use tests::clock::{SimulatedClock, unix_ms};
 use tests::commander::{publish_to, send, signed};
@@ -271,6 +272,26 @@ async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_
     );
 
     believe(&mut world, simulator.certificate()?).await?;
+    answer(&mut world, &camera, &url, ended).await?;
+    assert_eq!(
+        frames().await?,
+        0,
+        "a server that asks for a login got pictures without"
+    );
+
+    let (user, password) = simulator.media_login()?;
+    let login = format!(
+        "\"{}\" = {{ user = \"{user}\", password = \"{password}\" }}\n",
+        simulator.media_server()?
+    );
+    let secrets = world.folder().join("media.secret");
+    keep_secret(&secrets, &login)?;
+    let config = fs::read_to_string(&world.boxes[0].config)?;
+    let named = format!("[video]\nsecrets_file = \"{}\"\n", secrets.display());
+    fs::write(&world.boxes[0].config, config.replace("[video]\n", &named))?;
+    let gateway = &mut world.boxes[0].gateway;
+    gateway.terminate(PATIENCE).await?;
+    gateway.restart().await?;
     answer(&mut world, &camera, &url, "is published to a media server").await?;
     let begin = Instant::now();
     while frames().await? < 24 {

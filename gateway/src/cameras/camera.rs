@@ -3,7 +3,6 @@
 //! Everything that a camera does wrong ends here. The task decides when a stream is opened again, kills a worker that
 //! says nothing, asks for pictures at the pace that health needs, and tells others by a watch channel how things are.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +11,16 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use live::message::Message;
 use parking::{CameraId, Input, Stamp, Timestamp, Timezone};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::health::{self, Effect, Event as HealthEvent, HealthMachine};
+use super::looks::{self, Answer, Looks};
 use super::owed::Owed;
-use super::pictures::{Made, PictureError, Pictures};
-use super::ring::picture::key_sample;
+use super::pictures::{PictureError, Pictures};
 use super::series;
-use super::snapshot::{self, Request, Snapshot, SnapshotError};
+use super::snapshot::{self, Request, SnapshotError};
 use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
@@ -30,8 +29,6 @@ use super::worker::{Program, Worker};
 use crate::clock::Clock;
 use crate::state::Board;
 
-/// Pixels of a picture up to which the configured pace holds: 640 by 480, what small streams have at most.
-const PICTURE_PIXELS: u32 = 640 * 480;
 /// A keyframe older than this is no picture of now.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);
 /// An evidence picture lies at most so far from the moment that it shows, milliseconds.
@@ -62,33 +59,21 @@ pub struct Surroundings {
     pub picture_every: Duration,
 }
 
-type Making = Pin<Box<dyn Future<Output = Done> + Send>>;
-
-struct Done {
-    at_ns: u64,
-    stamp: Stamp,
-    made: Result<Made, PictureError>,
-    answer: Option<oneshot::Sender<Result<Snapshot, SnapshotError>>>,
-}
-
 /// The task.
 pub struct CameraTask {
     id: CameraId,
     title: String,
-    index: u16,
     around: Surroundings,
     streams: Vec<Stream>,
+    /// The place of the one whose health is the camera's.
+    looked: usize,
+    looks: Looks,
     worker: Option<Worker>,
     workers_started: u64,
     health: HealthMachine,
     health_since: Stamp,
     clock_offset_ms: Option<i64>,
-    making: FuturesUnordered<Making>,
-    looking: bool,
-    wants_look: bool,
-    looked_at_ns: u64,
     tick_due: Instant,
-    look_due: Instant,
     baseline_due: Instant,
     board_due: Instant,
     urgent_on_board: told::Urgent,
@@ -118,18 +103,18 @@ impl CameraTask {
             health_since: now,
             id,
             title,
-            index,
+            // The smallest.
+            looked: streams
+                .iter()
+                .position(|stream| stream.profile == Profile::Sub)
+                .unwrap_or(0),
+            looks: Looks::new(around.pictures.clone(), index, around.picture_every),
             around,
             streams,
             worker: None,
             workers_started: 0,
             clock_offset_ms: None,
-            making: FuturesUnordered::new(),
-            looking: false,
-            wants_look: false,
-            looked_at_ns: 0,
             tick_due: start,
-            look_due: start,
             owed: Owed::default(),
             baseline_due: start + BASELINE_EVERY,
             board_due: start,
@@ -153,7 +138,7 @@ impl CameraTask {
                 () = cancel.cancelled() => break,
                 frame = next_frame(worker) => Happened::Frame(frame),
                 Some(request) = self.requests.recv() => Happened::Request(request),
-                Some(done) = self.making.next(), if !self.making.is_empty() => Happened::Made(done),
+                seen = self.looks.seen() => Happened::Seen(seen),
                 Some(_) = viewers.next(), if !viewers.is_empty() => Happened::Viewers,
                 () = self.owed.hand_over(&self.around.facts) => Happened::Nothing,
                 () = tokio::time::sleep_until(wake) => Happened::Nothing,
@@ -166,10 +151,10 @@ impl CameraTask {
                 Happened::Request(Request::AcceptView { done }) => {
                     self.health_step(HealthEvent::ViewAccepted);
                     self.keep_baseline();
-                    self.look();
+                    self.look_now();
                     done.send(()).ok();
                 }
-                Happened::Made(done) => self.made(done),
+                Happened::Seen(seen) => self.seen(seen),
                 Happened::Viewers => self.tell(),
                 Happened::Nothing => {}
             }
@@ -239,7 +224,7 @@ impl CameraTask {
             {
                 stream.phase = Phase::Opening(now);
                 let source = stream.source.clone();
-                if index == self.looked_stream() {
+                if index == self.looked {
                     self.health_step(HealthEvent::Connecting);
                 }
                 self.send(&Command::Open { profile, source }).await?;
@@ -268,19 +253,13 @@ impl CameraTask {
         worker.send(&frame).await
     }
 
-    /// The stream whose health is the camera's: the smallest.
-    fn looked_stream(&self) -> usize {
-        let sub = self.streams.iter().position(|stream| stream.profile == Profile::Sub);
-        sub.unwrap_or(0)
-    }
-
     fn stream(&mut self, profile: Profile) -> Option<&mut Stream> {
         self.streams.iter_mut().find(|stream| stream.profile == profile)
     }
 
     fn is_looked(&self, profile: Profile) -> bool {
         self.streams
-            .get(self.looked_stream())
+            .get(self.looked)
             .is_some_and(|stream| stream.profile == profile)
     }
 
@@ -334,8 +313,8 @@ impl CameraTask {
                 let brought_key = self
                     .stream(profile)
                     .is_some_and(|stream| stream.chunk(head, stamp, chunk));
-                if brought_key && self.wants_look && self.is_looked(profile) {
-                    self.look();
+                if brought_key && self.looks.is_wanted() && self.is_looked(profile) {
+                    self.looks.by_pace(newest_key(&self.streams, self.looked));
                 }
             }
             FromWorker::Picture(..) => self.worker_lost("it sent a picture that nobody asked for").await,
@@ -392,12 +371,7 @@ impl CameraTask {
         }
     }
 
-    fn snapshot(
-        &mut self,
-        at: Option<Timestamp>,
-        width: u16,
-        answer: oneshot::Sender<Result<Snapshot, SnapshotError>>,
-    ) {
+    fn snapshot(&mut self, at: Option<Timestamp>, width: u16, answer: Answer) {
         let now = self.around.clock.now().at;
         let keys = self.streams.iter().filter_map(|stream| match at {
             None => stream.newest_key(),
@@ -405,7 +379,7 @@ impl CameraTask {
         });
         let of_moment = keys.filter(|key| self.is_of_moment(key, at));
         if let Some(key) = snapshot::best(of_moment, at.unwrap_or(now)).cloned() {
-            self.make(&key, width, Some(answer));
+            self.looks.make_for(&key, width, answer);
         } else {
             let why = match at {
                 None => health::cause_text(self.health.health().cause).en.to_owned(),
@@ -426,84 +400,27 @@ impl CameraTask {
         }
     }
 
-    /// Has a picture made. Without `answer` it is for health.
-    fn make(&mut self, key: &Key, width: u16, answer: Option<oneshot::Sender<Result<Snapshot, SnapshotError>>>) {
-        let sample = match key_sample(&key.init, &key.chunk) {
-            Ok(sample) => sample,
-            Err(error) => {
-                if let Some(answer) = answer {
-                    let failed = PictureError::Failed(error.to_string());
-                    answer.send(Err(failed.into())).ok();
-                }
-                return;
-            }
-        };
-        self.looking |= answer.is_none();
-        let (pictures, index, at_ns, stamp) = (self.around.pictures.clone(), self.index, key.at_ns, key.stamp);
-        self.making.push(Box::pin(async move {
-            let made = pictures.make(index, sample, width).await;
-            Done {
-                at_ns,
-                stamp,
-                made,
-                answer,
-            }
-        }));
-    }
-
-    fn made(&mut self, done: Done) {
-        if let Some(answer) = done.answer {
-            let snapshot = done.made.map(|made| Snapshot {
-                jpeg: made.jpeg,
-                stamp: done.stamp,
-            });
-            answer.send(snapshot.map_err(Into::into)).ok();
-            return;
-        }
-        self.looking = false;
-        match done.made {
-            Ok(made) => {
-                let stream_time = Duration::from_nanos(done.at_ns);
-                let features = made.features;
+    fn seen(&mut self, seen: Result<looks::Seen, PictureError>) {
+        match seen {
+            Ok(looks::Seen { stream_time, features }) => {
                 self.health_step(HealthEvent::Picture { stream_time, features });
             }
             Err(error) => tracing::debug!(camera = %self.id, %error, "no picture for health"),
         }
     }
 
-    /// Looks at the newest keyframe, or, if it was looked at, at the next.
-    fn look(&mut self) {
-        if self.looking {
-            return;
-        }
-        let stream = self.streams.get(self.looked_stream());
-        let key = stream
-            .and_then(Stream::newest_key)
-            .filter(|key| key.at_ns != self.looked_at_ns)
-            .cloned();
-        self.wants_look = key.is_none();
-        if let Some(key) = key {
-            self.looked_at_ns = key.at_ns;
-            self.look_due = Instant::now() + self.look_pause();
-            self.make(&key, 0, None);
-        }
-    }
-
-    /// Time to the next look without a reason. A picture four times as large is looked at a quarter as often: it costs
-    /// four times as much, and what changes a picture shows in the sizes of frames, which bring a look at once.
-    fn look_pause(&self) -> Duration {
-        let status = self.streams.get(self.looked_stream()).map(Stream::status);
-        let size = status.and_then(|status| Some((status.width?, status.height?)));
-        let pixels = size.map_or(0, |(width, height)| width.saturating_mul(height));
-        self.around.picture_every * (pixels / PICTURE_PIXELS).max(1)
+    /// Looks at the picture because something may be wrong.
+    fn look_now(&mut self) {
+        tracing::debug!(camera = %self.id, "a look out of turn");
+        self.looks.by_reason(newest_key(&self.streams, self.looked));
     }
 
     fn tick(&mut self) {
         self.health_step(HealthEvent::Tick);
         let now = Instant::now();
-        let stream = self.streams.get(self.looked_stream());
-        if self.look_due <= now && stream.is_some_and(|stream| matches!(stream.phase, Phase::Playing(_))) {
-            self.look();
+        let stream = self.streams.get(self.looked);
+        if self.looks.is_due() && stream.is_some_and(|stream| matches!(stream.phase, Phase::Playing(_))) {
+            self.looks.by_pace(newest_key(&self.streams, self.looked));
         }
         if self.baseline_due <= now {
             self.baseline_due = now + BASELINE_EVERY;
@@ -530,7 +447,7 @@ impl CameraTask {
                     self.tell_viewers();
                     self.tell();
                 }
-                Effect::RequestPicture => self.look(),
+                Effect::RequestPicture => self.look_now(),
                 Effect::Record(record) => {
                     let body = translation::record(&self.id, &record, |mono| self.stamp_of(mono).at, now.at);
                     self.owed.push(&self.id, body);
@@ -566,6 +483,7 @@ impl CameraTask {
             cause: health.cause,
             since: self.health_since.at,
             evidence: health.evidence.clone(),
+            looked_at: self.looks.looked_at(),
             clock_offset_ms: self.clock_offset_ms,
             worker_pid: self.worker.as_ref().and_then(Worker::pid),
             workers_started: self.workers_started,
@@ -586,9 +504,14 @@ impl CameraTask {
 enum Happened {
     Frame(std::io::Result<BytesMut>),
     Request(Request),
-    Made(Done),
+    Seen(Result<looks::Seen, PictureError>),
     Viewers,
     Nothing,
+}
+
+/// The newest keyframe of the stream at `looked`.
+fn newest_key(streams: &[Stream], looked: usize) -> Option<&Key> {
+    streams.get(looked).and_then(Stream::newest_key)
 }
 
 async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<BytesMut> {

@@ -18,7 +18,7 @@ mod connection;
 mod ready;
 mod room;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use self::ready::{Slot, Waiting};
 pub(super) use self::room::Gate;
 use self::room::{Budget, LedgerWatch};
-use super::wire::Profile;
+use super::wire::{Command, Credentials, Profile};
 use super::worker::Program;
 use super::{Cameras, publisher};
 use crate::clock::Clock;
@@ -87,6 +87,8 @@ pub struct Parts {
     pub journal: Arc<Journal>,
     /// How to start a worker that publishes.
     pub program: Program,
+    /// Users and passwords at media servers, by `host:port`.
+    pub media_logins: BTreeMap<String, Credentials>,
     /// Commands from the uplink.
     pub commands: mpsc::Receiver<Bytes>,
 }
@@ -104,6 +106,12 @@ pub struct FarStatus {
     pub refused: u64,
     /// Why the newest of them was.
     pub last_refusal: Option<String>,
+}
+
+/// `host:port` of the media server that an address names.
+fn media_host(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(RTSPS_PORT)))
 }
 
 /// The task.
@@ -311,9 +319,12 @@ impl FarViews {
                 self.streams.spawn(to_city(id, name, way, (hub, viewer), pace))
             }
             Destination::MediaServer { url } => {
+                let host = media_host(&url);
+                let credentials = host.and_then(|host| self.parts.media_logins.get(&host).cloned());
                 let program = self.parts.program.clone();
+                let command = Command::Publish { url, credentials };
                 self.streams.spawn(async move {
-                    publisher::publish(&program, &url, &name, (hub, viewer), pace).await;
+                    publisher::publish(&program, &command, &name, (hub, viewer), pace).await;
                     id
                 })
             }
@@ -335,11 +346,7 @@ impl FarViews {
         match to {
             Destination::Kominfo { server } => self.check_server(server),
             Destination::MediaServer { url } => {
-                let url = url::Url::parse(url).ok();
-                let host = url
-                    .as_ref()
-                    .and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(RTSPS_PORT))));
-                if host.is_some_and(|host| self.parts.wanted.media_servers.contains(&host)) {
+                if media_host(url).is_some_and(|host| self.parts.wanted.media_servers.contains(&host)) {
                     return Ok(());
                 }
                 Err(Refused::untold(&"its server is not in far_view.media_servers"))

@@ -17,6 +17,7 @@
 //! | [`wire`] | what gateway and worker say to each other |
 //! | [`worker`], `starter` | a child process and its socket; the thread that starts it |
 //! | [`camera`], [`stream`], [`snapshot`], [`ladder`] | the task of a camera, its streams, what it is asked for, when to try again |
+//! | `looks` | when a camera's picture is looked at, and pictures on their way |
 //! | [`told`] | what is told of a camera, and to whom |
 //! | [`series`] | what of cameras goes into telemetry |
 //! | [`recorder`], [`ring`], [`recordings`] | recordings, clips, what is recorded around a time |
@@ -37,6 +38,7 @@ pub mod evidence;
 pub mod far;
 pub mod health;
 pub mod ladder;
+mod looks;
 pub mod measure;
 mod owed;
 pub mod past;
@@ -70,7 +72,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::camera::{CameraTask, Surroundings};
 use self::pictures::{PictureMaker, Pictures};
 use self::recorder::{Recorder, RecorderThread, RingHandle};
-use self::secrets::Secrets;
 use self::snapshot::{REQUESTS_MAX, Request, Snapshot, SnapshotError};
 use self::stream::Stream;
 use self::told::CameraStatus;
@@ -153,7 +154,7 @@ pub struct Sources {
     /// Where facts for the ledger go.
     pub facts: mpsc::Sender<Input>,
     /// Users and passwords.
-    pub secrets: Secrets,
+    pub logins: BTreeMap<CameraId, wire::Credentials>,
     /// How to start workers.
     pub program: Program,
 }
@@ -176,7 +177,7 @@ impl Cameras {
         let mut known = BTreeMap::new();
         let mut tasks = Vec::new();
         for (index, camera) in config.cameras.iter().enumerate() {
-            let credentials = sources.secrets.remove(&camera.id);
+            let credentials = sources.logins.remove(&camera.id);
             let streams = streams(camera, credentials.as_ref(), &recorder);
             let (requests, asked) = mpsc::channel(REQUESTS_MAX);
             let (status, told) = watch::channel(None);

@@ -16,10 +16,10 @@ use super::worker::{Program, Worker};
 /// How long the media server may take to agree.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Publishes until the pace says that it is over, or the server ends it.
+/// Publishes, as the command to its worker says, until the pace says that it is over, or the server ends it.
 pub(super) async fn publish(
     program: &Program,
-    url: &str,
+    command: &Command,
     (camera, profile): &(CameraId, Profile),
     (hub, viewer): (Hub, Viewer),
     mut pace: Pace,
@@ -27,7 +27,7 @@ pub(super) async fn publish(
     tracing::info!(%camera, %profile, "a stream is published to a media server");
     let gate = pace.gate();
     let ended = tokio::select! {
-        ended = run(program, url, &hub, viewer, gate) => match ended {
+        ended = run(program, command, &hub, viewer, gate) => match ended {
             Ok(ended) => ended,
             Err(error) => error.to_string(),
         },
@@ -36,13 +36,9 @@ pub(super) async fn publish(
     tracing::info!(%camera, %profile, ended, "the stream to the media server ended");
 }
 
-async fn run(program: &Program, url: &str, hub: &Hub, viewer: Viewer, gate: Gate) -> std::io::Result<String> {
+async fn run(program: &Program, command: &Command, hub: &Hub, viewer: Viewer, gate: Gate) -> std::io::Result<String> {
     let mut worker = program.start("publish", "publish")?;
-    let command = Command::Publish {
-        url: url.to_owned(),
-        credentials: None,
-    };
-    worker.send(&wire::command_frame(&command)?).await?;
+    worker.send(&wire::command_frame(command)?).await?;
     let mut publication = Publication {
         worker,
         gate,

@@ -1,7 +1,9 @@
-//! User names and passwords of cameras: a TOML file of its own, mode 600 or a systemd credential, with a line a camera:
+//! User names and passwords of cameras and media servers: a TOML file of its own, mode 600 or a systemd credential, with a
+//! line each:
 //!
 //! ```toml
 //! simpang-1 = { user = "gateway", password = "..." }
+//! "media.example.id:322" = { user = "kotak-1", password = "..." }
 //! ```
 //!
 //! They go to the worker over its socket and to nobody else.
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use parking::CameraId;
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::wire::Credentials;
 
@@ -46,8 +49,14 @@ struct Login {
     password: String,
 }
 
-/// Credentials by camera.
-pub type Secrets = BTreeMap<CameraId, Credentials>;
+/// What the file holds.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    /// By camera.
+    pub cameras: BTreeMap<CameraId, Credentials>,
+    /// By `host:port` of a media server.
+    pub media_servers: BTreeMap<String, Credentials>,
+}
 
 /// Reads the file.
 pub fn load(path: &Path) -> Result<Secrets, SecretsError> {
@@ -64,20 +73,33 @@ pub fn load(path: &Path) -> Result<Secrets, SecretsError> {
 
 /// Reads the file's text; else the line and what is wrong with it, without quoting it.
 pub fn parse(text: &str) -> Result<Secrets, (usize, String)> {
-    let read: BTreeMap<CameraId, Login> = toml::from_str(text).map_err(|error: toml::de::Error| {
-        let before = error
-            .span()
-            .map_or("", |span| text.get(..span.start).unwrap_or_default());
+    let read: BTreeMap<Spanned<String>, Login> = toml::from_str(text).map_err(|error: toml::de::Error| {
+        let begin = error.span().map_or(0, |span| span.start);
         (
-            before.matches('\n').count() + 1,
-            "this is no camera with user and password".to_owned(),
+            line_at(text, begin),
+            "this is no name with user and password".to_owned(),
         )
     })?;
-    let credentials = |Login { user, password }| Credentials { user, password };
-    Ok(read
-        .into_iter()
-        .map(|(camera, login)| (camera, credentials(login)))
-        .collect())
+    let mut secrets = Secrets::default();
+    for (name, Login { user, password }) in read {
+        let credentials = Credentials { user, password };
+        // No camera has a colon in its name.
+        if name.get_ref().contains(':') {
+            secrets.media_servers.insert(name.into_inner(), credentials);
+            continue;
+        }
+        let camera = CameraId::new(name.get_ref()).map_err(|_| {
+            let message = "this is neither a camera's name nor host:port of a media server";
+            (line_at(text, name.span().start), message.to_owned())
+        })?;
+        secrets.cameras.insert(camera, credentials);
+    }
+    Ok(secrets)
+}
+
+/// The line of a text, from 1, that this byte is in.
+fn line_at(text: &str, begin: usize) -> usize {
+    text.get(..begin).unwrap_or_default().matches('\n').count() + 1
 }
 
 #[cfg(test)]
@@ -87,8 +109,15 @@ mod tests {
     #[test]
     fn a_camera_has_its_own_login() {
         let secrets = parse("simpang-1 = { user = \"u\", password = \"p\" }\n").unwrap();
-        let known = &secrets[&CameraId::new("simpang-1").unwrap()];
+        let known = &secrets.cameras[&CameraId::new("simpang-1").unwrap()];
         assert_eq!((known.user.as_str(), known.password.as_str()), ("u", "p"));
+    }
+
+    #[test]
+    fn a_media_server_is_known_by_its_port() {
+        let secrets = parse("\"media.example.id:322\" = { user = \"u\", password = \"p\" }\n").unwrap();
+        assert!(secrets.cameras.is_empty());
+        assert_eq!(secrets.media_servers["media.example.id:322"].user, "u");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct CameraStatus {
     pub since: Timestamp,
     /// The numbers behind it.
     pub evidence: Vec<Evidence>,
+    /// When the last picture was received that was looked at: what is said of the picture is as old as that.
+    pub looked_at: Option<Timestamp>,
     /// Camera's clock minus the box's, milliseconds.
     pub clock_offset_ms: Option<i64>,
     /// Its worker's process.
@@ -177,6 +179,7 @@ mod tests {
             cause: health::Cause::None,
             since: Timestamp::EPOCH,
             evidence: Vec::new(),
+            looked_at: None,
             clock_offset_ms: None,
             worker_pid: None,
             workers_started: 1,

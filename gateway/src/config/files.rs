@@ -88,13 +88,27 @@ impl Config {
         ))
     }
 
-    /// A line for a camera that does not exist is a misspelt name, and another camera stays dark.
+    /// A line for a camera that does not exist is a misspelt name, and another camera stays dark; a media server alike.
     fn check_camera_secrets(&self, bytes: &[u8]) -> Result<(), Wrong> {
-        let hint = "write a line a camera, as in: simpang-1 = { user = \"...\", password = \"...\" }";
+        let hint = "write a line a camera or media server, as in: simpang-1 = { user = \"...\", password = \"...\" }";
         let text = std::str::from_utf8(bytes).map_err(|_| ("is no text".to_owned(), hint.to_owned()))?;
         let secrets = crate::cameras::secrets::parse(text)
             .map_err(|(line, message)| (format!("line {line}: {message}"), hint.to_owned()))?;
+        let media_servers = self.far_view.as_ref().map_or(&[][..], |far| &far.media_servers);
+        if let Some(server) = secrets
+            .media_servers
+            .keys()
+            .find(|server| !media_servers.contains(server))
+        {
+            let message = format!("names media server \"{server}\", and far_view.media_servers does not");
+            let known = match media_servers {
+                [] => "none".to_owned(),
+                servers => servers.join(", "),
+            };
+            return Err((message, format!("media servers here: {known}")));
+        }
         let stranger = secrets
+            .cameras
             .keys()
             .find(|id| !self.cameras.iter().any(|camera| camera.id == **id));
         stranger.map_or(Ok(()), |id| {

@@ -3,6 +3,7 @@
 //! None of it may keep the ledger from running: a page whose address is taken is tried again, and a camera without its
 //! password is dark.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::{Group, identity};
 use crate::cameras::evidence::{Evidence, Store};
 use crate::cameras::far::{self, FarStatus, FarViews};
 use crate::cameras::recorder::RecorderThread;
+use crate::cameras::wire::Credentials;
 use crate::cameras::worker::Program;
 use crate::cameras::{self, Cameras};
 use crate::clock::Clock;
@@ -61,13 +63,13 @@ pub(super) fn start(
     let config = &shared.config;
     let secrets = match &config.video.secrets_file {
         Some(path) => cameras::secrets::load(path)?,
-        None => cameras::secrets::Secrets::new(),
+        None => cameras::secrets::Secrets::default(),
     };
     let sources = cameras::Sources {
         clock: Arc::clone(&shared.clock),
         board: Arc::clone(&shared.board),
         facts: facts.clone(),
-        secrets,
+        logins: secrets.cameras,
         program: program()?,
     };
     let (cameras, running) = Cameras::start(config, sources).context("cannot start the recorder")?;
@@ -105,7 +107,7 @@ pub(super) fn start(
     }
     let mut far_view = None;
     if let Some(wanted) = &config.far_view {
-        let views = far_views(shared, wanted, &cameras, commands)?;
+        let views = far_views(shared, wanted, &cameras, secrets.media_servers, commands)?;
         far_view = Some(views.status());
         group.spawn("far view", |stop| async move {
             views.run(stop).await;
@@ -163,6 +165,7 @@ fn far_views(
     shared: &Shared,
     wanted: &FarView,
     cameras: &Cameras,
+    media_logins: BTreeMap<String, Credentials>,
     commands: mpsc::Receiver<Bytes>,
 ) -> anyhow::Result<FarViews> {
     let path = &wanted.command_vkey;
@@ -179,6 +182,7 @@ fn far_views(
         link: shared.link.clone(),
         journal: Arc::clone(&shared.journal),
         program: program()?,
+        media_logins,
         commands,
     }))
 }

@@ -99,7 +99,6 @@ impl State {
                 let stream = format!("rtsp://{login}{host}:554{path}/{token}?a=1&amp;b=2");
                 replies::uri(settings, action, &stream, media2)
             }
-            "GetSnapshotUri" => replies::uri(settings, action, &format!("{base}/snap?p={token}"), media2),
             _ => return unknown(),
         };
         (StatusCode::OK, text)

@@ -8,6 +8,7 @@ use crate::support::{City, Database, Street, change, session};
 crate::on_both_databases! {
     a_record_that_cannot_be_used_is_kept_and_proved_and_counted_nowhere;
     the_same_log_in_any_batches_gives_the_same_figures;
+    a_day_of_more_sessions_than_are_read_at_once_is_whole;
     a_rebuild_gives_the_same_figures;
     an_audit_names_what_was_changed_behind_its_back;
 }
@@ -70,6 +71,36 @@ async fn the_same_log_in_any_batches_gives_the_same_figures(database: Database) 
     assert_eq!(other.verify().await, audit);
     assert_eq!(other.store.sessions(&whole.gateway, &all).await.unwrap(), sessions);
     assert_eq!(sessions.len(), audit[0].sessions);
+}
+
+async fn a_day_of_more_sessions_than_are_read_at_once_is_whole(database: Database) {
+    const RECORDS: usize = 3_400;
+    let city = City::open(&database).await;
+    let street = Street::new("g", RECORDS);
+    city.enrol(&street).await;
+    for begin in (0..RECORDS).step_by(400) {
+        city.commit(&street, &street.batch(begin..RECORDS.min(begin + 400)))
+            .await;
+    }
+    let day = "2026-01-05".parse().unwrap();
+    let mut names: Vec<String> = Vec::new();
+    for session in city.store.sessions_of_day(&street.gateway, day, None).await.unwrap() {
+        names.push(session.session.to_string());
+    }
+    // Each minute begins two sessions or three: a query may end among them.
+    let all = city.verify().await[0].sessions;
+    assert!(all > 2_000, "more than two queries: {all}");
+    assert_eq!(names.len(), all);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "none twice");
+    let mut by_zone = 0;
+    for zone in ["z0", "z1"] {
+        let zone = zone.parse().unwrap();
+        let sessions = city.store.sessions_of_day(&street.gateway, day, Some(&zone)).await;
+        by_zone += sessions.unwrap().len();
+    }
+    assert_eq!(by_zone, all);
 }
 
 async fn a_rebuild_gives_the_same_figures(database: Database) {

@@ -164,12 +164,14 @@ impl Simulator {
         self.port
     }
 
-    /// What is said when the simulator is ready: `port`, and with TLS `tls_port` and `tls_certificate` (PEM).
+    /// What is said when the simulator is ready: `port`, and with TLS `tls_port`, `tls_certificate` (PEM) and the login.
     pub fn greeting(&self) -> Value {
         let mut greeting = json!({ "port": self.port });
         if let (Some(port), Some(certificate)) = (self.tls_port, &self.certificate) {
             greeting["tls_port"] = json!(port);
             greeting["tls_certificate"] = json!(certificate);
+            greeting["tls_user"] = json!(tls::USER);
+            greeting["tls_password"] = json!(tls::PASSWORD);
         }
         greeting
     }

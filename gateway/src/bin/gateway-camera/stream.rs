@@ -264,8 +264,6 @@ impl Stream {
             self.output.to_parent.event(&Event::Format {
                 profile: self.output.profile,
                 format: Format {
-                    width: parameters.width,
-                    height: parameters.height,
                     fps_nominal: parameters.fps_nominal,
                     reordered: self.reordered,
                 },

@@ -65,10 +65,6 @@ findings! {
         "H.264 dengan profil {}", "H.264 with profile {}",
         "Peramban dan dekoder perangkat keras hanya mengenal baseline, main dan high.", "Browsers and hardware decoders know baseline, main and high only.",
         "Pilih profil main atau high.", "Choose profile main or high.";
-    CODEC_OTHER: Codec, Problem,
-        "Kompresi {}", "Compression {}",
-        "Hanya H.264 dan H.265 yang dapat direkam dan ditampilkan.", "Only H.264 and H.265 can be recorded and shown.",
-        "Pilih H.264.", "Choose H.264.";
 
     KEYFRAMES_GOOD: Keyframes, Ok,
         "Jarak antarkeyframe paling lama {} detik ({} frame)", "A keyframe at least every {} s ({} frames)",

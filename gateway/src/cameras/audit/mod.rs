@@ -36,10 +36,6 @@ pub enum Codec {
     },
     /// ITU-T H.265.
     H265,
-    /// JPEG pictures, one after the other.
-    Mjpeg,
-    /// Another, by its name in the description of the stream.
-    Other(String),
 }
 
 /// How the stream comes.

@@ -66,15 +66,10 @@ fn codec(facts: &StreamFacts) -> Finding {
         }
         (Codec::H265, Role::Substream) => words::CODEC_H265_SUBSTREAM.with(&[]),
         (Codec::H265, Role::Main) => words::CODEC_H265_MAIN.with(&[]),
-        (Codec::Mjpeg, _) => words::CODEC_OTHER.with(&name("MJPEG")),
-        (Codec::Other(other), _) => words::CODEC_OTHER.with(&name(other)),
     }
 }
 
 fn keyframes(facts: &StreamFacts) -> Option<Finding> {
-    if matches!(facts.codec, Codec::Mjpeg | Codec::Other(_)) {
-        return None;
-    }
     let Some(gops) = facts.gops else {
         let watched = facts.watched.as_secs_f32();
         // A shorter look says nothing about keyframes.

@@ -95,12 +95,6 @@ fn each_deviation_of_the_compression_is_found_alone_and_says_what_to_change() {
         Problem,
         what,
     );
-    check(
-        |facts| facts.codec = Codec::Mjpeg,
-        Subject::Codec,
-        Problem,
-        "Compression MJPEG",
-    );
     let what = "A keyframe only every 8.0 s (100 frames)";
     check(
         |facts| facts.gops = Some(gops(100, 8_000, 8_000)),

@@ -43,8 +43,6 @@ pub struct Found {
     pub(super) main: Option<usize>,
     /// Which profile is sub.
     pub(super) sub: Option<usize>,
-    /// Where it gives out still pictures of the main profile.
-    pub snapshot: Option<Url>,
     /// What went wrong.
     pub problems: Vec<Problem>,
 }
@@ -69,7 +67,6 @@ impl Found {
             profiles: Vec::new(),
             main: None,
             sub: None,
-            snapshot: None,
             problems: Vec::new(),
         }
     }

@@ -55,7 +55,6 @@ impl Inspection<'_> {
         if let Some((service, url, profiles)) = self.profiles(services.media, services.media2).await? {
             self.take_profiles(profiles);
             self.streams(service, &url).await?;
-            self.snapshot(service, &url).await;
         }
         Ok(())
     }
@@ -169,20 +168,6 @@ impl Inspection<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Still pictures are optional in ONVIF, so a failure is no problem.
-    async fn snapshot(&mut self, service: MediaService, url: &Url) {
-        let Some(token) = self.found.main().map(|profile| profile.media.token.clone()) else {
-            return;
-        };
-        let said = self
-            .ask(url, &service.get_snapshot_uri(&token), "snapshot address", parse_uri)
-            .await;
-        let said = said
-            .ok()
-            .filter(|said| matches!(said.scheme(), "http" | "https") && said.has_host());
-        self.found.snapshot = said.map(|said| self.reached.service(&said).used);
     }
 
     async fn ask<T>(

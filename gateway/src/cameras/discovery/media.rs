@@ -53,13 +53,6 @@ impl MediaService {
         let namespace = self.namespace();
         format!("<GetStreamUri xmlns=\"{namespace}\">{how}<ProfileToken>{token}</ProfileToken></GetStreamUri>")
     }
-
-    /// Asks where to get a still picture of the profile `token`.
-    pub fn get_snapshot_uri(self, token: &str) -> String {
-        let token = escaped(token);
-        let namespace = self.namespace();
-        format!("<GetSnapshotUri xmlns=\"{namespace}\"><ProfileToken>{token}</ProfileToken></GetSnapshotUri>")
-    }
 }
 
 /// How pictures are coded.
@@ -191,7 +184,7 @@ pub fn parse_profiles(root: &Element) -> Option<Profiles> {
     Some(Profiles { profiles, left_out })
 }
 
-/// Reads the reply to [`MediaService::get_stream_uri`] or [`MediaService::get_snapshot_uri`].
+/// Reads the reply to [`MediaService::get_stream_uri`].
 pub fn parse_uri(root: &Element) -> Option<Url> {
     Url::parse(root.find("Uri")?.text()).ok()
 }

@@ -86,8 +86,6 @@ pub struct Scopes {
     pub name: Option<String>,
     /// The hardware's name, mostly the model.
     pub hardware: Option<String>,
-    /// Where it says it is, such as `country/indonesia`.
-    pub locations: Vec<String>,
 }
 
 impl Scopes {
@@ -103,7 +101,6 @@ impl Scopes {
                 _ if value.is_empty() => {}
                 "name" => scopes.name = scopes.name.or(Some(value)),
                 "hardware" => scopes.hardware = scopes.hardware.or(Some(value)),
-                "location" => scopes.locations.push(value),
                 _ => {}
             }
         }

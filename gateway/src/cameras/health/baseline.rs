@@ -27,8 +27,8 @@ use crate::cameras::picture::{BLOCKS, Features, Grid};
 const HOURS: usize = 24;
 /// Maps of edges over the day.
 const VIEWS: usize = 8;
-/// Longest time that one picture stands for, seconds.
-const PICTURE_SECONDS_MAX: f32 = 30.0;
+/// Longest time that one picture stands for, seconds: the longest usual pause between looks at a large one.
+const PICTURE_SECONDS_MAX: f32 = 100.0;
 /// Time that the first picture stands for, seconds.
 const PICTURE_SECONDS_FIRST: f32 = 4.0;
 const HOUR_SECONDS: f32 = 10_800.0;

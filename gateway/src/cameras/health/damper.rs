@@ -101,13 +101,6 @@ impl Damper {
         self.close_hour(now)
     }
 
-    /// When there is something to write without any change.
-    pub fn deadline(&self) -> Option<Duration> {
-        self.hour
-            .filter(|_| self.unwritten > 0)
-            .map(|hour| hour.saturating_add(HOUR))
-    }
-
     fn close_hour(&mut self, now: Duration) -> Vec<Record> {
         let Some(hour) = self.hour.filter(|hour| now >= hour.saturating_add(HOUR)) else {
             return Vec::new();

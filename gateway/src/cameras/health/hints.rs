@@ -33,7 +33,8 @@ const BETWEEN_COLLAPSED: f32 = 0.25;
 /// that nothing changed.
 const BETWEEN_BYTES_MIN: f32 = 100.0;
 
-/// A frame between keyframes of more than this share of a keyframe shows another picture than the one before it.
+/// A frame between keyframes of more than this share of a keyframe, the usual or the last one, whichever is larger, shows
+/// another picture than the one before it.
 const BURST: f32 = 0.5;
 /// Frames between keyframes have collapsed for as long as one second in this time says so: after each keyframe an encoder
 /// may refine a picture that stands still.
@@ -65,9 +66,14 @@ struct Usual {
 }
 
 impl Usual {
+    /// The usual size, bytes; none before it is known.
+    fn known(self) -> Option<f32> {
+        (self.seconds >= LEARN_SECONDS_MIN).then(|| self.size_ln.exp())
+    }
+
     /// `bytes` as a multiple of the usual size; none before that is known.
     fn ratio(self, bytes: f32) -> Option<f32> {
-        (self.seconds >= LEARN_SECONDS_MIN).then(|| (bytes.max(1.0).ln() - self.size_ln).exp())
+        self.known().map(|usual| bytes.max(1.0) / usual)
     }
 
     fn learn(&mut self, bytes: f32) {
@@ -112,7 +118,12 @@ impl Hints {
                 self.has_collapsed(now);
             }
             let largest = mean(statistics.between_bytes_max, 1);
-            if self.keyframe_last.is_some_and(|keyframe| largest > keyframe * BURST) {
+            // An encoder that keeps its bitrate makes a small keyframe now and then.
+            let usual = self.keyframe.known().unwrap_or(0.0);
+            if self
+                .keyframe_last
+                .is_some_and(|keyframe| largest > keyframe.max(usual) * BURST)
+            {
                 self.hint(now, Sign::Burst);
             }
             if is_healthy {

@@ -68,12 +68,6 @@ impl HealthMachine {
         self.sight.baseline()
     }
 
-    /// When something changes without any event: step with [`Event::Tick`] then. Later than the last step.
-    pub fn deadline(&self) -> Option<Duration> {
-        let due = [self.stream.deadline(), self.damper.deadline()];
-        due.into_iter().flatten().filter(|due| *due > self.now).min()
-    }
-
     /// Takes an event.
     pub fn step(&mut self, now: Now, event: Event) -> Vec<Effect> {
         let now = Now {

@@ -222,28 +222,6 @@ impl Stream {
             None => (State::Connecting, Cause::Starting),
         }
     }
-
-    /// When the judgement changes without any event.
-    pub fn deadline(&self) -> Option<Duration> {
-        let after = |start: Option<Duration>, wait: Duration| start.map(|start| start.saturating_add(wait));
-        let phase = Some(self.phase_since);
-        let is_playing = self.phase == Phase::Playing;
-        let is_new = self.last_frame.is_none();
-        [
-            after(self.last_frame, self.stall_limit()),
-            after(phase.filter(|_| is_playing), self.stall_limit()),
-            after(
-                self.last_keyframe.max(phase).filter(|_| is_playing),
-                self.keyframe_limit(),
-            ),
-            after(phase.filter(|_| self.phase == Phase::Connecting), CONNECT_LIMIT),
-            after(Some(self.started).filter(|_| is_new), START_GRACE),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|due| *due > self.judged)
-        .min()
-    }
 }
 
 impl From<Failure> for Cause {

@@ -5,11 +5,9 @@
 //! chunk, and copied into a clip without another look.
 
 use std::ops::Range;
-use std::time::Duration;
 
 use super::boxes::{Boxes, Found, FourCc, ParseError, Parsed, Reader};
 use super::init::Init;
-use super::time::ticks_to_duration;
 
 /// Most samples of a chunk; three minutes at 60 frames a second. A chunk with more is refused.
 const SAMPLES_MAX: usize = 10_800;
@@ -44,36 +42,6 @@ pub(super) struct Chunk {
     pub moof: Moof,
     /// The samples, one after the other, within the chunk.
     pub data: Range<usize>,
-}
-
-/// What a chunk holds, for whoever passes it on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChunkInfo {
-    /// Decode time of the first frame since the timeline's start, ticks of the track.
-    pub decode_time: u64,
-    /// The same as a duration.
-    pub decode_time_since_start: Duration,
-    /// Duration of all frames.
-    pub duration: Duration,
-    /// Number of frames.
-    pub samples: usize,
-    /// Whether the first frame is a keyframe: a player can begin here.
-    pub keyframe_first: bool,
-    /// Bytes of all frames, without boxes.
-    pub bytes: u64,
-}
-
-/// Looks through a chunk of the stream that begins with `init`.
-pub fn chunk_info(init: &Init, chunk: &[u8]) -> Result<ChunkInfo, ParseError> {
-    let moof = Chunk::parse(init, chunk)?.moof;
-    Ok(ChunkInfo {
-        decode_time: moof.decode_time,
-        decode_time_since_start: ticks_to_duration(moof.decode_time, init.info().timescale),
-        duration: ticks_to_duration(moof.duration(), init.info().timescale),
-        samples: moof.samples.len(),
-        keyframe_first: moof.begins_with_keyframe(),
-        bytes: moof.data_bytes,
-    })
 }
 
 /// Whether a box may stand before the `moof` of a chunk.

@@ -45,7 +45,6 @@ mod time;
 mod tests;
 
 pub use boxes::{FourCc, ParseError};
-pub use chunk::{ChunkInfo, chunk_info};
 pub use error::RingError;
 pub use fragment::Fragment;
 pub use init::{INIT_BYTES_MAX, Init, StreamInfo, VideoCodec};

@@ -95,8 +95,6 @@ fn key_in(folder: &Path, segment: &Segment, at: Timestamp) -> Result<Option<Reco
             video: info.video,
             codec_config: reader.init.codec_config().to_vec(),
             access_unit: Bytes::from(read(&file, offset, sample.bytes.into())?),
-            width: info.width,
-            height: info.height,
         },
         at,
     }))

@@ -15,10 +15,6 @@ pub struct KeySample {
     pub codec_config: Vec<u8>,
     /// The access unit, each NAL unit behind its length, as `codec_config` says.
     pub access_unit: Bytes,
-    /// Width, pixels.
-    pub width: u16,
-    /// Height, pixels.
-    pub height: u16,
 }
 
 /// Takes the first keyframe out of a chunk. Fails if there is none.
@@ -34,8 +30,6 @@ pub fn key_sample(init: &Init, chunk: &Bytes) -> Result<KeySample, ParseError> {
                 video: init.info().video,
                 codec_config: init.codec_config().to_vec(),
                 access_unit: chunk.slice(begin..end),
-                width: init.info().width,
-                height: init.info().height,
             });
         }
         begin = end;

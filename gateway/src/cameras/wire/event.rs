@@ -75,10 +75,6 @@ pub enum Event {
 /// What a stream is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Format {
-    /// Width, pixels.
-    pub width: u32,
-    /// Height, pixels.
-    pub height: u32,
     /// Frames a second that the stream claims, if it does. Measured ones are in [`Stats`].
     pub fps_nominal: Option<f32>,
     /// Whether frames are shown in another order than they come (B-frames).

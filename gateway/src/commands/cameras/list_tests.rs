@@ -58,6 +58,7 @@ fn camera(id: &str, state: State, cause: Cause) -> CameraStatus {
         cause,
         since: "2026-11-22T03:15:03Z".parse().unwrap(),
         evidence: Vec::new(),
+        looked_at: Some("2026-11-22T03:15:01Z".parse().unwrap()),
         clock_offset_ms: Some(-180),
         worker_pid: Some(4_711),
         workers_started: 1,

@@ -68,13 +68,13 @@ fn passwords(config: &Config, findings: &mut Findings) {
     let known = match &config.video.secrets_file {
         // What is wrong with the file itself has been told.
         Some(path) => secrets::load(path).unwrap_or_default(),
-        None => secrets::Secrets::new(),
+        None => secrets::Secrets::default(),
     };
     let without: Vec<&str> = config
         .cameras
         .iter()
         .map(|camera| &camera.id)
-        .filter(|id| !known.contains_key(*id))
+        .filter(|id| !known.cameras.contains_key(*id))
         .map(parking::CameraId::as_str)
         .collect();
     if !without.is_empty() {

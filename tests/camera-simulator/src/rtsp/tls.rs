@@ -1,10 +1,17 @@
-//! Receiving over TLS: `rtsps://127.0.0.1:PORT/NAME/record` of all cameras, on a port of its own, without password.
+//! Receiving over TLS: `rtsps://127.0.0.1:PORT/NAME/record` of all cameras, on a port of its own, for whoever
+//! has the login that [`USER`] and [`PASSWORD`] are.
 
 use super::{ROLE, record};
 use crate::camera::Camera;
+use gstreamer_rtsp as rtsp;
 use gstreamer_rtsp_server::{RTSPAuth, RTSPMountPoints, RTSPServer, RTSPToken, gio, glib, prelude::*};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// User of the media server.
+pub const USER: &str = "penerima";
+/// Password of the media server.
+pub const PASSWORD: &str = "rahasia-media";
 
 /// A certificate and its key.
 #[derive(Debug, Clone)]
@@ -69,8 +76,9 @@ pub fn listen(port: u16, identity: &Identity, cameras: &[Arc<Camera>]) -> Result
     let certificate = gio::TlsCertificate::from_pem(&identity.both).map_err(TlsError::Certificate)?;
     let auth = RTSPAuth::new();
     auth.set_tls_certificate(Some(&certificate));
-    let mut token = RTSPToken::builder().field("media.factory.role", ROLE).build();
-    auth.set_default_token(Some(&mut token));
+    let token = RTSPToken::builder().field("media.factory.role", ROLE).build();
+    auth.set_supported_methods(rtsp::RTSPAuthMethod::Basic);
+    auth.add_basic(&RTSPAuth::make_basic(USER, PASSWORD), &token);
     let mounts = RTSPMountPoints::new();
     for camera in cameras {
         let path = format!("/{}/{}", camera.config().name, record::PATH);

@@ -75,6 +75,17 @@ fn a_frame_as_large_as_a_keyframe_opens_a_look() {
 }
 
 #[test]
+fn after_one_small_keyframe_a_lorry_is_no_other_view() {
+    let mut street = Street::default();
+    street.usual(80);
+    street.second(13_000, 3_000, 4_000);
+    street.second(13_000, 3_000, 9_000);
+    assert!(!street.hints.is_suspicious(), "a lorry");
+    street.second(13_000, 3_000, 12_000);
+    assert!(street.hints.is_suspicious(), "another view");
+}
+
+#[test]
 fn after_a_look_in_vain_only_hints_of_the_same_kind_rest() {
     let mut street = Street::default();
     street.usual(40);

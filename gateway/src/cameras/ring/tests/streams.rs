@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::support::{BFRAMES, FRAMES, H265, PLAIN, seconds, split};
-use crate::cameras::ring::{Init, VideoCodec, chunk_info, picture};
+use crate::cameras::ring::chunk::Chunk;
+use crate::cameras::ring::time::ticks_to_duration;
+use crate::cameras::ring::{Init, VideoCodec, picture};
 
 #[test]
 fn a_stream_tells_what_media_source_extensions_ask_for() {
@@ -25,10 +27,12 @@ fn chunks_tell_their_times_and_frames() {
         let stream = split(sample);
         let init = Init::parse(&stream.init).unwrap();
         for (number, fragment) in stream.fragments.iter().enumerate() {
-            let chunks: Vec<_> = fragment.iter().map(|chunk| chunk_info(&init, chunk).unwrap()).collect();
-            assert_eq!(chunks.iter().map(|c| c.samples as u64).sum::<u64>(), FRAMES);
-            assert_eq!(chunks[0].decode_time_since_start, seconds(2 * number as u64));
-            assert!(chunks[0].keyframe_first && !chunks[1].keyframe_first);
+            let chunks = fragment.iter().map(|chunk| Chunk::parse(&init, chunk).unwrap().moof);
+            let chunks: Vec<_> = chunks.collect();
+            assert_eq!(chunks.iter().map(|c| c.samples.len() as u64).sum::<u64>(), FRAMES);
+            let decoded = ticks_to_duration(chunks[0].decode_time, init.info().timescale);
+            assert_eq!(decoded, seconds(2 * number as u64));
+            assert!(chunks[0].begins_with_keyframe() && !chunks[1].begins_with_keyframe());
         }
     }
 }
@@ -66,15 +70,15 @@ fn foreign_and_torn_chunks_are_refused() {
     let init = Init::parse(&plain.init).unwrap();
     let chunk = &plain.fragments[0][0];
     for end in 0..chunk.len() {
-        assert!(chunk_info(&init, &chunk[..end]).is_err(), "cut at {end}");
+        assert!(Chunk::parse(&init, &chunk[..end]).is_err(), "cut at {end}");
     }
     let mdat = chunk.windows(4).position(|window| window == b"mdat").unwrap();
     let mut longer = [chunk, &b"\0"[..]].concat();
     let size = u32::try_from(longer.len() - mdat + 4).unwrap();
     longer[mdat - 4..mdat].copy_from_slice(&size.to_be_bytes());
-    assert!(chunk_info(&init, &longer).is_err(), "a byte that belongs to no frame");
+    assert!(Chunk::parse(&init, &longer).is_err(), "a byte that belongs to no frame");
     let twice = [&chunk[..], chunk].concat();
-    assert!(chunk_info(&init, &twice).is_err(), "two chunks in one");
+    assert!(Chunk::parse(&init, &twice).is_err(), "two chunks in one");
     assert!(Init::parse(&Bytes::from(twice)).is_err());
     for end in 0..plain.init.len() {
         assert!(Init::parse(&plain.init.slice(..end)).is_err(), "cut at {end}");
@@ -91,7 +95,7 @@ fn deeply_nested_boxes_do_not_exhaust_the_stack() {
             bytes.extend_from_slice(&((depth - level) * 8).to_be_bytes());
             bytes.extend_from_slice(kind);
         }
-        assert!(chunk_info(&init, &bytes).is_err());
+        assert!(Chunk::parse(&init, &bytes).is_err());
         assert!(Init::parse(&Bytes::from(bytes)).is_err());
     }
 }

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::cameras::ring::boxes::Boxes;
+use crate::cameras::ring::chunk::Chunk;
 use crate::cameras::ring::{
     ClockQuality, Directory, Fragment, Init, Limits, MemoryIndex, ReadAt, Recovered, Ring, SegmentFile, SegmentId,
-    Storage, chunk_info,
+    Storage,
 };
 
 pub const PLAIN: &[u8] = include_bytes!("samples/plain.cmaf");
@@ -38,7 +39,7 @@ pub fn split(bytes: &'static [u8]) -> Stream {
             b"mdat" => {
                 let chunk = Bytes::from_static(&bytes[begin..position]);
                 let parsed = Init::parse(init.as_ref().unwrap()).unwrap();
-                if chunk_info(&parsed, &chunk).unwrap().keyframe_first {
+                if Chunk::parse(&parsed, &chunk).unwrap().moof.begins_with_keyframe() {
                     fragments.push(Vec::new());
                 }
                 fragments.last_mut().unwrap().push(chunk);
