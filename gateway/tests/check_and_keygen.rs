@@ -199,3 +199,14 @@ fn a_credential_of_systemd_may_show_group_bits() {
     assert!(said_with(Path::new("/elsewhere")).contains("ledger.key: has mode 440"));
     assert!(!said_with(&folder.path().join("keys")).contains("keys.ledger_key"));
 }
+
+#[test]
+fn the_gateway_links_no_codec_and_its_worker_does() {
+    let linked = |program: &str| {
+        let output = Command::new("ldd").arg(program).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().contains("libgst")
+    };
+    assert!(!linked(env!("CARGO_BIN_EXE_gateway")));
+    assert!(linked(env!("CARGO_BIN_EXE_gateway-camera")));
+}

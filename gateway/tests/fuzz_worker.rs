@@ -24,7 +24,7 @@ const JSON: [&str; 9] = [
     r#"{"command":"publish","url":"rtsps://h/p","credentials":{"user":"u","password":"p"}}"#,
     r#"{"event":"ready","version":"1"}"#,
     r#"{"event":"playing","profile":"main","server":null,"audio":true}"#,
-    r#"{"event":"format","profile":"sub","format":{"width":1,"height":1,"fps_nominal":25.0,"reordered":false}}"#,
+    r#"{"event":"format","profile":"sub","format":{"fps_nominal":25.0,"reordered":false}}"#,
     r#"{"event":"ended","profile":"main","cause":"stalled","message":""}"#,
     r#"{"event":"stats","profile":"sub","stats":{"span":{"secs":1,"nanos":0},"frames":25,"keyframes":1,"bytes":9,"keyframe_bytes":9,"between_bytes":null,"between_bytes_max":0,"gop_frames":50,"lost_packets":0,"dropped_frames":0,"jumps":0}}"#,
     r#"{"event":"camera_clock","profile":"main","camera_unix_ms":-1,"at_ns":1}"#,

@@ -260,10 +260,14 @@ impl CameraBox {
     /// minute is taken for what is always seen.
     pub fn age_baselines(&self) -> anyhow::Result<usize> {
         let store = sled::open(self.data.join("state"))?;
-        let memory = store.open_tree("memory")?;
         let mut aged = 0;
-        for item in memory.scan_prefix("baseline/") {
-            let (name, bytes) = item?;
+        for name in store
+            .tree_names()
+            .into_iter()
+            .filter(|name| name.starts_with(b"memory/baseline/"))
+        {
+            let memory = store.open_tree(name)?;
+            let (name, bytes) = memory.first()?.context("an empty baseline")?;
             let mut baseline: Value = serde_json::from_slice(&bytes)?;
             for part in ["hours", "views"] {
                 let slots = baseline[part]

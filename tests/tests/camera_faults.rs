@@ -3,6 +3,7 @@
 //!
 //! Times count from the moment when the simulator says that its pictures show the change.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -167,27 +168,30 @@ impl Scene {
     }
 }
 
-const LOGIN: &str = "user = \"admin\"\npassword = \"rahasia\"";
+/// The password of the one camera that has any.
+const PASSWORD: &str = "rahasia-kamera";
+/// Cameras.
+const CAMERAS: usize = 7;
 
 /// One camera stays well; the others have their faults one after the other.
 async fn scene() -> anyhow::Result<Scene> {
     let names = ["tenang", "gambar", "lensa", "jaringan", "arus", "udp"];
     let mut simulated: String = names.iter().map(|name| drawn(name, "")).collect();
-    simulated.push_str(&drawn("sandi", LOGIN));
+    simulated.push_str(&drawn("sandi", &format!("user = \"admin\"\npassword = \"{PASSWORD}\"")));
     let folder = tempfile::tempdir()?;
     let cameras = CameraSimulator::start(folder.path(), &simulated).await?;
     let more = |name: &str| if name == "udp" { "transport = \"udp\"" } else { "" };
     let with_login = names.into_iter().chain(["sandi"]);
     let entries = with_login.map(|name| entry(name, cameras.address.port(), &format!("/{name}/sub"), more(name)));
-    let secrets = "sandi = { user = \"admin\", password = \"rahasia\" }\n";
-    let mut roadside = CameraBox::prepare(&entries.collect::<String>(), secrets)?;
+    let secrets = format!("sandi = {{ user = \"admin\", password = \"{PASSWORD}\" }}\n");
+    let mut roadside = CameraBox::prepare(&entries.collect::<String>(), &secrets)?;
     roadside.start().await?;
     for name in names.into_iter().chain(["sandi"]) {
         roadside.await_state(name, "up", PATIENCE).await?;
     }
     tokio::time::sleep(LEARNING).await;
     roadside.stop().await?;
-    assert_eq!(roadside.age_baselines()?, names.len() + 1);
+    assert_eq!(roadside.age_baselines()?, CAMERAS);
     roadside.start().await?;
     for name in names.into_iter().chain(["sandi"]) {
         roadside.await_state(name, "up", PATIENCE).await?;
@@ -292,9 +296,41 @@ async fn every_fault_has_its_name_in_time_and_harms_no_other_camera() -> anyhow:
         (quiet.sub.connections, quiet.sub.dropped_frames, quiet.sub.lost_packets),
         (1, 0, 0)
     );
+    no_password_is_shown(&scene)?;
     let wrong: Vec<&Line> = lines.iter().filter(|line| line.wrong.is_some()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     the_recordings_can_be_played(&scene).await.context("recordings")
+}
+
+/// The password of a camera is in no log, and what others may read of the processes does not have it.
+fn no_password_is_shown(scene: &Scene) -> anyhow::Result<()> {
+    let log = scene.roadside.gateway.log_of_this_run()?;
+    ensure!(!log.contains(PASSWORD), "the log has it");
+    let gateway = scene.roadside.gateway.pid().context("the gateway has ended")?;
+    let own = gateway.as_raw_nonzero().get();
+    let mut looked_at = 0;
+    for entry in fs::read_dir("/proc")? {
+        let process = entry?.path();
+        let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+        let is_ours = [format!("Pid:\t{own}\n"), format!("PPid:\t{own}\n")];
+        if !is_ours.iter().any(|line| status.contains(line)) {
+            continue;
+        }
+        looked_at += 1;
+        for file in ["cmdline", "environ"] {
+            let bytes = fs::read(process.join(file))?;
+            ensure!(
+                !String::from_utf8_lossy(&bytes).contains(PASSWORD),
+                "{} has it",
+                process.join(file).display()
+            );
+        }
+    }
+    ensure!(
+        looked_at > CAMERAS,
+        "the gateway, its cameras' workers and the one for pictures: {looked_at}"
+    );
+    Ok(())
 }
 
 /// Every frame that the box recorded can be decoded, whatever happened to the stream; with lost packets, too.

@@ -252,6 +252,19 @@ fn runs(pid: Pid) -> bool {
     stat.is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_hangs_is_replaced() -> anyhow::Result<()> {
+    let (_cameras, roadside, _folder) = cameras(1).await?;
+    let hanging = roadside.camera("pintu-1").await?;
+    let worker = hanging.worker_pid.and_then(Pid::from_raw).context("no worker")?;
+    kill_process(worker, Signal::STOP)?;
+    let is_new = |now: &CameraNow| now.state == "up" && now.workers_started > hanging.workers_started;
+    let took = roadside.await_that("pintu-1", "up again", PATIENCE, is_new).await?;
+    println!("replaced after {took:.1?}");
+    ensure!(!runs(worker), "the worker that hung is still there");
+    goes_on(&roadside, "pintu-1").await.map(drop)
+}
+
 /// What became of somebody who wanted to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Viewing {
@@ -328,4 +341,33 @@ async fn a_camera_is_looked_at_while_somebody_watches_it() -> anyhow::Result<()>
         looks = looks => looks,
         viewing = watch(&roadside, 3 * PATIENCE.as_secs()) => bail!("the view ended: {viewing:?}"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_sees_anything_without_the_password() -> anyhow::Result<()> {
+    let (_cameras, roadside, _folder) = cameras(1).await?;
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    for (path, status) in [
+        ("/", 303),
+        ("/camera/pintu-1", 303),
+        ("/camera/pintu-1/snapshot.jpg", 401),
+        ("/api/cameras", 401),
+        ("/live?camera=pintu-1&profile=sub", 401),
+    ] {
+        for cookie in [None, Some("session=0"), Some("session=")] {
+            let mut request = http.get(format!("http://{}{path}", roadside.page));
+            if let Some(cookie) = cookie {
+                request = request.header("cookie", cookie);
+            }
+            let answer = request.send().await?;
+            assert_eq!(answer.status().as_u16(), status, "{path}");
+        }
+    }
+    let address = format!("ws://{}/live?camera=pintu-1&profile=sub", roadside.page);
+    let tcp = TcpStream::connect(roadside.page).await?;
+    let refused = tokio_tungstenite::client_async(address.into_client_request()?, tcp).await;
+    assert!(refused.is_err(), "somebody watches without the password");
+    Ok(())
 }

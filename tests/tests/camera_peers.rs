@@ -121,6 +121,60 @@ async fn servers_of_other_makers_are_recorded_over_tcp_and_udp() -> anyhow::Resu
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn h265_and_frames_out_of_order_are_recorded_and_looked_at() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let looped = |name: &str, old: &str, new: &str| {
+        let text = drawn(name, "").replace("\"drawn\"", "\"loop\"\nloop_seconds = 4");
+        text.replace(old, new)
+    };
+    let streets = looped("hevc", "\"h264\"", "\"h265\"") + &looped("urutan", "gop = 30", "gop = 30\nb_frames = 2");
+    let simulator = CameraSimulator::start(folder.path(), &streets).await?;
+    let names = ["hevc", "urutan"];
+    let cameras: String = names
+        .map(|name| entry(name, simulator.address.port(), &format!("/{name}/sub"), ""))
+        .concat();
+    let mut roadside = CameraBox::prepare(&cameras, "")?;
+    roadside.start().await?;
+    for name in names {
+        let is_there = |now: &CameraNow| now.state == "up" && now.sub.frames >= 150 && now.looked_at.is_some();
+        roadside
+            .await_that(name, "recorded and looked at", PATIENCE, is_there)
+            .await?;
+        let mut recorded = 0;
+        for file in roadside.recordings(name)? {
+            let (count, told) = decoded(&file)?;
+            ensure!(told.is_empty(), "{}: {told}", file.display());
+            recorded += count;
+        }
+        let now = roadside.camera(name).await?;
+        println!("{name}: {recorded} frames recorded; {:?}", now.sub);
+        ensure!(recorded >= 60, "{name}: {recorded} frames");
+        assert_eq!((now.sub.connections, now.sub.dropped_frames), (1, 0), "{now:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_of_a_camera_that_is_not_there_costs_nothing_else() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let simulator = CameraSimulator::start(folder.path(), &drawn("pintu", "")).await?;
+    let cameras = entry("pintu", simulator.address.port(), "/pintu/sub", "");
+    let logins = "pintv = { user = \"admin\", password = \"rahasia\" }\n";
+    let mut roadside = CameraBox::prepare(&cameras, logins)?;
+    let checked = output(&workspace_program("gateway")?, [Path::new("check"), &roadside.config])?;
+    assert_eq!(checked.status.code(), Some(2), "{checked:?}");
+    roadside.start().await?;
+    roadside.await_state("pintu", "up", PATIENCE).await?;
+    let log = roadside.gateway.log_of_this_run()?;
+    assert!(
+        log.contains("names camera \"pintv\"") && log.contains("note: the box counts"),
+        "{log}"
+    );
+    assert!(!log.contains("rahasia"), "{log}");
+    Ok(())
+}
+
 /// What each bad peer is called, by the cause of state and stream.
 const CROOKED: [(&str, &[&str]); 10] = [
     ("http", &["not_rtsp"]),

@@ -3,12 +3,13 @@
 //! Everything that a camera does wrong ends here. The task decides when a stream is opened again, kills a worker that
 //! says nothing, asks for pictures at the pace that health needs, and tells others by a watch channel how things are.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use live::message::Message;
 use parking::{CameraId, Input, Stamp, Timestamp, Timezone};
 use tokio::sync::{mpsc, watch};
@@ -145,7 +146,14 @@ impl CameraTask {
             };
             drop(viewers);
             match happened {
-                Happened::Frame(Ok(frame)) => self.frame(frame).await,
+                Happened::Frame(Ok(frame)) => {
+                    // What a camera sends may not end more than its own connection.
+                    let taken = AssertUnwindSafe(self.frame(frame)).catch_unwind().await;
+                    if taken.is_err() {
+                        self.worker_lost("what it sent made this program panic; please send the log")
+                            .await;
+                    }
+                }
                 Happened::Frame(Err(error)) => self.worker_lost(&error.to_string()).await,
                 Happened::Request(Request::Snapshot { at, width, answer }) => self.snapshot(at, width, answer),
                 Happened::Request(Request::AcceptView { done }) => {
@@ -314,7 +322,7 @@ impl CameraTask {
                     .stream(profile)
                     .is_some_and(|stream| stream.chunk(head, stamp, chunk));
                 if brought_key && self.looks.is_wanted() && self.is_looked(profile) {
-                    self.looks.by_pace(newest_key(&self.streams, self.looked));
+                    self.looks.by_pace(current_key(&self.streams, self.looked));
                 }
             }
             FromWorker::Picture(..) => self.worker_lost("it sent a picture that nobody asked for").await,
@@ -382,7 +390,13 @@ impl CameraTask {
             self.looks.make_for(&key, width, answer);
         } else {
             let why = match at {
-                None => health::cause_text(self.health.health().cause).en.to_owned(),
+                None if self.health.health().state == health::State::Up => {
+                    format!("no keyframe came for {} s", PICTURE_AGE_MAX.as_secs())
+                }
+                None => {
+                    let cause = self.health.health().cause;
+                    format!("{} {}", health::cause_text(cause).en, health::what_to_do(cause).en)
+                }
                 Some(at) => format!("nothing of {at} is kept"),
             };
             answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
@@ -412,7 +426,7 @@ impl CameraTask {
     /// Looks at the picture because something may be wrong.
     fn look_now(&mut self) {
         tracing::debug!(camera = %self.id, "a look out of turn");
-        self.looks.by_reason(newest_key(&self.streams, self.looked));
+        self.looks.by_reason(current_key(&self.streams, self.looked));
     }
 
     fn tick(&mut self) {
@@ -420,7 +434,7 @@ impl CameraTask {
         let now = Instant::now();
         let stream = self.streams.get(self.looked);
         if self.looks.is_due() && stream.is_some_and(|stream| matches!(stream.phase, Phase::Playing(_))) {
-            self.looks.by_pace(newest_key(&self.streams, self.looked));
+            self.looks.by_pace(current_key(&self.streams, self.looked));
         }
         if self.baseline_due <= now {
             self.baseline_due = now + BASELINE_EVERY;
@@ -509,9 +523,9 @@ enum Happened {
     Nothing,
 }
 
-/// The newest keyframe of the stream at `looked`.
-fn newest_key(streams: &[Stream], looked: usize) -> Option<&Key> {
-    streams.get(looked).and_then(Stream::newest_key)
+/// The newest keyframe of the stream at `looked`; none from before an outage.
+fn current_key(streams: &[Stream], looked: usize) -> Option<&Key> {
+    streams.get(looked).and_then(Stream::current_key)
 }
 
 async fn next_frame(worker: &mut Option<Worker>) -> std::io::Result<BytesMut> {

@@ -2,8 +2,8 @@
 //!
 //! A small picture is looked at at the configured pace. A large one costs more, in proportion to its size, and is looked
 //! at more rarely, in the same proportion; and while looks find nothing, each pause is twice the one before, up to
-//! [`STEADY_PAUSE_MAX`]. What changes a picture shows in the sizes of its frames, which cost nothing to
-//! know: they are a reason to look at once, and the pause is short again from then on.
+//! [`STEADY_PAUSE_MAX`], or the first if that is longer. What changes a picture shows in the sizes of its frames, which
+//! cost nothing to know: they are a reason to look at once, and the pause is short again from then on.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -161,7 +161,7 @@ impl Looks {
                 continue;
             }
             self.is_looking = false;
-            let made = done.made?;
+            let made = done.made.inspect_err(|_| self.due = Instant::now() + self.pace.every)?;
             self.looked_at = Some(done.stamp.at);
             self.pace.looked();
             return Ok(Seen {
@@ -186,7 +186,7 @@ impl Pace {
     }
 
     fn pause(self, width: u32, height: u32) -> Duration {
-        let larger = (width.saturating_mul(height) / PICTURE_PIXELS).max(1);
+        let larger = width.saturating_mul(height).div_ceil(PICTURE_PIXELS).max(1);
         if larger == 1 {
             return self.every;
         }
@@ -225,10 +225,11 @@ mod tests {
             pauses.push(pace.pause(1_920, 1_080).as_secs());
             pace.looked();
         }
-        assert_eq!(pauses.get(..4), Some([24, 48, 96, 100].as_slice()));
+        assert_eq!(pauses.get(..4), Some([28, 56, 100, 100].as_slice()));
         assert_eq!(pauses.last(), Some(&100));
         pace.steady = 0;
         assert_eq!(pace.pause(1_280, 720).as_secs(), 12);
+        assert_eq!(pace.pause(800, 600).as_secs(), 8);
     }
 
     #[test]
@@ -242,6 +243,6 @@ mod tests {
             every: Duration::from_secs(3_600),
             steady: 40,
         };
-        assert_eq!(rare.pause(1_920, 1_080).as_secs(), 6 * 3_600);
+        assert_eq!(rare.pause(1_920, 1_080).as_secs(), 7 * 3_600);
     }
 }

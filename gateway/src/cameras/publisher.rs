@@ -94,11 +94,13 @@ impl Publication {
     async fn play(&mut self, viewer: &mut Viewer) -> Result<(), Over> {
         while self.gate.is_open() {
             let message = tokio::select! {
-                message = viewer.next() => message,
+                // What the server says comes before the time that it has.
+                biased;
                 told = told(&mut self.worker) => {
                     self.heard(told?)?;
                     continue;
                 }
+                message = viewer.next() => message,
                 () = self.gate.changed() => continue,
                 () = sleep_until(self.agrees_until.unwrap_or_else(Instant::now)), if self.agrees_until.is_some() => {
                     return Err(Over::Told("the media server does not agree in time".to_owned()));
@@ -108,7 +110,12 @@ impl Publication {
                 Some(Message::Init(init)) => match &self.init {
                     Some(known) if *known == init.payload() => continue,
                     Some(_) => return Err(Over::Told("the camera sends another kind of video now".to_owned())),
-                    None => self.init.insert(init.payload()).clone(),
+                    None => {
+                        let init = init.payload();
+                        self.send(&init).await?;
+                        self.init = Some(init);
+                        continue;
+                    }
                 },
                 Some(Message::Chunk(chunk)) => chunk.payload(),
                 Some(Message::Ended { reason }) => return Err(Over::Told(reason)),
@@ -116,13 +123,20 @@ impl Publication {
                 None => return Err(Over::Told("the stream ended".to_owned())),
             };
             self.gate.clone().within_rate(bytes.len()).await;
-            self.worker.send(&wire::publish_prefix(bytes.len())?).await?;
-            self.worker.send(&bytes).await?;
+            if !self.gate.is_open() {
+                break;
+            }
+            self.send(&bytes).await?;
             if !self.is_running && self.agrees_until.is_none() {
                 self.agrees_until = Some(Instant::now() + START_TIMEOUT);
             }
         }
         Ok(())
+    }
+
+    async fn send(&mut self, bytes: &Bytes) -> std::io::Result<()> {
+        self.worker.send(&wire::publish_prefix(bytes.len())?).await?;
+        self.worker.send(bytes).await
     }
 
     /// Sends nothing until the ledger lane leaves room again.

@@ -181,6 +181,7 @@ impl Recorder {
         let thread = Thread {
             slots: opened.collect(),
             rings: Arc::clone(&rings),
+            recorded,
             waiting_bytes: Arc::clone(&waiting_bytes),
             clock,
         };
@@ -276,6 +277,8 @@ struct Slot {
 struct Thread {
     slots: Vec<Slot>,
     rings: Arc<[Shared]>,
+    /// The first so many are written.
+    recorded: usize,
     waiting_bytes: Arc<AtomicUsize>,
     clock: Arc<Clock>,
 }
@@ -321,10 +324,16 @@ impl Thread {
             if slot.ring.is_none() {
                 slot.open(&self.rings[index].folder);
             }
-            if let Some(ring) = &mut slot.ring
-                && let Err(error) = ring.maintain(at, now.clock.into())
-            {
-                tracing::warn!(%error, "a recording cannot be aged");
+            if let Some(ring) = &mut slot.ring {
+                // What nobody goes on with makes room for what is recorded, whatever the time.
+                let left = if index < self.recorded {
+                    Ok(())
+                } else {
+                    ring.yield_space()
+                };
+                if let Err(error) = left.and_then(|()| ring.maintain(at, now.clock.into()).map(drop)) {
+                    tracing::warn!(%error, "a recording cannot be aged");
+                }
             }
             self.tell(index);
         }

@@ -30,7 +30,7 @@ pub enum SecretsError {
     },
     /// It is not as it should be.
     #[error(
-        "{path}, line {line}: {message}\n  hint: write a line a camera, as in: simpang-1 = {{ user = \"…\", password = \"…\" }}"
+        "{path}, line {line}: {message}\n  hint: write a line a camera or media server, as in: simpang-1 = {{ user = \"…\", password = \"…\" }}"
     )]
     Malformed {
         /// The file.
@@ -84,7 +84,7 @@ pub fn parse(text: &str) -> Result<Secrets, (usize, String)> {
     for (name, Login { user, password }) in read {
         let credentials = Credentials { user, password };
         // No camera has a colon in its name.
-        if name.get_ref().contains(':') {
+        if is_host_and_port(name.get_ref()) {
             secrets.media_servers.insert(name.into_inner(), credentials);
             continue;
         }
@@ -95,6 +95,12 @@ pub fn parse(text: &str) -> Result<Secrets, (usize, String)> {
         secrets.cameras.insert(camera, credentials);
     }
     Ok(secrets)
+}
+
+fn is_host_and_port(name: &str) -> bool {
+    name.rsplit_once(':').is_some_and(|(host, port)| {
+        rustls::pki_types::ServerName::try_from(host).is_ok() && port.parse().is_ok_and(|port: u16| port > 0)
+    })
 }
 
 /// The line of a text, from 1, that this byte is in.
@@ -126,6 +132,7 @@ mod tests {
             "\nsimpang-1 = { user = \"u\", pasword = \"rahasia\" }",
             "\nsimpang-1 = \"rahasia\"",
             "\n= rahasia",
+            "\n\"rtsp://u:rahasia@10.0.0.5\" = { user = \"u\", password = \"p\" }",
             "\n\"../x\" = { user = \"u\", password = \"rahasia\" }",
         ] {
             let (line, message) = parse(text).unwrap_err();

@@ -135,6 +135,8 @@ pub struct Stream {
     pending_at: Option<Stamp>,
     pending_bytes: usize,
     keys: VecDeque<Key>,
+    /// The newest of them came over the connection that is open.
+    has_current_key: bool,
     figures: Figures,
 }
 
@@ -178,6 +180,7 @@ impl Stream {
             pending_at: None,
             pending_bytes: 0,
             keys: VecDeque::new(),
+            has_current_key: false,
             figures: Figures::default(),
         }
     }
@@ -233,6 +236,7 @@ impl Stream {
 
     /// The camera has answered.
     pub fn played(&mut self, now: Instant) {
+        self.has_current_key = false;
         self.phase = Phase::Playing(now);
         self.figures.connections += 1;
         self.figures.ended = None;
@@ -310,6 +314,7 @@ impl Stream {
         };
         let bytes = message.payload();
         if head.keyframe {
+            self.has_current_key = true;
             let key = Key {
                 init: init.clone(),
                 // Of its own: a part of what was read would keep the whole from being freed.
@@ -337,6 +342,11 @@ impl Stream {
         while self.keys.len() > KEYS_MAX || (bytes > KEYS_BYTES_MAX && self.keys.len() > 1) {
             bytes -= self.keys.pop_front().map_or(0, |key| key.chunk.len());
         }
+    }
+
+    /// The newest keyframe of the connection that is open.
+    pub fn current_key(&self) -> Option<&Key> {
+        self.keys.back().filter(|_| self.has_current_key)
     }
 
     /// The newest keyframe.

@@ -6,7 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::VIEWERS_MAX;
 use super::health::{self, Evidence};
+use super::recorder::RingStatus;
+use super::ring;
 use super::stream::StreamStatus;
+use super::words::{Phrase, Text, Value};
+
+const NO_SPACE: Text = Text::new(
+    "{}: tidak direkam: disk hampir penuh, {} MiB kosong. Kosongkan disk, atau turunkan video.free_mib_min.",
+    "{}: not recorded: the disk is nearly full, {} MiB are free. Free space, or lower video.free_mib_min.",
+);
+const FAILING: Text = Text::new("{}: tidak direkam: {}", "{}: not recorded: {}");
 
 /// What is told of a camera.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +77,8 @@ pub struct Urgent {
     viewers: usize,
     /// Streams of which it is known what watching them costs.
     streams_known: usize,
+    /// Streams that should be recorded and are not.
+    streams_not_recorded: usize,
 }
 
 impl CameraStatus {
@@ -81,6 +92,7 @@ impl CameraStatus {
         Urgent {
             viewers: self.viewers(),
             streams_known: self.streams().filter(|stream| stream.kbit > 0.0).count(),
+            streams_not_recorded: self.not_recorded().len(),
         }
     }
 
@@ -90,8 +102,42 @@ impl CameraStatus {
         self.streams().count().saturating_mul(a_stream)
     }
 
+    /// Why streams are not recorded that should be, and what to do about it.
+    pub fn not_recorded(&self) -> Vec<Phrase> {
+        [("sub", &self.sub), ("main", &self.main)]
+            .into_iter()
+            .filter_map(|(name, stream)| not_recorded(name, stream.as_ref()?.ring.as_ref()?))
+            .collect()
+    }
+
+    /// What is wrong and what to do, for people; none of a camera that is up and recorded.
+    pub fn advice(&self) -> Option<Phrase> {
+        let is_up = self.state == health::State::Up;
+        let texts = [health::cause_text(self.cause), health::what_to_do(self.cause)];
+        let health = texts.into_iter().filter(|_| !is_up).map(Phrase::from);
+        let all: Vec<Phrase> = health.chain(self.not_recorded()).collect();
+        let joined = |text: fn(&Phrase) -> &str| all.iter().map(text).collect::<Vec<_>>().join(" ");
+        (!all.is_empty()).then(|| Phrase {
+            id: joined(|phrase| &phrase.id),
+            en: joined(|phrase| &phrase.en),
+        })
+    }
+
     fn streams(&self) -> impl Iterator<Item = &StreamStatus> {
         [&self.main, &self.sub].into_iter().flatten()
+    }
+}
+
+/// Why a stream is not recorded that should be.
+pub fn not_recorded(stream: &str, ring: &RingStatus) -> Option<Phrase> {
+    let name = Value::Name(stream.to_owned());
+    match &ring.state {
+        ring::State::NoSpace { free_bytes } => {
+            let mebibytes = i64::try_from(free_bytes >> 20).unwrap_or(i64::MAX);
+            Some(NO_SPACE.with(&[name, Value::Whole(mebibytes)]))
+        }
+        ring::State::Failing { reason } => Some(FAILING.with(&[name, Value::Name(reason.clone())])),
+        ring::State::Idle | ring::State::Recording => None,
     }
 }
 
@@ -120,7 +166,7 @@ pub(super) fn on_board(status: &CameraStatus) -> serde_json::Value {
     serde_json::json!({
         "title": status.title,
         "state": status.state,
-        "cause": status.cause,
+        "advice": status.advice(),
         "since": status.since,
         "main": stream(&status.main),
         "sub": stream(&status.sub),

@@ -126,6 +126,51 @@ impl From<Text> for Phrase {
     }
 }
 
+/// How far a clock is off, for people: seconds, or hours and days when it is long.
+pub fn offset_text(offset_ms: i64, language: Language) -> String {
+    let seconds = offset_ms / 1_000;
+    let (hours, days) = match language {
+        Language::Indonesian => ("jam", "hari"),
+        Language::English => ("h", "d"),
+    };
+    match offset_ms.unsigned_abs() {
+        0..=9_999 => {
+            let sign = match offset_ms {
+                ..-49 => "-",
+                -49..50 => "",
+                50.. => "+",
+            };
+            let milliseconds = u16::try_from(offset_ms.unsigned_abs()).unwrap_or(u16::MAX);
+            let tenths = Value::Tenths(f32::from(milliseconds) / 1_000.0).in_(language);
+            format!("{sign}{tenths} s")
+        }
+        10_000..=7_199_999 => format!("{seconds:+} s"),
+        7_200_000..=172_799_999 => format!("{:+} {hours}", seconds / 3_600),
+        _ => format!("{:+} {days}", seconds / 86_400),
+    }
+}
+
+/// `text` in lines of at most `width` columns, the first behind `first`, the others behind `next`.
+pub fn wrapped(text: &str, first: &str, next: &str, width: usize) -> String {
+    let mut out = first.to_owned();
+    let (mut column, mut is_empty) = (first.chars().count(), true);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if !is_empty && column + 1 + length > width {
+            out.push('\n');
+            out.push_str(next);
+            (column, is_empty) = (next.chars().count(), true);
+        }
+        if !is_empty {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        (column, is_empty) = (column + length, false);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,5 +181,23 @@ mod tests {
         let phrase = text.with(&[Value::Name("{}".to_owned()), Value::Tenths(1.25)]);
         assert_eq!(phrase.in_(Language::English), "{} of 1.2");
         assert_eq!(phrase.in_(Language::Indonesian), "{} dari 1,2");
+    }
+
+    #[test]
+    fn a_clock_is_off_by_seconds_hours_or_days() {
+        let said = |ms| offset_text(ms, Language::Indonesian);
+        assert_eq!(said(-20), "0,0 s");
+        assert_eq!(said(180), "+0,2 s");
+        assert_eq!(said(-1_250), "-1,2 s");
+        assert_eq!(said(90_000), "+90 s");
+        assert_eq!(said(-25_200_000), "-7 jam");
+        assert_eq!(said(i64::MAX), "+106751991167 hari");
+    }
+
+    #[test]
+    fn a_word_longer_than_the_line_stands_alone() {
+        let told = wrapped("satu dua_tiga_empat_lima enam", "- ", "  ", 12);
+        assert_eq!(told, "- satu\n  dua_tiga_empat_lima\n  enam");
+        assert_eq!(wrapped("", "- ", "  ", 12), "- ");
     }
 }

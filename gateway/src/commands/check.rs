@@ -48,6 +48,21 @@ impl Check {
     }
 }
 
+/// Reads the configuration of a box that is to run. What cameras, the page or live view lack is printed and costs them alone.
+pub fn load_to_run(path: &Path) -> Result<Config, UsageError> {
+    let config = load(path, false)?;
+    let lacking = config.check_files_to_run().map_err(|errors| refuse(path, &errors))?;
+    for problem in &lacking {
+        eprintln!("error: {problem}");
+    }
+    if !lacking.is_empty() {
+        eprintln!(
+            "note: the box counts; what needs these files stays dark until they are corrected and it is started again"
+        );
+    }
+    Ok(config)
+}
+
 /// Reads the configuration at `path`, and unless told otherwise the files that it names. Prints every problem and every
 /// warning to stderr; the error that is left only counts them.
 pub fn load(path: &Path, with_files: bool) -> Result<Config, UsageError> {

@@ -28,7 +28,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let config = check::load(&arguments.config, true)?;
+    let config = check::load_to_run(&arguments.config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

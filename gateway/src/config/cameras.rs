@@ -10,8 +10,9 @@ use super::model::{Camera, FarView, FileKind, Page, Record, RingLimits, Video};
 use super::names::Names;
 use super::reader::{Field, Table};
 use super::report::{Report, did_you_mean};
+use crate::cameras::picture::Mask;
 use crate::cameras::profiles::CameraProfile;
-use crate::cameras::wire::{Client, Profile, Transport};
+use crate::cameras::wire::{Client, Profile, RTSP_PORT, Transport};
 
 /// Most cameras of one box: what one box was measured with, and some more.
 const CAMERAS_MAX: usize = 16;
@@ -23,8 +24,6 @@ const CORNERS_MAX: usize = 64;
 const SPACES_MAX: usize = 250;
 /// Most servers that a live view may be sent to.
 const SERVERS_MAX: usize = 16;
-/// RTSP's port (RFC 2326).
-const RTSP_PORT: u16 = 554;
 
 pub(super) fn video(report: &mut Report, root: &mut Table, folder: &Path, data_dir: Option<&Path>) -> Option<Video> {
     let mut table = root.section_or_empty(report, "video");
@@ -314,17 +313,14 @@ fn polygon(report: &mut Report, field: &Field) -> Option<Vec<[f64; 2]>> {
     };
     let read: Vec<_> = corners.iter().map(|field| corner(field, report)).collect();
     let polygon: Vec<[f64; 2]> = read.into_iter().collect::<Option<_>>()?;
-    // Twice the area with a sign (shoelace formula).
-    let next = polygon.iter().cycle().skip(1);
-    let doubled: f64 = polygon.iter().zip(next).map(|([x, y], [u, v])| x * v - u * y).sum();
-    if doubled.abs() < 1e-6 {
-        return field.error(
-            report,
-            "this polygon has no area",
-            "write corners that enclose what is to be hidden",
-        );
+    // What the process that makes pictures would refuse.
+    match Mask::new(vec![polygon.clone()]) {
+        Ok(_) => Some(polygon),
+        Err(problems) => {
+            let problem = problems.into_iter().next()?;
+            field.error(report, problem.message, problem.hint)
+        }
     }
-    Some(polygon)
 }
 
 fn sees(report: &mut Report, field: &Field, spaces: &Names) -> Vec<SpaceId> {

@@ -18,11 +18,45 @@ const BYTES_MAX: u64 = 256 * 1024;
 /// What is wrong with a file, and what would be right.
 type Wrong = (String, String);
 
+/// Whether only cameras, the page and live view need such a file.
+fn is_for_viewing(kind: FileKind) -> bool {
+    matches!(
+        kind,
+        FileKind::CameraSecrets | FileKind::PasswordHash | FileKind::CommandVkey
+    )
+}
+
+fn refused(mut problems: Vec<Problem>) -> Result<(), ConfigErrors> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    problems.sort_by_key(|problem| problem.position);
+    Err(ConfigErrors { problems, unlisted: 0 })
+}
+
 impl Config {
     /// Checks the files that the configuration names. Reads them all, and tells every problem.
     pub fn check_files(&self) -> Result<(), ConfigErrors> {
-        let mut problems = Vec::new();
+        let (needed, viewing) = self.file_problems();
+        refused([needed, viewing].concat())
+    }
+
+    /// The same for a box that is to run: without a password of a camera it still counts. What is wrong with files that
+    /// only cameras, the page and live view need is given, not refused.
+    pub fn check_files_to_run(&self) -> Result<Vec<Problem>, ConfigErrors> {
+        let (needed, viewing) = self.file_problems();
+        refused(needed).map(|()| viewing)
+    }
+
+    /// What is wrong with the files that counting needs, and with the others.
+    fn file_problems(&self) -> (Vec<Problem>, Vec<Problem>) {
+        let (mut needed, mut viewing) = (Vec::new(), Vec::new());
         let mut tell = |file: &NamedFile, (message, hint): Wrong| {
+            let problems = if is_for_viewing(file.kind) {
+                &mut viewing
+            } else {
+                &mut needed
+            };
             problems.push(Problem {
                 path: self.path.clone(),
                 position: Some(file.position),
@@ -64,11 +98,7 @@ impl Config {
             let hint = "ask the city to sign tls.csr of the same `gateway keygen`, and name both files of that run";
             tell(file, (message, hint.to_owned()));
         }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        problems.sort_by_key(|problem| problem.position);
-        Err(ConfigErrors { problems, unlisted: 0 })
+        (needed, viewing)
     }
 
     fn check_ledger_key(&self, bytes: &[u8]) -> Result<(), Wrong> {

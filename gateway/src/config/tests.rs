@@ -1,3 +1,4 @@
+mod cameras;
 mod files;
 
 use std::path::Path;

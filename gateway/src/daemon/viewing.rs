@@ -62,7 +62,10 @@ pub(super) fn start(
 ) -> anyhow::Result<Viewing> {
     let config = &shared.config;
     let secrets = match &config.video.secrets_file {
-        Some(path) => cameras::secrets::load(path)?,
+        Some(path) => cameras::secrets::load(path).unwrap_or_else(|error| {
+            tracing::error!(%error, "cameras that ask for a login stay dark");
+            cameras::secrets::Secrets::default()
+        }),
         None => cameras::secrets::Secrets::default(),
     };
     let sources = cameras::Sources {
@@ -106,8 +109,13 @@ pub(super) fn start(
         });
     }
     let mut far_view = None;
-    if let Some(wanted) = &config.far_view {
-        let views = far_views(shared, wanted, &cameras, secrets.media_servers, commands)?;
+    let views = config.far_view.as_ref().and_then(|wanted| {
+        let views = far_views(shared, wanted, &cameras, secrets.media_servers, commands);
+        views
+            .inspect_err(|error| tracing::error!(error = format!("{error:#}"), "the city cannot watch this box"))
+            .ok()
+    });
+    if let Some(views) = views {
         far_view = Some(views.status());
         group.spawn("far view", |stop| async move {
             views.run(stop).await;

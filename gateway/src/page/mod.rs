@@ -197,7 +197,7 @@ async fn statuses(State(page): State<Shared>, Query(query): Query<PageQuery>) ->
     let language = query.language();
     let told = page.cameras.statuses().into_iter().map(|status| Told {
         words: view::words(&status, language),
-        advice: view::advice(&status, language).to_owned(),
+        advice: view::advice(&status, language),
         figures: view::figures(&status, language),
         status,
     });

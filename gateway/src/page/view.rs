@@ -50,12 +50,13 @@ pub(super) fn words(status: &CameraStatus, language: Language) -> String {
     }
 }
 
-/// What to do about it; nothing needs to be said of a camera that is up.
-pub(super) fn advice(status: &CameraStatus, language: Language) -> &'static str {
-    if status.state == health::State::Up {
-        return "";
-    }
-    health::what_to_do(status.cause).in_(language)
+/// What to do about it, and about what is not recorded; nothing needs to be said of a camera that is up and recorded.
+pub(super) fn advice(status: &CameraStatus, language: Language) -> String {
+    let is_up = status.state == health::State::Up;
+    let health = (!is_up).then(|| health::what_to_do(status.cause).in_(language).to_owned());
+    let recordings = status.not_recorded();
+    let recordings = recordings.iter().map(|phrase| phrase.in_(language).to_owned());
+    health.into_iter().chain(recordings).collect::<Vec<_>>().join("\n")
 }
 
 fn escape(text: &str) -> String {
@@ -156,7 +157,7 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
             words(status, language),
             advice(status, language),
         ),
-        None => ("connecting".to_owned(), WAITING.in_(language).to_owned(), ""),
+        None => ("connecting".to_owned(), WAITING.in_(language).to_owned(), String::new()),
     };
     let figures = status
         .as_ref()
@@ -195,7 +196,7 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
         start = u8::from(large),
         query = query(language),
         told = escape(&told),
-        advice = escape(advice),
+        advice = escape(&advice),
     )
 }
 

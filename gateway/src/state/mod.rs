@@ -23,8 +23,11 @@ pub const VALUE_BYTES_MAX: usize = 4_096;
 /// Memory that sled may use as cache, bytes.
 const CACHE_BYTES: u64 = 2 * 1024 * 1024;
 
-/// Tree of what is kept for the box itself.
-const MEMORY: &str = "memory";
+/// Before the names of trees of what is kept for the box itself. Each thing has a tree of its own: sled writes what lies
+/// side by side in a tree together, and some of it is large and some changes often.
+const MEMORY: &str = "memory/";
+/// The key in such a tree.
+const KEPT: &[u8] = b"kept";
 
 /// Why there is no state store.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +148,7 @@ impl Board {
 
     /// Keeps bytes under a name, for the box itself: they are not told to the city.
     pub fn remember(&self, name: &str, bytes: &[u8]) {
-        let kept = self.store.open_tree(MEMORY).and_then(|tree| tree.insert(name, bytes));
+        let kept = self.memory(name).and_then(|tree| tree.insert(KEPT, bytes));
         if let Err(error) = kept {
             tracing::debug!(name, %error, "the state store did not keep it");
         }
@@ -153,8 +156,12 @@ impl Board {
 
     /// What is kept under a name.
     pub fn recall(&self, name: &str) -> Option<Vec<u8>> {
-        let kept = self.store.open_tree(MEMORY).and_then(|tree| tree.get(name)).ok()?;
+        let kept = self.memory(name).and_then(|tree| tree.get(KEPT)).ok()?;
         kept.map(|bytes| bytes.to_vec())
+    }
+
+    fn memory(&self, name: &str) -> sled::Result<sled::Tree> {
+        self.store.open_tree(format!("{MEMORY}{name}"))
     }
 
     /// The index of the recordings called `name`.

@@ -42,7 +42,7 @@ use crate::mqtt::Publisher;
 use crate::store::Store;
 
 pub use ready::{BOXES_A_PAGE_MAX, ReadyError};
-pub use relay::{Relay, STREAMS_MAX, WatchError};
+pub use relay::{Relay, WatchError};
 pub use viewer::{Viewing, WATCH_MAX};
 
 /// Viewers of one stream; a further one is told that there is no place.

@@ -2,6 +2,7 @@
 //! is shown as not told.
 
 use live::command::is_camera_name;
+use live::message::Advice;
 use parking::Timestamp;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
@@ -25,8 +26,8 @@ pub struct CameraView {
     pub state: String,
     /// Since when.
     pub since: Option<Timestamp>,
-    /// Further words of the box.
-    pub message: Option<String>,
+    /// What is wrong and what to do, in the box's words.
+    pub advice: Option<Advice>,
     /// The full picture.
     pub main: Option<PictureView>,
     /// The smaller one.
@@ -66,7 +67,7 @@ fn camera(state: &State) -> Option<CameraView> {
             .map(|title| title.chars().take(TITLE_CHARS_MAX).collect()),
         state: text("state").unwrap_or_default(),
         since: value.get("since").and_then(|since| Timestamp::deserialize(since).ok()),
-        message: text("message").filter(|message| !message.is_empty()),
+        advice: value.get("advice").and_then(|advice| Advice::deserialize(advice).ok()),
         main: value.get("main").and_then(picture),
         sub: value.get("sub").and_then(picture),
         viewers: value.get("viewers").and_then(Value::as_u64),
@@ -109,7 +110,7 @@ mod tests {
             ),
             state(
                 "camera/gate-2",
-                r#"{"state":5,"since":"yesterday","viewers":-1,"message":""}"#,
+                r#"{"state":5,"since":"yesterday","viewers":-1,"advice":{"id":5}}"#,
             ),
             state("camera/gate-3", "[]"),
             state("camera/gate-4", "{"),

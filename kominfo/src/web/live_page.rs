@@ -120,8 +120,12 @@ fn about(of: &BoxView, camera: &CameraView, view: &View, language: Language) -> 
         html,
         r#"<p><span class="sign {class}" aria-hidden="true">{sign}</span>{words} <span class="small">{since}</span></p>"#
     );
-    if let Some(message) = &camera.message {
-        add!(html, r#"<p class="small detail">{}</p>"#, escape(message));
+    if let Some(advice) = &camera.advice {
+        let advice = match language {
+            Language::Indonesian => &advice.id,
+            Language::English => &advice.en,
+        };
+        add!(html, r#"<p class="small detail">{}</p>"#, escape(advice));
     }
     if of.online != Some(true) {
         let offline = if of.online.is_some() {

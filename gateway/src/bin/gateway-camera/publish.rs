@@ -25,8 +25,9 @@ const PLUGINS: [Plugin; 8] = [
     Plugin::Udp,
     Plugin::RtspRecord,
 ];
-/// Bytes that may wait for the server.
-const WAITING_BYTES_MAX: u64 = 4 * 1_024 * 1_024;
+/// Bytes that may wait for the server: a keyframe of a large picture and a little. They are still sent when records need
+/// the link: within half a minute at 500 kbit/s.
+const WAITING_BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// Does what the parent says until it has gone.
 pub fn run(link: Link) -> anyhow::Result<()> {

@@ -13,9 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 use super::probe::{host_address, without_login};
+use crate::cameras::wire::RTSP_PORT;
 
-/// The port of RTSP (RFC 2326).
-const RTSP_PORT: u16 = 554;
 /// What stands for a password that was taken out of a path.
 const PASSWORD_REMOVED: &str = "REMOVED";
 

@@ -14,6 +14,7 @@ use super::device::Information;
 use super::media::{Codec, MediaProfile};
 use super::probe::Scopes;
 use crate::cameras::profiles::CameraProfile;
+use crate::cameras::words::{self, Language};
 
 /// Longest time between keyframes, seconds. Recordings are cut and live views started at keyframes.
 const GOP_SECONDS_MAX: f32 = 4.0;
@@ -229,12 +230,8 @@ pub enum Problem {
     TooSlow(u64),
 }
 
-/// An offset for people: seconds, or days when it is long.
+/// An offset for people.
 pub(super) fn offset_text(offset: SignedDuration) -> String {
-    let seconds = offset.as_secs();
-    match seconds.unsigned_abs() {
-        0..=7_200 => format!("{seconds:+} s"),
-        7_201..=172_800 => format!("{:+} h", seconds / 3_600),
-        _ => format!("{:+} d", seconds / 86_400),
-    }
+    let milliseconds = i64::try_from(offset.as_millis()).unwrap_or(i64::MAX);
+    words::offset_text(milliseconds, Language::English)
 }

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use super::address::Stream;
 use super::found::{CLOCK_OFFSET_MAX, Found, FoundProfile, offset_text};
 use crate::cameras::profiles::CameraProfile;
+use crate::cameras::words::wrapped;
 
 /// Widest line, columns.
 const WIDTH_MAX: usize = 120;
@@ -102,22 +103,7 @@ fn push_notes(text: &mut String, camera: &Found) {
 
 /// Adds `words` in lines of at most 120 columns.
 fn push_wrapped(text: &mut String, first: &str, next: &str, words: &str) {
-    let mut line = first.to_owned();
-    let mut empty = true;
-    for word in words.split_whitespace() {
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH_MAX {
-            text.push_str(&line);
-            text.push('\n');
-            next.clone_into(&mut line);
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        empty = false;
-    }
-    text.push_str(&line);
+    text.push_str(&wrapped(words, first, next, WIDTH_MAX));
     text.push('\n');
 }
 

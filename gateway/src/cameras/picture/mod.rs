@@ -30,4 +30,3 @@ pub use frame::{Colour, Frame, FrameError, Matrix, Picture, Plane, Range, SIDE_P
 pub use grid::{BLOCKS, BLOCKS_HIGH, BLOCKS_WIDE, Grid};
 pub use jpeg::{JpegError, Quality};
 pub use mask::{Mask, MaskProblem, POINTS_MAX, POLYGONS_MAX};
-pub use scale::PREVIEW_WIDTH;

@@ -5,9 +5,6 @@ use std::ops::Range;
 use super::Picture;
 use super::frame::SIDE_PIXELS_MIN;
 
-/// Width of a preview, pixels: enough to recognise the scene, about 40 kB as a JPEG.
-pub const PREVIEW_WIDTH: usize = 640;
-
 impl Picture {
     /// The picture at a width of at most `width_max` pixels and the same shape. Never larger than it was.
     #[must_use]

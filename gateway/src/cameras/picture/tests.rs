@@ -188,7 +188,7 @@ fn a_preview_has_the_means_of_the_pixels_and_keeps_the_shape_and_the_mask() {
     let right = vec![[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]];
     let stripes = |x: usize, _: usize| if x.is_multiple_of(2) { 100 } else { 120 };
     let picture = Planes::new((1_920, 1_080), stripes).cover(&Mask::new(vec![right]).unwrap());
-    let preview = picture.shrunk(PREVIEW_WIDTH);
+    let preview = picture.shrunk(640);
     assert_eq!((preview.width(), preview.height()), (640, 360));
     let row = &preview.luma()[180 * 640..181 * 640];
     assert!(

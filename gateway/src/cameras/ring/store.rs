@@ -332,6 +332,14 @@ impl Ring {
         }
     }
 
+    /// Removes the oldest files until as much space is free as there must be: for a ring that is written no more.
+    pub fn yield_space(&mut self) -> Result<(), RingError> {
+        match self.make_room(0) {
+            Err(RingError::NoSpace { .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes the oldest file that is not being written.
     fn remove_oldest(&mut self) -> Result<Option<Segment>, RingError> {
         let Some(oldest) = self.sealed.pop_front() else {

@@ -36,5 +36,5 @@ pub use command::Command;
 pub use event::{Cause, Event, Format, Stats};
 pub use frame::{FRAME_BYTES_MAX, WireError, read_frame, take_frame};
 pub use from_worker::{ChunkHead, FromWorker, write_chunk, write_event, write_init, write_picture};
-pub use source::{Client, Credentials, Profile, Quirks, Source, Transport};
+pub use source::{Client, Credentials, Profile, Quirks, RTSP_PORT, Source, Transport};
 pub use to_worker::{PictureHead, ToWorker, command_frame, picture_request_frame, publish_prefix};

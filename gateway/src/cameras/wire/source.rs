@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// RTSP's port (RFC 2326).
+pub const RTSP_PORT: u16 = 554;
+
 /// A stream of one camera: which of its two profiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use parking::Timezone;
 
-use super::table::{Side, lines, wrapped};
+use super::table::{Side, lines};
 use super::time;
 use crate::cameras::health::{self, State};
 use crate::cameras::recorder::RingStatus;
-use crate::cameras::ring;
 use crate::cameras::stream::StreamStatus;
-use crate::cameras::told::CameraStatus;
-use crate::cameras::words::{Language, Text, Value};
+use crate::cameras::told::{self, CameraStatus};
+use crate::cameras::words::{Language, Phrase, Text, Value, offset_text, wrapped};
 use crate::commands::load_config;
 use crate::commands::local::Daemon;
 
@@ -29,11 +28,6 @@ const DROPPED: Text = Text::new(
     "{}: {} potongan rekaman hilang sejak mulai",
     "{}: {} pieces of the recording were lost since start",
 );
-const NO_SPACE: Text = Text::new(
-    "{}: tidak direkam: disk hampir penuh, {} MiB kosong. Kosongkan disk, atau turunkan video.free_mib_min.",
-    "{}: not recorded: the disk is nearly full, {} MiB are free. Free space, or lower video.free_mib_min.",
-);
-const FAILING: Text = Text::new("{}: tidak direkam: {}", "{}: not recorded: {}");
 /// Shows how every camera is, and what to do about those that are not up.
 #[derive(Debug, Args)]
 pub struct List {
@@ -107,6 +101,7 @@ fn text(statuses: &[CameraStatus], zone: Timezone, language: Language) -> String
         rows.extend(camera_rows(status, zone, language));
         below.push((rows.len(), explanations(status, language)));
     }
+    let indent = " ".repeat(INDENT);
     let mut out = String::new();
     for (number, line) in (1..).zip(lines(SIDES, &rows)) {
         out.push_str(&line);
@@ -116,7 +111,7 @@ fn text(statuses: &[CameraStatus], zone: Timezone, language: Language) -> String
             .filter(|(row, _)| *row == number)
             .flat_map(|(_, lines)| lines);
         for explanation in explained {
-            out.push_str(&wrapped(explanation, INDENT, WIDTH));
+            out.push_str(&wrapped(explanation, &indent, &indent, WIDTH));
             out.push('\n');
         }
     }
@@ -243,56 +238,25 @@ fn explanations(status: &CameraStatus, language: Language) -> Vec<String> {
                 format!("{name}: {words} ({message})")
             });
         }
-        if let Some(line) = stream.ring.as_ref().and_then(|ring| not_recorded(name, ring)) {
+        if let Some(ring) = &stream.ring
+            && let Some(line) = told::not_recorded(name, ring).or_else(|| lost(name, ring))
+        {
             lines.push(line.in_(language).to_owned());
         }
     }
     lines
 }
 
-fn not_recorded(name: &str, ring: &RingStatus) -> Option<crate::cameras::words::Phrase> {
-    let name = Value::Name(name.to_owned());
-    match &ring.state {
-        ring::State::NoSpace { free_bytes } => {
-            let mebibytes = i64::try_from(free_bytes >> 20).unwrap_or(i64::MAX);
-            Some(NO_SPACE.with(&[name, Value::Whole(mebibytes)]))
-        }
-        ring::State::Failing { reason } => Some(FAILING.with(&[name, Value::Name(reason.clone())])),
-        ring::State::Idle | ring::State::Recording => {
-            let lost = ring.counters.fragments_dropped.saturating_add(ring.dropped_waiting);
-            let lost = i64::try_from(lost).unwrap_or(i64::MAX);
-            (lost > 0).then(|| DROPPED.with(&[name, Value::Whole(lost)]))
-        }
-    }
+fn lost(name: &str, ring: &RingStatus) -> Option<Phrase> {
+    let lost = ring.counters.fragments_dropped.saturating_add(ring.dropped_waiting);
+    let lost = i64::try_from(lost).unwrap_or(i64::MAX);
+    let values = [Value::Name(name.to_owned()), Value::Whole(lost)];
+    (lost > 0).then(|| DROPPED.with(&values))
 }
 
 #[allow(clippy::cast_possible_truncation)] // for people
 fn tenths(number: f64, language: Language) -> String {
     Value::Tenths(number as f32).in_(language)
-}
-
-/// How far a clock is off, for people: seconds, or hours and days when it is long.
-pub fn offset_text(offset_ms: i64, language: Language) -> String {
-    let seconds = offset_ms / 1_000;
-    let (hours, days) = match language {
-        Language::Indonesian => ("jam", "hari"),
-        Language::English => ("h", "days"),
-    };
-    match offset_ms.unsigned_abs() {
-        0..=9_999 => {
-            let sign = match offset_ms {
-                ..-49 => "-",
-                -49..50 => "",
-                50.. => "+",
-            };
-            #[allow(clippy::cast_precision_loss)] // at most ten seconds
-            let tenths = tenths(offset_ms.unsigned_abs() as f64 / 1_000.0, language);
-            format!("{sign}{tenths} s")
-        }
-        10_000..=7_199_999 => format!("{seconds:+} s"),
-        7_200_000..=172_799_999 => format!("{:+} {hours}", seconds / 3_600),
-        _ => format!("{:+} {days}", seconds / 86_400),
-    }
 }
 
 #[cfg(test)]

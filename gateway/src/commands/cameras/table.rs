@@ -28,25 +28,3 @@ pub fn lines<const N: usize>(sides: [Side; N], rows: &[[String; N]]) -> Vec<Stri
     };
     rows.iter().map(line).collect()
 }
-
-/// `text` in lines of at most `width` columns, each behind as many spaces as `indent` says.
-pub fn wrapped(text: &str, indent: usize, width: usize) -> String {
-    let mut out = String::new();
-    let mut column = 0;
-    for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if column == 0 || column + 1 + length > width {
-            if column > 0 {
-                out.push('\n');
-            }
-            out.push_str(&" ".repeat(indent));
-            column = indent;
-        } else {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-    }
-    out
-}

@@ -6,14 +6,12 @@ mod rtspsrc;
 
 use std::time::Duration;
 
-use gateway::cameras::wire::{Cause, Client, Source, Transport};
+use gateway::cameras::wire::{Cause, Client, RTSP_PORT, Source, Transport};
 
 /// How long a camera may take to answer and play.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a camera that has not answered may take to accept one more connection.
 const KNOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// RTSP's port (RFC 2326).
-const RTSP_PORT: u16 = 554;
 
 /// A stream's codec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub use movie::{Clip, Movie};
 
 use super::segment::{Segment, SegmentId};
 use super::store::STEP_MIN;
-use super::time::{ClockQuality, elapsed};
+use super::time::elapsed;
 
 /// Longest clip. A longer one is refused: it would take too long from an SD card that records at the same time.
 pub const CLIP_DURATION_MAX: Duration = Duration::from_secs(2 * 3_600);
@@ -153,18 +153,8 @@ pub fn plan(folder: &Path, segments: &[Segment], from: Timestamp, to: Timestamp)
 }
 
 impl Plan {
-    /// The files that are read.
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
-    }
-
     /// Most bytes that the clip can have. Whoever exports it looks first whether the disk has them.
     pub fn bytes_max(&self) -> u64 {
         self.segments.iter().fold(0, |sum, s| sum.saturating_add(s.bytes))
-    }
-
-    /// The worst quality of the times.
-    pub fn clock(&self) -> Option<ClockQuality> {
-        self.segments.iter().map(|s| s.clock).reduce(ClockQuality::worse)
     }
 }

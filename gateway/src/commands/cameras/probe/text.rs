@@ -6,9 +6,8 @@ use crate::cameras::health;
 use crate::cameras::measure::Measured;
 use crate::cameras::profiles::CameraProfile;
 use crate::cameras::wire::Transport;
-use crate::cameras::words::{Language, Text, Value};
-use crate::commands::cameras::list::offset_text;
-use crate::commands::cameras::table::{Side, lines, wrapped};
+use crate::cameras::words::{Language, Text, Value, offset_text, wrapped};
+use crate::commands::cameras::table::{Side, lines};
 
 /// Columns.
 const WIDTH: usize = 110;
@@ -190,10 +189,9 @@ fn push_failure(out: &mut String, failure: &Failure, had_begun: bool, language: 
 fn push_row(out: &mut String, name: &str, words: &str) {
     // The name stands in the place of the first spaces.
     let width = INDENT + 2;
-    let words = wrapped(words, width, WIDTH);
-    let name = format!("  {name}");
-    let line = format!("{name:<width$}{}\n", words.trim_start());
-    out.push_str(&line);
+    let first = format!("{:<width$}", format!("  {name}"));
+    out.push_str(&wrapped(words, &first, &" ".repeat(width), WIDTH));
+    out.push('\n');
 }
 
 fn push_finding(out: &mut String, finding: &Finding, language: Language) {
@@ -209,10 +207,11 @@ fn push_finding(out: &mut String, finding: &Finding, language: Language) {
     if finding.severity == Severity::Ok {
         return;
     }
-    out.push_str(&wrapped(finding.why.in_(language), INDENT, WIDTH));
+    let indent = " ".repeat(INDENT);
+    out.push_str(&wrapped(finding.why.in_(language), &indent, &indent, WIDTH));
     out.push('\n');
     if let Some(change) = &finding.change {
-        out.push_str(&wrapped(&format!("-> {}", change.in_(language)), INDENT, WIDTH));
+        out.push_str(&wrapped(change.in_(language), &format!("{indent}-> "), &indent, WIDTH));
         out.push('\n');
     }
 }
