@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use parking::Timestamp;
 use tests::camera_simulator::CameraSimulator;
 use tests::cameras::{CameraBox, CameraNow, decoded, drawn, entry};
+use tests::clock::unix_ms;
 use tests::process::{Daemon, Ready, Spec, free_address, is_root, output, run, system_program, workspace_program};
 
 /// Longest wait where the time is not what is claimed.
@@ -130,13 +132,19 @@ async fn h265_and_frames_out_of_order_are_recorded_and_looked_at() -> anyhow::Re
     };
     let streets = looped("hevc", "\"h264\"", "\"h265\"") + &looped("urutan", "gop = 30", "gop = 30\nb_frames = 2");
     let simulator = CameraSimulator::start(folder.path(), &streets).await?;
-    let names = ["hevc", "urutan"];
-    let cameras: String = names
-        .map(|name| entry(name, simulator.address.port(), &format!("/{name}/sub"), ""))
+    // That frames come out of order is known after the first of them: what is left of their group is dropped.
+    let cases = [("hevc", 0), ("urutan", 30)];
+    let cameras: String = cases
+        .map(|(name, _)| entry(name, simulator.address.port(), &format!("/{name}/sub"), ""))
         .concat();
     let mut roadside = CameraBox::prepare(&cameras, "")?;
     roadside.start().await?;
-    for name in names {
+    let is_of_now = |now: &CameraNow| -> anyhow::Result<bool> {
+        let looked_at: Timestamp = now.looked_at.as_deref().context("not looked at")?.parse()?;
+        let off_ms = looked_at.millis_since(Timestamp::from_millis(unix_ms()));
+        Ok(off_ms.unsigned_abs() < 60_000)
+    };
+    for (name, dropped_max) in cases {
         let is_there = |now: &CameraNow| now.state == "up" && now.sub.frames >= 150 && now.looked_at.is_some();
         roadside
             .await_that(name, "recorded and looked at", PATIENCE, is_there)
@@ -148,9 +156,13 @@ async fn h265_and_frames_out_of_order_are_recorded_and_looked_at() -> anyhow::Re
             recorded += count;
         }
         let now = roadside.camera(name).await?;
+        ensure!(is_of_now(&now)?, "the time of a picture: {now:?}");
         println!("{name}: {recorded} frames recorded; {:?}", now.sub);
         ensure!(recorded >= 60, "{name}: {recorded} frames");
-        assert_eq!((now.sub.connections, now.sub.dropped_frames), (1, 0), "{now:?}");
+        assert!(
+            now.sub.connections == 1 && now.sub.dropped_frames <= dropped_max,
+            "{now:?}"
+        );
     }
     Ok(())
 }

@@ -283,13 +283,18 @@ impl Chunks {
         let frames = buffers.len().saturating_sub(rest + 1);
         let head = ChunkHead {
             keyframe: !first.flags().contains(gst::BufferFlags::DELTA_UNIT),
-            at_ns: self
-                .base_ns
-                .saturating_add(first.pts().map_or(0, gst::ClockTime::nseconds)),
+            at_ns: self.base_ns.saturating_add(running_time(sample, first).nseconds()),
             frames: u16::try_from(frames).unwrap_or(u16::MAX),
         };
         self.output.to_parent.chunk(self.output.profile, head, &parts);
         let payload = u64::try_from(payload).unwrap_or(u64::MAX);
         self.inside.fetch_sub(payload, Ordering::Relaxed);
     }
+}
+
+/// Time since the first frame. The timestamper counts from a thousand hours on, and says so in its segment.
+fn running_time(sample: &gst::Sample, buffer: &gst::BufferRef) -> gst::ClockTime {
+    let segment = sample.segment().and_then(|it| it.downcast_ref::<gst::ClockTime>());
+    let time = segment.and_then(|segment| segment.to_running_time(buffer.pts()));
+    time.or(buffer.pts()).unwrap_or(gst::ClockTime::ZERO)
 }
