@@ -265,6 +265,48 @@ async fn a_worker_that_hangs_is_replaced() -> anyhow::Result<()> {
     goes_on(&roadside, "pintu-1").await.map(drop)
 }
 
+/// Processes for pictures that a box has.
+fn pictures_of(gateway: Pid) -> usize {
+    let parent = format!("PPid:\t{}\n", gateway.as_raw_nonzero());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_one = |process: &fs::DirEntry| {
+        let read = |name| fs::read_to_string(process.path().join(name)).unwrap_or_default();
+        read("status").contains(&parent) && read("cmdline").contains("pictures")
+    };
+    processes.filter(is_one).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_for_pictures_is_there_while_it_has_work() -> anyhow::Result<()> {
+    let (_cameras, mut roadside, _folder) = cameras(1).await?;
+    roadside.stop().await?;
+    let config = fs::read_to_string(&roadside.config)?;
+    fs::write(
+        &roadside.config,
+        config.replace("[video]", "[video]\npictures_every_s = 600"),
+    )?;
+    roadside.start().await?;
+    let gateway = roadside.gateway.pid().context("no gateway runs")?;
+    let is_looked_at = |now: &CameraNow| now.looked_at.is_some();
+    roadside
+        .await_that("pintu-1", "looked at", PATIENCE, is_looked_at)
+        .await?;
+    let begin = Instant::now();
+    while pictures_of(gateway) > 0 {
+        ensure!(begin.elapsed() < PATIENCE, "it stays without work");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("it ended {:.1?} after the first look", begin.elapsed());
+    let snapshot = reqwest::Client::new()
+        .get(format!("http://{}/camera/pintu-1/snapshot.jpg", roadside.page))
+        .header("cookie", roadside.session())
+        .send()
+        .await?;
+    assert_eq!(snapshot.status().as_u16(), 200);
+    assert_eq!(pictures_of(gateway), 1);
+    Ok(())
+}
+
 /// What became of somebody who wanted to watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Viewing {

@@ -1,8 +1,9 @@
 //! Pictures of all cameras, by one worker: the only place where video is decoded, and slow on a small box, so that it
 //! is done for one keyframe at a time.
 //!
-//! Who asks waits in a bounded queue. A worker that does not answer in time is killed, and the picture is told to have
-//! failed; the next request starts another worker, after a pause if that goes on.
+//! Who asks waits in a bounded queue. A worker that has nothing to do for some seconds is ended, for its memory. One
+//! that does not answer in time is killed, and the picture is told to have failed; the next request starts another
+//! worker, after a pause if that goes on.
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ use super::worker::{Program, Worker};
 const WAITING_MAX: usize = 32;
 /// How long a picture may take.
 const PICTURE_TIMEOUT: Duration = Duration::from_secs(8);
+/// A worker without work for so long is ended: it holds 12 MB, and another is there in a fraction of a second.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 /// Pause after a worker that failed.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -108,6 +111,12 @@ impl PictureMaker {
         loop {
             let request = tokio::select! {
                 request = self.requests.recv() => request,
+                () = tokio::time::sleep(IDLE_MAX), if worker.is_some() => {
+                    if let Some(worker) = worker.take() {
+                        worker.end().await;
+                    }
+                    continue;
+                }
                 () = cancel.cancelled() => None,
             };
             let Some(request) = request else { break };
