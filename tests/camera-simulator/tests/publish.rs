@@ -8,13 +8,18 @@ use gstreamer::{self as gst, prelude::*};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use support::Simulator;
 
 const CAMERA: &str = "[[camera]]\nname = 'a'\n[camera.main]\ncodec = 'h264'\nwidth = 320\nheight = 180\nfps = 20\ngop = 10\n\
                       bitrate_kbit = 200\nsource = 'drawn'\n";
 
-/// Publishes 40 frames and returns how many keyframes the encoder made, and what the simulator has counted so far.
-fn publish(simulator: &mut Simulator, codec: &str, address: &str) -> (u64, Value) {
+/// For so long it is waited for what is on its way.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Publishes 40 frames, `frames` with those before, and returns how many keyframes the encoder made, and what the
+/// simulator has counted so far.
+fn publish(simulator: &mut Simulator, codec: &str, address: &str, frames: u64) -> (u64, Value) {
     gst::init().unwrap();
     let pipeline = gst::parse::launch(&format!(
         "videotestsrc num-buffers=40 is-live=true ! video/x-raw,width=320,height=180,framerate=20/1 ! \
@@ -36,9 +41,17 @@ fn publish(simulator: &mut Simulator, codec: &str, address: &str) -> (u64, Value
         .unwrap()
         .timed_pop_filtered(gst::ClockTime::from_seconds(30), &kinds)
         .unwrap();
-    assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
+    let mut received = || simulator.command(&json!({ "cmd": "stats" }))["cameras"]["a"]["streams"]["record"].take();
+    // The last frames are on their way, and the server keeps each for a moment: whoever hangs up now takes them along.
+    let begin = Instant::now();
+    let mut stats = received();
+    while stats["frames"].as_u64() < Some(frames) && begin.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(50));
+        stats = received();
+    }
+    // A pipeline that plays when it is dropped takes the process along.
     pipeline.set_state(gst::State::Null).unwrap();
-    let stats = simulator.command(&json!({ "cmd": "stats" }))["cameras"]["a"]["streams"]["record"].take();
+    assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
     (keyframes.load(Ordering::SeqCst), stats)
 }
 
@@ -47,10 +60,13 @@ fn published_frames_and_keyframes_are_counted_with_and_without_tls() {
     let folder = tempfile::tempdir().unwrap();
     let mut simulator = Simulator::start(folder.path(), CAMERA, &["--tls-port", "0"]);
     let plain = format!("rtsp://127.0.0.1:{}/a/record", simulator.port());
-    let secret = format!("rtsps://127.0.0.1:{}/a/record", simulator.greeting["tls_port"]);
-    let (made, first) = publish(&mut simulator, "x264enc tune=zerolatency", &plain);
+    let said = |key: &str| simulator.greeting[key].clone();
+    let (user, password) = (said("tls_user"), said("tls_password"));
+    let secret = format!("rtsps://127.0.0.1:{}/a/record", said("tls_port"));
+    let secret = format!("{secret} user-id={user} user-pw={password}");
+    let (made, first) = publish(&mut simulator, "x264enc tune=zerolatency", &plain, 40);
     assert_eq!((&first["frames"], &first["keyframes"]), (&json!(40), &json!(made)));
-    let (more, second) = publish(&mut simulator, "x265enc tune=zerolatency", &secret);
+    let (more, second) = publish(&mut simulator, "x265enc tune=zerolatency", &secret, 80);
     assert_eq!(
         (&second["frames"], &second["keyframes"]),
         (&json!(80), &json!(made + more))
