@@ -80,7 +80,8 @@ async fn without_cameras() -> anyhow::Result<f64> {
     let mut roadside = CameraBox::prepare("", "")?;
     roadside.start().await?;
     tokio::time::sleep(WARM_UP).await;
-    let mb = mean_pss_mb(&family(roadside.gateway.pid().context("the gateway has ended")?)?).await?;
+    let gateway = roadside.gateway.pid().context("the gateway has ended")?;
+    let mb = mean_pss_mb(|| family(gateway)).await?;
     roadside.stop().await?;
     Ok(mb)
 }
@@ -113,22 +114,22 @@ async fn measure(count: usize, pictures_every_s: u32, span: Duration) -> anyhow:
     roadside.start().await?;
     let peers = ffmpegs(count, port, folder.path())?;
     tokio::time::sleep(WARM_UP).await;
-    let own = family(roadside.gateway.pid().context("the gateway has ended")?)?;
+    let gateway = roadside.gateway.pid().context("the gateway has ended")?;
     let others: Vec<i32> = peers
         .0
         .iter()
         .filter_map(|child| i32::try_from(child.id()).ok())
         .collect();
-    let before = (ticks(&own)?, ticks(&others)?);
+    let before = (family_ticks(gateway)?, ticks(&others)?);
     tokio::time::sleep(span).await;
-    let after = (ticks(&own)?, ticks(&others)?);
+    let after = (family_ticks(gateway)?, ticks(&others)?);
     let percent = |ticks: u64| ticks as f64 / span.as_secs_f64() / ticks_a_second() * 100.0;
-    let ffmpeg_mb = mean_pss_mb(&others).await?;
+    let ffmpeg_mb = mean_pss_mb(|| Ok(others.clone())).await?;
     drop(peers);
     let cost = Cost {
         gateway_percent: percent(after.0 - before.0),
         ffmpeg_percent: percent(after.1 - before.1),
-        gateway_mb: mean_pss_mb(&own).await?,
+        gateway_mb: mean_pss_mb(|| family(gateway)).await?,
         ffmpeg_mb,
     };
     roadside.stop().await?;
@@ -209,16 +210,29 @@ fn ticks(pids: &[i32]) -> anyhow::Result<u64> {
     Ok(sum)
 }
 
+/// The same of the gateway and its workers, those that have ended included: the one for pictures comes and goes.
+fn family_ticks(gateway: Pid) -> anyhow::Result<u64> {
+    let own = gateway.as_raw_nonzero().get();
+    let fields = stat(own)?;
+    let mut sum = ticks(&[own])?;
+    for field in [13, 14] {
+        sum += fields.get(field).context("a short stat")?.parse::<u64>()?;
+    }
+    // One that ends at this very moment is missed once, with what it has used.
+    let others = family(gateway)?.into_iter().filter(|pid| *pid != own);
+    Ok(sum + others.filter_map(|pid| ticks(&[pid]).ok()).sum::<u64>())
+}
+
 fn ticks_a_second() -> f64 {
     rustix::param::clock_ticks_per_second() as f64
 }
 
 /// The mean of some seconds.
-async fn mean_pss_mb(pids: &[i32]) -> anyhow::Result<f64> {
+async fn mean_pss_mb(pids: impl Fn() -> anyhow::Result<Vec<i32>>) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for _ in 0..SAMPLES {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        sum += pss_mb(pids)?;
+        sum += pss_mb(&pids()?)?;
     }
     Ok(sum / f64::from(SAMPLES))
 }
@@ -226,7 +240,10 @@ async fn mean_pss_mb(pids: &[i32]) -> anyhow::Result<f64> {
 fn pss_mb(pids: &[i32]) -> anyhow::Result<f64> {
     let mut kib = 0;
     for pid in pids {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        // It may have ended just now.
+        let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else {
+            continue;
+        };
         let line = text.lines().find(|line| line.starts_with("Pss:")).context("no PSS")?;
         kib += line.split_whitespace().nth(1).context("no PSS")?.parse::<u64>()?;
     }
