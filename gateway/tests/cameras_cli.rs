@@ -378,6 +378,45 @@ fn each_bad_peer_has_its_cause() {
 }
 
 #[test]
+fn each_bad_peer_has_its_cause_with_the_other_client_too() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("pw"), "rahasia\n").unwrap();
+    std::fs::set_permissions(desk.path("pw"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let login = ["--user", "admin", "--password-file", "pw"];
+    let asks = |scheme| Peer::Answers("401 Unauthorized", scheme);
+    let basic = "WWW-Authenticate: Basic realm=\"x\"\r\n";
+    let sha256 = "WWW-Authenticate: Digest realm=\"x\", nonce=\"1\", algorithm=\"SHA-256\"\r\n";
+    let timetable = [
+        (Peer::http(), &[][..], "not_rtsp"),
+        (Peer::Answers("404 Not Found", ""), &[], "not_found"),
+        (Peer::Answers("503 Service Unavailable", ""), &[], "rejected"),
+        (asks(basic), &[], "auth_failed"),
+        (asks(basic), &login, "auth_failed"),
+        (asks(sha256), &login, "auth_unsupported"),
+        (Peer::garbage(), &[], "bad_sdp"),
+        (Peer::with_media("video", "JPEG/90000"), &[], "unsupported_codec"),
+        (Peer::with_media("audio", "PCMU/8000"), &[], "no_video"),
+    ];
+    let mut wrong = Vec::new();
+    for (peer, more, expected) in timetable {
+        let more = [&["--client", "rtspsrc"][..], more].concat();
+        let told = cause(&desk, &peer, &more);
+        if told != expected {
+            wrong.push((peer, more, told, expected));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_make_that_is_not_known_is_refused_with_those_that_are() {
+    let desk = Desk::new();
+    let (code, _, error) = desk.run(&["probe", "rtsp://192.0.2.1/a", "--make", "hikvison"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("known: generic, hikvision, dahua"), "{error}");
+}
+
+#[test]
 fn a_peer_that_takes_the_connection_and_hangs_is_told_from_one_that_is_not_there() {
     let desk = Desk::new();
     assert_eq!(cause(&desk, &Peer::Silent, &[]), "no_answer");

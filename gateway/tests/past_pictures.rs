@@ -132,6 +132,7 @@ fn space(state: SpaceState, since: Option<Timestamp>) -> Arc<Vec<SpaceNow>> {
         zone: ZoneId::new("dago").unwrap(),
         state,
         occupied_since: since,
+        left: None,
         heard: since,
         sensor: None,
     }])

@@ -181,9 +181,14 @@ impl Reach {
         }
     }
 
+    /// Whether it takes commands that are signed with the key of the public text `vkey`.
+    pub fn knows(&self, vkey: &str) -> bool {
+        self.key.as_deref() == Some(key_name(vkey))
+    }
+
     /// Why a command that is signed with the key of the public text `vkey` and names `server` would be refused.
     pub fn refuses(&self, server: &str, vkey: &str) -> Option<Reason> {
-        if self.key.as_deref() != Some(key_name(vkey)) {
+        if !self.knows(vkey) {
             return Some(Reason::OtherKey);
         }
         let is_listed = self.servers.iter().any(|listed| listed == server);

@@ -56,6 +56,8 @@ pub struct CameraNow {
     pub state: String,
     /// Why.
     pub cause: String,
+    /// What to do.
+    pub advice: String,
     /// The numbers behind it.
     pub evidence: Vec<Value>,
     /// When the last picture was received that was looked at.
@@ -235,6 +237,13 @@ impl CameraBox {
             workspace_program("gateway")?,
             ["ledger", "list", &config, "--count", "10000"],
         )
+    }
+
+    /// Alters the configuration of a box that does not run.
+    pub fn reconfigure(&self, old: &str, new: &str) -> anyhow::Result<()> {
+        let text = fs::read_to_string(&self.config)?;
+        ensure!(text.contains(old), "\"{old}\" is not in the configuration");
+        Ok(fs::write(&self.config, text.replace(old, new))?)
     }
 
     /// Files of a camera's recording, oldest first.

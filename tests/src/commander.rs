@@ -2,28 +2,15 @@
 //! with the city's certificate.
 
 use std::fs;
-use std::time::Duration;
 
 use anyhow::Context;
 use ledger::TextSigner;
-use live::command::{Destination, LiveCommand, Order, Profile, Start, StreamId, origin_of, sign};
+use live::command::{LiveCommand, Order, StreamId, origin_of, sign};
 use live::message::UnixMillis;
-use parking::{CameraId, GatewayId};
+use parking::GatewayId;
 
-use crate::clock::unix_ms;
 use crate::process::{run, system_program};
 use crate::world::{City, LOG_DOMAIN};
-
-/// Asks a box to send the small stream of a camera to a media server for a minute.
-pub fn publish_to(city: &City, gateway: &GatewayId, camera: &CameraId, url: &str) -> anyhow::Result<()> {
-    let order = Order::Start(Start {
-        camera: camera.to_string(),
-        profile: Profile::Sub,
-        ttl: Duration::from_secs(60),
-        to: Destination::MediaServer { url: url.to_owned() },
-    });
-    send(city, gateway, &signed(city, gateway, order, unix_ms())?)
-}
 
 /// A command to a box, issued at `issued_ms` (Unix milliseconds), as the city would sign it.
 pub fn signed(city: &City, gateway: &GatewayId, order: Order, issued_ms: i64) -> anyhow::Result<Vec<u8>> {

@@ -22,6 +22,8 @@ const AUTH_WAIT: Duration = Duration::from_secs(75);
 /// Longest time from a sender report to the next (RFC 3550, section 6.3.1: 5 s, times 1.5, divided by e - 1.5), and a
 /// little: a camera whose clock is right again cannot say so earlier.
 const A_REPORT: Duration = Duration::from_millis(6_700);
+/// A stream that has run so long begins at the first rung again.
+const STEADY: Duration = Duration::from_secs(31);
 /// How long the box learns what its cameras look like.
 const LEARNING: Duration = Duration::from_secs(25);
 /// How long it learns how large their frames are.
@@ -155,6 +157,31 @@ impl Scene {
         }
     }
 
+    /// The faults of a network over UDP, which another client takes in.
+    async fn over_udp(&self) -> Vec<Line> {
+        let lost = |before: &CameraNow, now: &CameraNow| now.sub.lost_packets > before.sub.lost_packets;
+        let is_new = |before: &CameraNow, now: &CameraNow| now.sub.connections > before.sub.connections;
+        let mut lines = vec![
+            self.passing("udp", "loss", "loss counted", lost).await,
+            self.passing("udp", "eos", "reconnected", is_new).await,
+        ];
+        for (fault, name) in [("stall", "stalled"), ("drop", "offline")] {
+            tokio::time::sleep(STEADY).await;
+            lines.push(self.fault("udp", fault, name, SECOND_RUNG + RESTORED).await);
+        }
+        lines
+    }
+
+    /// Faults of the picture where every look costs much.
+    async fn without_a_small_stream(&self) -> Vec<Line> {
+        tokio::time::sleep(SIZES).await;
+        let mut lines = Vec::new();
+        for (fault, name) in [("freeze", "frozen"), ("black", "black"), ("moved", "moved")] {
+            lines.push(self.fault(LARGE, fault, name, RESTORED).await);
+        }
+        lines
+    }
+
     /// Least number of frames on the way, over some seconds: it only grows when frames are lost.
     async fn on_the_way(&self, camera: &str) -> anyhow::Result<u64> {
         let begin = Instant::now();
@@ -171,29 +198,40 @@ impl Scene {
 /// The password of the one camera that has any.
 const PASSWORD: &str = "rahasia-kamera";
 /// Cameras.
-const CAMERAS: usize = 7;
+const CAMERAS: usize = 8;
+/// The camera without a small stream: what is looked at is large, and therefore seldom looked at without a reason.
+const LARGE: &str = "besar";
 
 /// One camera stays well; the others have their faults one after the other.
 async fn scene() -> anyhow::Result<Scene> {
     let names = ["tenang", "gambar", "lensa", "jaringan", "arus", "udp"];
     let mut simulated: String = names.iter().map(|name| drawn(name, "")).collect();
+    let size = [
+        ("width = 640", "width = 1920"),
+        ("height = 360", "height = 1080"),
+        ("_kbit = 500", "_kbit = 3000"),
+    ];
+    let large = size
+        .into_iter()
+        .fold(drawn(LARGE, ""), |text, (small, large)| text.replace(small, large));
+    simulated.push_str(&large);
     simulated.push_str(&drawn("sandi", &format!("user = \"admin\"\npassword = \"{PASSWORD}\"")));
     let folder = tempfile::tempdir()?;
     let cameras = CameraSimulator::start(folder.path(), &simulated).await?;
     let more = |name: &str| if name == "udp" { "transport = \"udp\"" } else { "" };
-    let with_login = names.into_iter().chain(["sandi"]);
+    let with_login = names.into_iter().chain(["sandi", LARGE]);
     let entries = with_login.map(|name| entry(name, cameras.address.port(), &format!("/{name}/sub"), more(name)));
     let secrets = format!("sandi = {{ user = \"admin\", password = \"{PASSWORD}\" }}\n");
     let mut roadside = CameraBox::prepare(&entries.collect::<String>(), &secrets)?;
     roadside.start().await?;
-    for name in names.into_iter().chain(["sandi"]) {
+    for name in names.into_iter().chain(["sandi", LARGE]) {
         roadside.await_state(name, "up", PATIENCE).await?;
     }
     tokio::time::sleep(LEARNING).await;
     roadside.stop().await?;
     assert_eq!(roadside.age_baselines()?, CAMERAS);
     roadside.start().await?;
-    for name in names.into_iter().chain(["sandi"]) {
+    for name in names.into_iter().chain(["sandi", LARGE]) {
         roadside.await_state(name, "up", PATIENCE).await?;
     }
     Ok(Scene {
@@ -230,7 +268,7 @@ async fn every_fault_has_its_name_in_time_and_harms_no_other_camera() -> anyhow:
                 .fault("jaringan", "stall", "stalled", SECOND_RUNG + RESTORED)
                 .await,
         ];
-        tokio::time::sleep(Duration::from_secs(31)).await;
+        tokio::time::sleep(STEADY).await;
         lines.push(scene.fault("jaringan", "drop", "offline", SECOND_RUNG + RESTORED).await);
         lines
     };
@@ -247,7 +285,7 @@ async fn every_fault_has_its_name_in_time_and_harms_no_other_camera() -> anyhow:
         ];
         let is_new = |before: &CameraNow, now: &CameraNow| now.sub.connections > before.sub.connections;
         lines.push(scene.passing("arus", "eos", "reconnected", is_new).await);
-        tokio::time::sleep(Duration::from_secs(31)).await;
+        tokio::time::sleep(STEADY).await;
         lines.push(
             scene
                 .fault("arus", "no_keyframes", "no_keyframes", SECOND_RUNG + RESTORED)
@@ -256,13 +294,15 @@ async fn every_fault_has_its_name_in_time_and_harms_no_other_camera() -> anyhow:
         lines
     };
     let password = async { vec![scene.fault("sandi", "auth", "auth_failed", AUTH_WAIT + RESTORED).await] };
-    let loss = async {
-        let lost = |before: &CameraNow, now: &CameraNow| now.sub.lost_packets > before.sub.lost_packets;
-        vec![scene.passing("udp", "loss", "loss counted", lost).await]
-    };
     let (pictures, lens, network) = tokio::join!(pictures, lens, async {
-        let (network, stream, password, loss) = tokio::join!(network, stream, password, loss);
-        [network, stream, password, loss].into_iter().flatten()
+        let (network, stream, password, loss, large) = tokio::join!(
+            network,
+            stream,
+            password,
+            scene.over_udp(),
+            scene.without_a_small_stream()
+        );
+        [network, stream, password, loss, large].into_iter().flatten()
     });
     let lines: Vec<Line> = pictures.into_iter().chain(lens).chain(network).collect();
 

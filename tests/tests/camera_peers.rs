@@ -187,6 +187,72 @@ async fn a_login_of_a_camera_that_is_not_there_costs_nothing_else() -> anyhow::R
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_to_log_in_and_every_quirk_of_a_make_works_with_either_client() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let login = "user = \"admin\"\npassword = \"rahasia-kamera\"\n";
+    let streets = drawn("basic", &format!("{login}auth = \"basic\"")) + &drawn("digest", login);
+    let simulator = CameraSimulator::start(folder.path(), &streets).await?;
+    let (mut cameras, mut logins, mut ids) = (String::new(), String::new(), Vec::new());
+    for scheme in ["basic", "digest"] {
+        for client in ["retina", "rtspsrc"] {
+            let id = format!("{scheme}-{client}");
+            let more = format!("client = \"{client}\"\nprofile = \"reolink\"");
+            cameras += &entry(&id, simulator.address.port(), &format!("/{scheme}/sub"), &more);
+            logins.push_str(&id);
+            logins.push_str(" = { user = \"admin\", password = \"rahasia-kamera\" }\n");
+            ids.push(id);
+        }
+    }
+    let mut roadside = CameraBox::prepare(&cameras, &logins)?;
+    roadside.start().await?;
+    for id in &ids {
+        let plays = |now: &CameraNow| now.state == "up" && now.sub.frames > 60;
+        roadside.await_that(id, "up, with frames", PATIENCE, plays).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_the_recording_and_nothing_else_and_is_told_with_what_to_do() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let simulator = CameraSimulator::start(folder.path(), &drawn("pintu", "")).await?;
+    let cameras = entry("pintu", simulator.address.port(), "/pintu/sub", "");
+    let mut roadside = CameraBox::prepare(&cameras, "")?;
+    // More than any disk of a machine for tests has free.
+    roadside.reconfigure("free_mib_min = 256", "free_mib_min = 1048576")?;
+    roadside.start().await?;
+    let is_told = |now: &CameraNow| now.state == "up" && now.advice.contains("sub: tidak direkam: disk hampir penuh");
+    roadside
+        .await_that("pintu", "up and not recorded", PATIENCE, is_told)
+        .await?;
+    let frames = roadside.camera("pintu").await?.sub.frames;
+    let goes_on = |now: &CameraNow| now.sub.frames > frames + 30 && now.sub.dropped_frames == 0;
+    roadside.await_that("pintu", "still up", PATIENCE, goes_on).await?;
+    let kept: u64 = roadside
+        .recordings("pintu")?
+        .iter()
+        .map(|file| Ok(file.metadata()?.len()))
+        .sum::<std::io::Result<u64>>()?;
+    ensure!(kept < 1 << 20, "{kept} bytes were recorded on a full disk");
+    let listed = output(
+        &workspace_program("gateway")?,
+        ["cameras", "list", &roadside.config.display().to_string()],
+    )?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    println!("{listed}");
+    assert!(listed.contains("disk hampir penuh"), "{listed}");
+    roadside.stop().await?;
+    roadside.reconfigure("free_mib_min = 1048576", "free_mib_min = 256")?;
+    roadside.start().await?;
+    let is_recorded = |now: &CameraNow| now.state == "up" && now.advice.is_empty() && now.sub.frames > 60;
+    roadside
+        .await_that("pintu", "recorded again", PATIENCE, is_recorded)
+        .await?;
+    ensure!(!roadside.recordings("pintu")?.is_empty(), "no recording");
+    Ok(())
+}
+
 /// What each bad peer is called, by the cause of state and stream.
 const CROOKED: [(&str, &[&str]); 10] = [
     ("http", &["not_rtsp"]),

@@ -13,9 +13,9 @@ use rustix::process::{Signal, kill_process};
 use tests::cameras::keep_secret;
 use tests::city::{Plan, devices, simulate};
 use tests::clock::{SimulatedClock, unix_ms};
-use tests::commander::{publish_to, send, signed};
+use tests::commander::{send, signed};
 use tests::link::Quality;
-use tests::process::system_program;
+use tests::process::{self, Daemon, Spec, system_program, workspace_program};
 use tests::street::Street;
 use tests::viewer::{Viewer, show_page};
 use tests::world::{Database, World};
@@ -292,26 +292,58 @@ async fn a_stream_goes_to_a_listed_media_server_that_the_system_believes_and_to_
     let gateway = &mut world.boxes[0].gateway;
     gateway.terminate(PATIENCE).await?;
     gateway.restart().await?;
-    answer(&mut world, &camera, &url, "is published to a media server").await?;
+    let mut operator = answer(&mut world, &camera, &url, "is published to a media server").await?;
     let begin = Instant::now();
     while frames().await? < 24 {
         let log = world.boxes[0].gateway.log_of_this_run()?;
         anyhow::ensure!(begin.elapsed() < PATIENCE, "no pictures at the media server:\n{log}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    operator.terminate(PATIENCE).await?;
+    world.boxes[0].gateway.wait_for_line(ended, PATIENCE).await?;
     world.stop().await
 }
 
-/// Commands the box until its log has a line with `text`: it does not tell when it has begun to listen.
-async fn answer(world: &mut World, camera: &CameraId, url: &str, text: &str) -> anyhow::Result<String> {
+/// Commands the box, as an operator does, until its log has a line with `text`: it does not tell when it has begun to
+/// listen. The command runs on.
+async fn answer(world: &mut World, camera: &CameraId, url: &str, text: &str) -> anyhow::Result<Daemon> {
     let begin = Instant::now();
     loop {
-        publish_to(&world.city, &world.boxes[0].id, camera, url)?;
+        let mut operator = publish(world, camera, url).await?;
         let line = world.boxes[0].gateway.wait_for_line(text, Duration::from_secs(5)).await;
-        if line.is_ok() || begin.elapsed() > PATIENCE {
-            return line;
+        match line {
+            Ok(_) => return Ok(operator),
+            Err(error) if begin.elapsed() > PATIENCE => return Err(error),
+            Err(_) => operator.terminate(PATIENCE).await?,
         }
     }
+}
+
+/// `kominfo publish`, in front of an operator.
+async fn publish(world: &World, camera: &CameraId, url: &str) -> anyhow::Result<Daemon> {
+    let city = &world.city;
+    let file = |name: &str| city.pki.join(name).display().to_string();
+    let broker = format!("mqtts://localhost:{}", city.broker.address.port());
+    let ready = process::Ready::Line("is asked to send".to_owned());
+    let log = world.folder().join("publish.log");
+    let spec = Spec::new("publish", workspace_program("kominfo")?, log, ready)
+        .args(["publish", "--database", city.database.as_str(), "--mqtt", &broker])
+        .args(["--ca", &file("ca.crt"), "--cert", &file("kominfo-client.crt")])
+        .args([
+            "--key",
+            &file("kominfo-client.key"),
+            "--command-key",
+            &file("command.key"),
+        ])
+        .args([
+            "--box",
+            world.boxes[0].id.as_str(),
+            "--camera",
+            camera.as_str(),
+            "--to",
+            url,
+        ]);
+    Daemon::start(spec).await
 }
 
 /// Starts the box again on a system that believes one certificate alone: with a mount of its own over the system's list.

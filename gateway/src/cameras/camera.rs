@@ -26,6 +26,7 @@ use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
 use super::wire::{self, Cause, Command, Event, FromWorker, Profile};
+use super::words::{Text, Value};
 use super::worker::{Program, Worker};
 use crate::clock::Clock;
 use crate::state::Board;
@@ -59,6 +60,9 @@ pub struct Surroundings {
     /// How often a picture is looked at.
     pub picture_every: Duration,
 }
+
+const NO_KEYFRAME: Text = Text::new("tidak ada keyframe selama {} detik.", "no keyframe came for {} s.");
+const NOT_KEPT: Text = Text::new("tidak ada gambar dari {} yang disimpan.", "nothing of {} is kept.");
 
 /// The task.
 pub struct CameraTask {
@@ -272,10 +276,12 @@ impl CameraTask {
     }
 
     async fn worker_lost(&mut self, why: &str) {
+        let mut cause = Cause::Worker;
         if let Some(worker) = self.worker.take() {
             tracing::warn!(camera = %self.id, pid = worker.pid(), why, "the camera's worker is lost; another is started");
             worker.kill().await;
         } else {
+            cause = Cause::WorkerMissing;
             tracing::error!(camera = %self.id, why, program = %self.around.program.path().display(), "the camera's worker does not start");
         }
         let open: Vec<Profile> = self
@@ -285,7 +291,7 @@ impl CameraTask {
             .map(|stream| stream.profile)
             .collect();
         for profile in open {
-            self.stream_ended(profile, Cause::Worker, why.to_owned());
+            self.stream_ended(profile, cause, why.to_owned());
         }
     }
 
@@ -391,13 +397,11 @@ impl CameraTask {
         } else {
             let why = match at {
                 None if self.health.health().state == health::State::Up => {
-                    format!("no keyframe came for {} s", PICTURE_AGE_MAX.as_secs())
+                    let seconds = i64::try_from(PICTURE_AGE_MAX.as_secs()).unwrap_or(i64::MAX);
+                    NO_KEYFRAME.with(&[Value::Whole(seconds)])
                 }
-                None => {
-                    let cause = self.health.health().cause;
-                    format!("{} {}", health::cause_text(cause).en, health::what_to_do(cause).en)
-                }
-                Some(at) => format!("nothing of {at} is kept"),
+                None => told::likely(self.health.health().cause),
+                Some(at) => NOT_KEPT.with(&[Value::Name(at.to_string())]),
             };
             answer.send(Err(SnapshotError::Dark(self.id.clone(), why))).ok();
         }

@@ -115,6 +115,7 @@ impl From<wire::Cause> for health::Failure {
             Cause::NoKeyframes => Self::NoKeyframes,
             Cause::Mux => Self::Mux,
             Cause::Worker => Self::WorkerCrashed,
+            Cause::WorkerMissing => Self::WorkerMissing,
         }
     }
 }

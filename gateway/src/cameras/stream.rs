@@ -267,7 +267,10 @@ impl Stream {
 
     /// What came in the last second.
     pub fn stats(&mut self, stats: Stats) {
-        self.figures.stats = stats;
+        // The last ones of a stream that was closed come behind.
+        if matches!(self.phase, Phase::Playing(_)) {
+            self.figures.stats = stats;
+        }
         self.figures.dropped_frames += u64::from(stats.dropped_frames);
         self.figures.lost_packets += u64::from(stats.lost_packets);
         self.figures.jumps += u64::from(stats.jumps);
@@ -448,6 +451,13 @@ mod tests {
         tokio::time::advance(LINGER).await;
         assert!(until <= Instant::now() && !stream.is_wanted(Instant::now()));
         stream.phase = Phase::Closed;
+        stream.stopped();
+        stream.stats(Stats {
+            span: Duration::from_secs(1),
+            bytes: 500_000,
+            ..Stats::default()
+        });
+        assert!(stream.status().kbit < 1.0, "the rate of what is over is none");
         assert_eq!(
             stream.wanted_until(),
             None,

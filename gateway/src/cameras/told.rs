@@ -15,7 +15,10 @@ const NO_SPACE: Text = Text::new(
     "{}: tidak direkam: disk hampir penuh, {} MiB kosong. Kosongkan disk, atau turunkan video.free_mib_min.",
     "{}: not recorded: the disk is nearly full, {} MiB are free. Free space, or lower video.free_mib_min.",
 );
-const FAILING: Text = Text::new("{}: tidak direkam: {}", "{}: not recorded: {}");
+const FAILING: Text = Text::new(
+    "{}: tidak direkam: {}. Periksa disk dan izin folder rekaman: gateway check; disk yang rusak harus diganti.",
+    "{}: not recorded: {}. Look at the disk and at the rights of the folder of recordings: gateway check; a failing disk must be replaced.",
+);
 
 /// What is told of a camera.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,19 +116,20 @@ impl CameraStatus {
     /// What is wrong and what to do, for people; none of a camera that is up and recorded.
     pub fn advice(&self) -> Option<Phrase> {
         let is_up = self.state == health::State::Up;
-        let texts = [health::cause_text(self.cause), health::what_to_do(self.cause)];
-        let health = texts.into_iter().filter(|_| !is_up).map(Phrase::from);
-        let all: Vec<Phrase> = health.chain(self.not_recorded()).collect();
-        let joined = |text: fn(&Phrase) -> &str| all.iter().map(text).collect::<Vec<_>>().join(" ");
-        (!all.is_empty()).then(|| Phrase {
-            id: joined(|phrase| &phrase.id),
-            en: joined(|phrase| &phrase.en),
-        })
+        let health = (!is_up).then(|| likely(self.cause));
+        let all: Vec<Phrase> = health.into_iter().chain(self.not_recorded()).collect();
+        (!all.is_empty()).then(|| Phrase::joined(&all))
     }
 
     fn streams(&self) -> impl Iterator<Item = &StreamStatus> {
         [&self.main, &self.sub].into_iter().flatten()
     }
+}
+
+/// What is likely, and what to do about it.
+pub(super) fn likely(cause: health::Cause) -> Phrase {
+    let texts = [health::cause_text(cause), health::what_to_do(cause)];
+    Phrase::joined(&texts.map(Phrase::from))
 }
 
 /// Why a stream is not recorded that should be.

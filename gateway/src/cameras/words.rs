@@ -118,6 +118,15 @@ impl Phrase {
             Language::English => &self.en,
         }
     }
+
+    /// Sentences one after the other.
+    pub fn joined(all: &[Self]) -> Self {
+        let joined = |text: fn(&Self) -> &str| all.iter().map(text).collect::<Vec<_>>().join(" ");
+        Self {
+            id: joined(|phrase| &phrase.id),
+            en: joined(|phrase| &phrase.en),
+        }
+    }
 }
 
 impl From<Text> for Phrase {

@@ -5,12 +5,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::UsageError;
 use crate::sensors::Profile;
 use crate::sensors::chirpstack::envelope::Uplink;
+use crate::sensors::codecs::{CommandError, Downlink, hex};
 
 /// Largest envelope read, bytes.
 const ENVELOPE_BYTES_MAX: u64 = 1024 * 1024;
@@ -25,6 +28,8 @@ pub(super) struct Arguments {
 enum Verb {
     /// Print what a payload means, as one JSON object.
     Decode(Decode),
+    /// Print the bytes of a command to a sensor, as one JSON object.
+    Encode(Encode),
     /// List the sensor profiles.
     Profiles,
 }
@@ -40,9 +45,32 @@ struct Decode {
     /// Payload in hexadecimal; spaces and colons are ignored.
     #[arg(required_unless_present = "envelope", conflicts_with = "envelope")]
     hex: Vec<String>,
+    /// What the payload is of a command to the sensor, as a network server shows it.
+    #[arg(long, conflicts_with = "envelope")]
+    downlink: bool,
     /// File with a ChirpStack v4 uplink event in JSON, `-` for standard input; port and payload come from it.
     #[arg(long, value_name = "FILE")]
     envelope: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Encode {
+    /// Sensor profile, see `gateway sensors profiles`.
+    #[arg(long)]
+    profile: String,
+    /// The command, see `gateway sensors profiles`.
+    command: String,
+    /// Its arguments, as in hours=4.
+    #[arg(value_name = "NAME=VALUE")]
+    arguments: Vec<String>,
+}
+
+/// A command as bytes; `data` as ChirpStack's queue takes it (Base64).
+#[derive(Serialize)]
+struct Encoded {
+    port: u8,
+    bytes_hex: String,
+    data: String,
 }
 
 /// What an envelope adds to its payload.
@@ -60,19 +88,41 @@ struct FromEnvelope<T> {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.verb {
         Verb::Decode(arguments) => tell!("{}", decode(arguments)?),
+        Verb::Encode(arguments) => tell!("{}", encode(arguments)?),
         Verb::Profiles => Profile::all().iter().try_for_each(print_profile)?,
     }
     Ok(())
 }
 
+fn profile(name: &str) -> Result<&'static Profile, UsageError> {
+    let unknown = || UsageError(format!("there is no profile \"{name}\"; expected {}", Profile::names()));
+    Profile::by_name(name).ok_or_else(unknown)
+}
+
+fn encode(arguments: &Encode) -> anyhow::Result<String> {
+    let profile = profile(&arguments.profile)?;
+    let mut pairs = Vec::new();
+    for argument in &arguments.arguments {
+        let Some(pair) = argument.split_once('=') else {
+            let reason = format!("\"{argument}\" is no argument; write it as in hours=4");
+            return Err(UsageError(reason).into());
+        };
+        pairs.push(pair);
+    }
+    let usage = |error: CommandError| UsageError(format!("{}: {error}", profile.name));
+    let downlinks = profile.downlinks().ok_or(CommandError::None).map_err(usage)?;
+    let command = downlinks.command(&arguments.command, &pairs).map_err(usage)?;
+    let Downlink { port, payload } = downlinks.encode(&command).map_err(usage)?;
+    let encoded = Encoded {
+        port,
+        bytes_hex: hex(&payload),
+        data: STANDARD.encode(&payload),
+    };
+    Ok(serde_json::to_string(&encoded)?)
+}
+
 fn decode(arguments: &Decode) -> anyhow::Result<String> {
-    let profile = Profile::by_name(&arguments.profile).ok_or_else(|| {
-        UsageError(format!(
-            "there is no profile \"{}\"; expected {}",
-            arguments.profile,
-            Profile::names()
-        ))
-    })?;
+    let profile = profile(&arguments.profile)?;
     if let Some(path) = &arguments.envelope {
         let json = read_envelope(path)?;
         let uplink = Uplink::parse(&json).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
@@ -101,6 +151,13 @@ fn decode(arguments: &Decode) -> anyhow::Result<String> {
     let payload = parse_hex(&arguments.hex.concat())?;
     // Without an envelope clap has asked for the port.
     let port = arguments.port.unwrap_or_default();
+    if arguments.downlink {
+        let downlinks = profile.downlinks().ok_or(CommandError::None);
+        let downlinks = downlinks.map_err(|error| UsageError(format!("{}: {error}", profile.name)))?;
+        let command = downlinks.decode(port, &payload);
+        let command = command.map_err(|error| UsageError(error.to_string()))?;
+        return Ok(serde_json::to_string(&command)?);
+    }
     let decoded = profile
         .decode(port, &payload)
         .map_err(|error| UsageError(error.to_string()))?;
@@ -157,7 +214,13 @@ fn print_profile(profile: &Profile) -> anyhow::Result<()> {
         None => tell!("  speaks as often as its sender does"),
     }
     for port in &profile.ports {
-        tell!("  port {}: {}", port.port, port.message);
+        match port.port {
+            Some(number) => tell!("  port {number}: {}", port.message),
+            None => tell!("  any port: {}", port.message),
+        }
+    }
+    for command in profile.downlinks().into_iter().flat_map(|downlinks| downlinks.commands) {
+        tell!("  command {command}: {}", command.about);
     }
     for quirk in &profile.quirks {
         tell!("  note: {quirk}");

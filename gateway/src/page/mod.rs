@@ -45,6 +45,8 @@ const CONNECTIONS_MAX: usize = 160;
 /// Widths of a snapshot, pixels.
 const SNAPSHOT_WIDTHS: std::ops::RangeInclusive<u16> = 160..=3_840;
 
+const NO_CAMERA: &str = "kamera ini tidak ada (there is no such camera)\n";
+
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("page.js");
 
@@ -123,7 +125,7 @@ fn router(page: Shared) -> Router {
         );
     }
     router
-        .fallback(|| async { (StatusCode::NOT_FOUND, "no such page\n") })
+        .fallback(|| async { (StatusCode::NOT_FOUND, "halaman ini tidak ada (no such page)\n") })
         .layer(axum::middleware::map_response(headers))
         .layer(axum::middleware::map_response(listener::close_after))
         .with_state(page)
@@ -150,7 +152,7 @@ async fn only_with_session(State(page): State<Shared>, request: Request, next: N
         let language = if query.contains("lang=en") { "?lang=en" } else { "" };
         return Redirect::to(&format!("/login{language}")).into_response();
     }
-    (StatusCode::UNAUTHORIZED, "log in at /login\n").into_response()
+    (StatusCode::UNAUTHORIZED, "masuk dahulu di /login (log in first)\n").into_response()
 }
 
 /// What a page's address may say.
@@ -175,7 +177,7 @@ async fn overview(State(page): State<Shared>, Query(query): Query<PageQuery>) ->
 async fn one(State(page): State<Shared>, Path(id): Path<String>, Query(query): Query<PageQuery>) -> Response {
     match known(&page, &id) {
         Some(camera) => Html(view::one(&page.gateway, &page.cameras, &camera, query.language())).into_response(),
-        None => (StatusCode::NOT_FOUND, "there is no such camera\n").into_response(),
+        None => (StatusCode::NOT_FOUND, NO_CAMERA).into_response(),
     }
 }
 
@@ -207,11 +209,12 @@ async fn statuses(State(page): State<Shared>, Query(query): Query<PageQuery>) ->
 #[derive(Debug, Deserialize)]
 struct SnapshotQuery {
     w: Option<u16>,
+    lang: Option<String>,
 }
 
 async fn snapshot(State(page): State<Shared>, Path(id): Path<String>, Query(query): Query<SnapshotQuery>) -> Response {
     let Some(camera) = known(&page, &id) else {
-        return (StatusCode::NOT_FOUND, "there is no such camera\n").into_response();
+        return (StatusCode::NOT_FOUND, NO_CAMERA).into_response();
     };
     let width = query
         .w
@@ -219,9 +222,12 @@ async fn snapshot(State(page): State<Shared>, Path(id): Path<String>, Query(quer
         .clamp(*SNAPSHOT_WIDTHS.start(), *SNAPSHOT_WIDTHS.end());
     match page.cameras.snapshot(&camera, None, width).await {
         Ok(snapshot) => ([(CONTENT_TYPE, "image/jpeg")], snapshot.jpeg).into_response(),
-        Err(error @ (SnapshotError::Dark(..) | SnapshotError::Picture(_))) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
+        Err(error) => {
+            let status = match error {
+                SnapshotError::Dark(..) | SnapshotError::Picture(_) => StatusCode::SERVICE_UNAVAILABLE,
+                SnapshotError::Stopping => StatusCode::GONE,
+            };
+            (status, error.text(PageQuery { lang: query.lang }.language()) + "\n").into_response()
         }
-        Err(error @ SnapshotError::Stopping) => (StatusCode::GONE, format!("{error}\n")).into_response(),
     }
 }

@@ -39,6 +39,13 @@ pub(super) fn query(language: Language) -> &'static str {
     }
 }
 
+fn code(language: Language) -> &'static str {
+    match language {
+        Language::Indonesian => "id",
+        Language::English => "en",
+    }
+}
+
 /// A camera's state in words.
 pub(super) fn words(status: &CameraStatus, language: Language) -> String {
     let state = health::state_text(status.state).in_(language);
@@ -75,10 +82,11 @@ fn escape(text: &str) -> String {
 }
 
 fn whole(gateway: &str, language: Language, inside: &str, with_log_out: bool) -> String {
-    let (code, other, other_query) = match language {
-        Language::Indonesian => ("id", "English", "?lang=en"),
-        Language::English => ("en", "Bahasa Indonesia", "?lang=id"),
+    let (other, other_query) = match language {
+        Language::Indonesian => ("English", "?lang=en"),
+        Language::English => ("Bahasa Indonesia", "?lang=id"),
     };
+    let code = code(language);
     let log_out = if with_log_out {
         let text = LOG_OUT.in_(language);
         format!("<form method=\"post\" action=\"/logout\"><button class=\"plain\">{text}</button></form>")
@@ -182,8 +190,9 @@ fn card(cameras: &Cameras, id: &CameraId, language: Language, large: bool) -> St
     }
     write!(
         buttons,
-        "<button class=\"stop\" hidden>{}</button><a class=\"button\" href=\"/camera/{id}/snapshot.jpg?w=1920\" target=\"_blank\">{}</a>",
+        "<button class=\"stop\" hidden>{}</button><a class=\"button\" href=\"/camera/{id}/snapshot.jpg?w=1920&amp;lang={}\" target=\"_blank\">{}</a>",
         STOP.in_(language),
+        code(language),
         PICTURE.in_(language)
     )
     .unwrap_or_default();

@@ -291,6 +291,7 @@ fn read(
     let Decoded {
         report,
         mut health,
+        details: _,
         tag_id: _,
     } = if uplink.is_network_only() {
         let report = Report {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::codecs::{CODECS, CodecError, Decode, Decoded};
+use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlinks};
 
 /// A sensor model.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ pub struct Profile {
     pub ports: Vec<Port>,
     /// What an installer should know.
     pub quirks: Vec<String>,
-    decode: Option<Decode>,
+    codec: Option<&'static Codec>,
 }
 
 /// The way a sensor's reports come in.
@@ -43,8 +43,8 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
-    /// Application port.
-    pub port: u8,
+    /// Application port; absent where it is a setting of the sensor.
+    pub port: Option<u8>,
     /// What it tells.
     pub message: String,
     /// Lengths that occur, bytes; empty means any.
@@ -74,14 +74,46 @@ pub enum ProfileError {
     },
 }
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 11] = [
     (
         "bosch-tps110",
         include_str!("../../../firmware-config/sensors/bosch-tps110.toml"),
     ),
     (
+        "dingtek-do20x",
+        include_str!("../../../firmware-config/sensors/dingtek-do20x.toml"),
+    ),
+    (
+        "libelium-smart-parking",
+        include_str!("../../../firmware-config/sensors/libelium-smart-parking.toml"),
+    ),
+    (
+        "milesight-em400-mud",
+        include_str!("../../../firmware-config/sensors/milesight-em400-mud.toml"),
+    ),
+    (
+        "netvox-r719a",
+        include_str!("../../../firmware-config/sensors/netvox-r719a.toml"),
+    ),
+    (
+        "nwave-ncc405",
+        include_str!("../../../firmware-config/sensors/nwave-ncc405.toml"),
+    ),
+    (
+        "nwave-nps310",
+        include_str!("../../../firmware-config/sensors/nwave-nps310.toml"),
+    ),
+    (
         "nwave-nps405",
         include_str!("../../../firmware-config/sensors/nwave-nps405.toml"),
+    ),
+    (
+        "pni-placepod",
+        include_str!("../../../firmware-config/sensors/pni-placepod.toml"),
+    ),
+    (
+        "tekzitel-tekzipark",
+        include_str!("../../../firmware-config/sensors/tekzitel-tekzipark.toml"),
     ),
     ("webhook", include_str!("../../../firmware-config/sensors/webhook.toml")),
 ];
@@ -135,20 +167,17 @@ impl Profile {
             name: name.to_owned(),
             source,
         })?;
-        let decode = match &file.codec {
+        let codec = match &file.codec {
             None => None,
-            Some(codec) => Some(
-                CODECS
-                    .iter()
-                    .find(|(known, _)| known == codec)
-                    .map(|(_, decode)| *decode)
-                    .ok_or_else(|| {
-                        let known = one_of(CODECS.iter().map(|(known, _)| (*known).to_owned()).collect());
-                        value("codec", format!("there is no codec \"{codec}\"; expected {known}"))
-                    })?,
-            ),
+            Some(wanted) => {
+                let known = CODECS.iter().find(|codec| codec.name == wanted);
+                Some(known.ok_or_else(|| {
+                    let known = one_of(CODECS.iter().map(|codec| codec.name.to_owned()).collect());
+                    value("codec", format!("there is no codec \"{wanted}\"; expected {known}"))
+                })?)
+            }
         };
-        if decode.is_some() == file.ports.is_empty() {
+        if codec.is_some() == file.ports.is_empty() {
             return Err(value(
                 "ports",
                 "a profile with a codec lists its ports, one without has none".to_owned(),
@@ -187,23 +216,24 @@ impl Profile {
             queued,
             ports,
             quirks,
-            decode,
+            codec,
         })
     }
 
     /// Decodes a payload. Refuses ports and lengths that the model does not use.
     pub fn decode(&self, port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
-        let Some(decode) = self.decode else {
+        let Some(codec) = self.codec else {
             return Err(CodecError::NoCodec {
                 profile: self.name.to_owned(),
             });
         };
         let profile = || self.name.to_owned();
-        let Some(known) = self.ports.iter().find(|known| known.port == port) else {
+        let is_of = |known: &&Port| known.port.is_none_or(|known| known == port);
+        let Some(known) = self.ports.iter().find(is_of) else {
             let ports = self
                 .ports
                 .iter()
-                .map(|known| format!("{} ({})", known.port, known.message))
+                .filter_map(|known| Some(format!("{} ({})", known.port?, known.message)))
                 .collect();
             return Err(CodecError::Port {
                 profile: profile(),
@@ -221,7 +251,12 @@ impl Profile {
                 expected,
             });
         }
-        decode(port, payload)
+        (codec.decode)(port, payload)
+    }
+
+    /// What sensors of this model can be told.
+    pub fn downlinks(&self) -> Option<&'static Downlinks> {
+        self.codec.and_then(|codec| codec.downlinks.as_ref())
     }
 }
 
@@ -244,25 +279,27 @@ mod tests {
             assert_eq!(Profile::by_name(name).unwrap().name, name);
         }
         assert!(Profile::by_name("bosch").is_none());
-        assert_eq!(Profile::names(), "bosch-tps110, nwave-nps405 or webhook");
+        assert_eq!(
+            Profile::names(),
+            "bosch-tps110, dingtek-do20x, libelium-smart-parking, milesight-em400-mud, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, tekzitel-tekzipark or webhook"
+        );
     }
 
     #[test]
-    fn the_codec_takes_every_length_that_its_profile_lists_and_no_other() {
-        for profile in Profile::all().iter().filter(|profile| profile.decode.is_some()) {
+    fn a_codec_takes_no_port_and_no_length_that_its_profile_does_not_list() {
+        for profile in Profile::all() {
+            let Some(codec) = profile.codec else { continue };
             for port in 0..=u8::MAX {
-                for length in 0..=40 {
-                    // The first byte is the usage counter of Bosch's port 5: try them all.
-                    let taken = (0..=7).any(|first| {
+                let known = |known: &&Port| known.port.is_none_or(|known| known == port);
+                let lengths = profile.ports.iter().find(known).map(|known| &known.bytes);
+                let is_listed = |length| lengths.is_some_and(|listed| listed.is_empty() || listed.contains(&length));
+                for length in (0..=40).filter(|length| !is_listed(*length)) {
+                    for first in 0..=u8::MAX {
                         let mut payload = vec![0; length];
                         payload.iter_mut().take(1).for_each(|byte| *byte = first);
-                        profile.decode.unwrap()(port, &payload).is_ok()
-                    });
-                    let listed = profile
-                        .ports
-                        .iter()
-                        .any(|known| known.port == port && (known.bytes.is_empty() || known.bytes.contains(&length)));
-                    assert_eq!(taken, listed, "{} port {port} length {length}", profile.name);
+                        let decoded = (codec.decode)(port, &payload);
+                        assert!(decoded.is_err(), "{} port {port}: {payload:02x?}", profile.name);
+                    }
                 }
             }
         }
@@ -276,7 +313,7 @@ mod tests {
             (text.replace("queued = true", ""), "queued"),
             (
                 text.replace("codec = \"bosch-tps110\"", "codec = \"bosh\""),
-                "bosch-tps110 or nwave-nps405",
+                "bosch-tps110, dingtek-do20x, ",
             ),
             (text.replace("port = 2", "port = 1"), "listed twice"),
             (text.replace("port = 2", "port = 300"), "300"),

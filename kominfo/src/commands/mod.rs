@@ -11,6 +11,7 @@ mod boxes;
 mod export;
 mod keygen;
 mod pki;
+mod publish;
 mod rebuild;
 mod serve;
 mod verify;
@@ -56,6 +57,8 @@ enum Verb {
     /// Write proofs and tables
     #[command(subcommand)]
     Export(export::Export),
+    /// Have a box send a camera to a media server
+    Publish(Box<publish::Publish>),
     /// Register boxes and clear their alarms
     #[command(subcommand)]
     Box(boxes::Boxes),
@@ -74,6 +77,7 @@ impl Arguments {
             Verb::Serve(verb) => verb.run(place).await,
             Verb::Verify(verb) => verb.run(place).await,
             Verb::Rebuild(verb) => verb.run(place).await,
+            Verb::Publish(verb) => verb.run(place).await,
             Verb::Export(verb) => verb.run(place).await,
             Verb::Box(verb) => verb.run(place).await,
             Verb::Keygen(verb) => verb.run(),

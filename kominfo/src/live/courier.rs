@@ -21,7 +21,7 @@ const PUBLISH_WAIT: Duration = Duration::from_secs(2);
 
 /// Why a command was not given to the broker.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CourierError {
+pub(crate) enum CourierError {
     /// There is no session.
     #[error("no session with the broker")]
     NoSession,
@@ -36,25 +36,73 @@ pub(super) enum CourierError {
     Command(#[from] CommandError),
 }
 
+/// Signs commands and gives them to a session.
+#[derive(Debug)]
+pub(crate) struct Commander {
+    signer: TextSigner,
+    /// Of the newest command, so that no two have the same.
+    issued: Mutex<Option<UnixMillis>>,
+}
+
+impl Commander {
+    pub(crate) fn new(signer: TextSigner) -> Self {
+        Self {
+            signer,
+            issued: Mutex::default(),
+        }
+    }
+
+    /// The public text of its key.
+    pub(crate) fn vkey(&self) -> String {
+        self.signer.verifier().to_vkey()
+    }
+
+    /// Sends a command to the box whose log is `origin`.
+    pub(crate) async fn send(
+        &self,
+        publisher: &Publisher,
+        gateway: &GatewayId,
+        origin: &str,
+        (id, order): (StreamId, Order),
+    ) -> Result<(), CourierError> {
+        let issued = self.next_time(clock::now());
+        let command = LiveCommand { id, issued, order };
+        let payload = command::sign(&command, &command::origin_of(origin), &self.signer)?;
+        let topic = format!("parkir/1/{gateway}/command");
+        // A box that comes back later would refuse it for its age.
+        let sending = publisher.command(&topic, payload, AGE_MAX);
+        let sent = tokio::time::timeout(PUBLISH_WAIT, sending).await;
+        Ok(sent.map_err(|_| CourierError::Slow)??)
+    }
+
+    /// The time to put on a command: later than on all before.
+    fn next_time(&self, now: Timestamp) -> UnixMillis {
+        let mut issued = self.issued.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let after = issued.map_or(1, |last| last.get().saturating_add(1));
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0).max(after);
+        let next = UnixMillis::new(millis).unwrap_or(UnixMillis::MAX);
+        *issued = Some(next);
+        next
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Courier {
-    signer: TextSigner,
-    /// Its public text.
+    commander: Commander,
+    /// Public text of its key.
     vkey: String,
     address: String,
     publishers: watch::Receiver<Option<Publisher>>,
-    /// Of the newest command of this instance, so that no two have the same.
-    issued: Mutex<Option<UnixMillis>>,
 }
 
 impl Courier {
     pub(super) fn new(signer: TextSigner, address: String, publishers: watch::Receiver<Option<Publisher>>) -> Self {
+        let commander = Commander::new(signer);
         Self {
-            vkey: signer.verifier().to_vkey(),
-            signer,
+            vkey: commander.vkey(),
+            commander,
             address,
             publishers,
-            issued: Mutex::default(),
         }
     }
 
@@ -92,24 +140,7 @@ impl Courier {
 
     async fn send(&self, gateway: &GatewayId, origin: &str, id: StreamId, order: Order) -> Result<(), CourierError> {
         let publisher = self.publishers.borrow().clone().ok_or(CourierError::NoSession)?;
-        let issued = self.next_time(clock::now());
-        let command = LiveCommand { id, issued, order };
-        let payload = command::sign(&command, &command::origin_of(origin), &self.signer)?;
-        let topic = format!("parkir/1/{gateway}/command");
-        // A box that comes back later would refuse it for its age.
-        let sending = publisher.command(&topic, payload, AGE_MAX);
-        let sent = tokio::time::timeout(PUBLISH_WAIT, sending).await;
-        Ok(sent.map_err(|_| CourierError::Slow)??)
-    }
-
-    /// The time to put on a command: later than on all before.
-    fn next_time(&self, now: Timestamp) -> UnixMillis {
-        let mut issued = self.issued.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let after = issued.map_or(1, |last| last.get().saturating_add(1));
-        let millis = u64::try_from(now.as_millis()).unwrap_or(0).max(after);
-        let next = UnixMillis::new(millis).unwrap_or(UnixMillis::MAX);
-        *issued = Some(next);
-        next
+        self.commander.send(&publisher, gateway, origin, (id, order)).await
     }
 }
 
@@ -120,8 +151,8 @@ mod tests {
     #[test]
     fn no_two_commands_have_the_same_time_even_when_the_clock_stands_or_goes_back() {
         let signer = TextSigner::generate("c", &mut rand_core::OsRng).unwrap();
-        let courier = Courier::new(signer, "localhost:1".to_owned(), watch::channel(None).1);
-        let times = [5, 5, 5, 3, 9].map(|now| courier.next_time(Timestamp::from_millis(now)).get());
+        let commander = Commander::new(signer);
+        let times = [5, 5, 5, 3, 9].map(|now| commander.next_time(Timestamp::from_millis(now)).get());
         assert_eq!(times, [5, 6, 7, 8, 9]);
     }
 }

@@ -41,8 +41,11 @@ use tokio_util::sync::CancellationToken;
 use crate::mqtt::Publisher;
 use crate::store::Store;
 
+pub(crate) use courier::Commander;
 pub use ready::{BOXES_A_PAGE_MAX, ReadyError};
 pub use relay::{Relay, WatchError};
+pub(crate) use relay::{fresh, reach};
+pub(crate) use stream::TTL;
 pub use viewer::{Viewing, WATCH_MAX};
 
 /// Viewers of one stream; a further one is told that there is no place.

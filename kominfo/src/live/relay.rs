@@ -490,7 +490,7 @@ fn place(connections: &mut HashMap<GatewayId, Arc<()>>, gateway: &GatewayId) -> 
 }
 
 /// What a box has told of where it sends and whose commands it takes.
-pub(super) async fn reach(store: &Store, gateway: &GatewayId) -> Result<Option<Reach>, StoreError> {
+pub(crate) async fn reach(store: &Store, gateway: &GatewayId) -> Result<Option<Reach>, StoreError> {
     let told = store.state(gateway, REACH_KEY).await?;
     // Not signed, of any version: what cannot be read says nothing.
     Ok(told.and_then(|json| serde_json::from_str(&json).ok()))
@@ -514,7 +514,8 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-pub(super) fn fresh() -> StreamId {
+/// An identifier that nobody can guess.
+pub(crate) fn fresh() -> StreamId {
     let mut random = [0; 16];
     OsRng.fill_bytes(&mut random);
     StreamId::from_bytes(random)

@@ -165,7 +165,7 @@ texts! {
     SERIES_FOOTER: "Angka ini tidak ditandatangani dan dapat hilang; disimpan 30 hari.", "These figures are not signed and may be lost; they are kept for 30 days.";
     CAMERA_UP: "normal", "up";
     CAMERA_CONNECTING: "sedang menyambung ke kamera", "connecting to the camera";
-    CAMERA_STALLED: "kamera berhenti mengirim gambar", "the camera has stopped sending pictures";
+    CAMERA_STALLED: "aliran dari kamera terhenti", "the camera has stopped sending";
     CAMERA_OFFLINE: "kamera tidak terjangkau", "the camera cannot be reached";
     CAMERA_AUTH_FAILED: "kata sandi kamera ditolak", "the camera refused the password";
     CAMERA_AUTH_UNSUPPORTED: "cara masuk kamera tidak didukung", "the camera's way to log in is not supported";

@@ -17,6 +17,9 @@ pub struct SpaceNow {
     /// Since when it is occupied, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub occupied_since: Option<Timestamp>,
+    /// When the last vehicle that has left did so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Timestamp>,
     /// When its sensor was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heard: Option<Timestamp>,
@@ -51,6 +54,7 @@ impl SiteTracker {
                 occupied_since: open
                     .filter(|_| state == SpaceState::Occupied)
                     .map(|stay| stay.start.point),
+                left: walk.stays.iter().rev().find_map(|stay| stay.end).map(|end| end.point),
                 heard: walk.heard.filter(|_| walk.state.is_some()),
                 sensor: walk.sensor.clone(),
             }

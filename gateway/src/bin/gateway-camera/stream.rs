@@ -22,7 +22,7 @@ use crate::timeline::Timeline;
 
 /// How often figures are told.
 const STATS_EVERY: Duration = Duration::from_secs(1);
-/// The least time in which a first keyframe must come.
+/// A first keyframe must come within this, and within twice the longest group of pictures of earlier connections.
 const FIRST_KEYFRAME_MIN: Duration = Duration::from_secs(15);
 /// The least time without a frame that is a stall.
 const STALL_MIN: Duration = Duration::from_secs(5);
@@ -48,6 +48,7 @@ pub fn run(link: Link) -> anyhow::Result<()> {
         let to_parent = link.to_parent();
         let mut frames = link.frames();
         let mut streams: HashMap<Profile, Open> = HashMap::new();
+        let mut gops: HashMap<Profile, Rc<Cell<Option<Duration>>>> = HashMap::new();
         while let Some(frame) = frames.recv().await {
             let ToWorker::Command(command) = ToWorker::read(&frame)? else {
                 anyhow::bail!("a frame that is none for the mode \"ingest\"");
@@ -57,7 +58,8 @@ pub fn run(link: Link) -> anyhow::Result<()> {
                     if let Some(open) = streams.remove(&profile) {
                         open.close().await;
                     }
-                    streams.insert(profile, Open::start((profile, source), &to_parent, &pace));
+                    let gop = Rc::clone(gops.entry(profile).or_default());
+                    streams.insert(profile, Open::start((profile, source), gop, &to_parent, &pace));
                 }
                 Command::Close { profile } => {
                     if let Some(open) = streams.remove(&profile) {
@@ -89,14 +91,19 @@ struct Open {
 }
 
 impl Open {
-    fn start((profile, source): (Profile, Source), to_parent: &ToParent, pace: &Pace) -> Self {
+    fn start(
+        (profile, source): (Profile, Source),
+        gop: Rc<Cell<Option<Duration>>>,
+        to_parent: &ToParent,
+        pace: &Pace,
+    ) -> Self {
         let stop = CancellationToken::new();
         let chunk_frames = Rc::new(Cell::new(0));
         let output = Output {
             to_parent: to_parent.clone(),
             profile,
         };
-        let mut stream = Stream::new(output, Rc::clone(&chunk_frames), pace.clone());
+        let mut stream = Stream::new(output, Rc::clone(&chunk_frames), pace.clone(), gop);
         let (stopped, to_parent) = (stop.clone(), to_parent.clone());
         let task = tokio::task::spawn_local(async move {
             if let Some(failure) = stream.play(&source, &stopped).await {
@@ -137,12 +144,14 @@ struct Stream {
     last_at_ns: u64,
     /// Usual length of a frame.
     frame: Duration,
+    /// Longest time between two keyframes, over all connections.
+    gop: Rc<Cell<Option<Duration>>>,
     watch: Watch,
     window: Window,
 }
 
 impl Stream {
-    fn new(output: Output, chunk_frames: Rc<Cell<u16>>, pace: Pace) -> Self {
+    fn new(output: Output, chunk_frames: Rc<Cell<u16>>, pace: Pace, gop: Rc<Cell<Option<Duration>>>) -> Self {
         Self {
             output,
             chunk_frames,
@@ -155,7 +164,8 @@ impl Stream {
             last_camera_ns: None,
             last_at_ns: 0,
             frame: FRAME_DEFAULT,
-            watch: Watch::new(Instant::now()),
+            watch: Watch::new(Instant::now(), gop.get()),
+            gop,
             window: Window::new(Instant::now()),
         }
     }
@@ -172,7 +182,7 @@ impl Stream {
         };
         let profile = self.output.profile;
         self.output.to_parent.event(&Event::Playing { profile, server, audio });
-        self.watch = Watch::new(Instant::now());
+        self.watch = Watch::new(Instant::now(), self.gop.get());
         self.window = Window::new(Instant::now());
         let mut tick = tokio::time::interval_at(Instant::now() + STATS_EVERY, STATS_EVERY);
         // Resting makes a tick late by a little; the next one is not to be later for it.
@@ -201,6 +211,7 @@ impl Stream {
             }
         };
         drop(playing);
+        self.gop.set(self.watch.gop);
         self.end_run();
         ingest.close().await;
         failure
@@ -301,12 +312,13 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(since: Instant) -> Self {
+    /// A connection that plays since then; `gop` is what earlier ones had.
+    fn new(since: Instant, gop: Option<Duration>) -> Self {
         Self {
             since,
             frame: None,
             keyframe: None,
-            gop: None,
+            gop,
         }
     }
 
@@ -329,12 +341,14 @@ impl Watch {
             return Some(Failure::new(Cause::Stalled, message));
         }
         let (from, limit) = match (self.keyframe, self.gop) {
-            (None, _) => (self.since, FIRST_KEYFRAME_MIN),
+            (None, gop) => (self.since, FIRST_KEYFRAME_MIN.max(gop.unwrap_or_default() * 2)),
             (Some(keyframe), None) => (keyframe, FIRST_KEYFRAME_MIN * 2),
             (Some(keyframe), Some(gop)) => (keyframe, KEYFRAME_MISSING_MIN.max(gop * 2)),
         };
-        (now - from > limit).then(|| {
-            let message = format!("no keyframe for {} s, though frames come", (now - from).as_secs());
+        // Counted up to the last frame: when nothing comes at all, that is a stall.
+        let without = last.saturating_duration_since(from);
+        (without > limit).then(|| {
+            let message = format!("no keyframe for {} s, though frames come", without.as_secs());
             Failure::new(Cause::NoKeyframes, message)
         })
     }
@@ -388,5 +402,47 @@ impl Window {
         self.stats.keyframe_bytes = stats.keyframe_bytes;
         self.from = now;
         stats
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_first_keyframe_may_take_as_long_as_two_groups_of_earlier_connections() {
+        let begin = Instant::now();
+        let after = |watch: &mut Watch, s: u64| {
+            let now = begin + Duration::from_secs(s);
+            watch.seen(now, false);
+            watch.late(now, FRAME_DEFAULT).map(|failure| failure.cause)
+        };
+        let mut unknown = Watch::new(begin, None);
+        assert_eq!(after(&mut unknown, 15), None);
+        assert_eq!(after(&mut unknown, 16), Some(Cause::NoKeyframes));
+        let mut known = Watch::new(begin, Some(Duration::from_secs(10)));
+        assert_eq!(after(&mut known, 20), None);
+        assert_eq!(after(&mut known, 21), Some(Cause::NoKeyframes));
+    }
+
+    #[test]
+    fn when_nothing_comes_that_is_a_stall_however_long_ago_the_last_keyframe_was() {
+        let begin = Instant::now();
+        let at = |millis: u64| begin + Duration::from_millis(millis);
+        let mut watch = Watch::new(begin, None);
+        for frame in 0..60 {
+            watch.seen(at(frame * 66), frame % 30 == 0);
+        }
+        // The last frame came at 3.9 s, the last keyframe at 2 s.
+        for second in 4..=8 {
+            assert_eq!(watch.late(at(second * 1_000), FRAME_DEFAULT), None, "{second} s");
+        }
+        let late = watch.late(at(9_000), FRAME_DEFAULT).map(|failure| failure.cause);
+        assert_eq!(late, Some(Cause::Stalled));
+        for frame in 60..200 {
+            watch.seen(at(frame * 66), false);
+        }
+        let late = watch.late(at(13_200), FRAME_DEFAULT).map(|failure| failure.cause);
+        assert_eq!(late, Some(Cause::NoKeyframes));
     }
 }

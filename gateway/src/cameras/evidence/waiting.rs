@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking::{SpaceId, SpaceNow, SpaceState, Timestamp};
+use parking::{SpaceId, SpaceNow, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -24,29 +24,29 @@ pub(super) struct Change {
     pub at: Timestamp,
 }
 
-/// What was last known of each space.
+/// What was last known of each space: when a vehicle came, and when one left.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    known: BTreeMap<SpaceId, (SpaceState, Option<Timestamp>)>,
+    known: BTreeMap<SpaceId, (Option<Timestamp>, Option<Timestamp>)>,
 }
 
 impl Watch {
-    /// What changed. A space that is seen for the first time has not changed.
+    /// What changed. A space that is seen for the first time has not changed, and one that is unknown for a while comes
+    /// back to what it was.
     pub(super) fn changes(&mut self, spaces: &[SpaceNow]) -> Vec<Change> {
         let mut changes = Vec::new();
         for now in spaces {
-            let state = (now.state, now.occupied_since);
-            let before = self.known.insert(now.space.clone(), state);
-            let Some((state_before, since_before)) = before else {
+            let Some((came, left)) = self.known.get_mut(&now.space) else {
+                self.known.insert(now.space.clone(), (now.occupied_since, now.left));
                 continue;
             };
-            let at = match (state_before, now.state) {
-                (_, SpaceState::Occupied) if since_before != now.occupied_since => now.occupied_since,
-                (SpaceState::Occupied, SpaceState::Free) => now.heard,
-                _ => None,
-            };
-            let space = now.space.clone();
-            changes.extend(at.map(|at| Change { space, at }));
+            for (known, told) in [(left, now.left), (came, now.occupied_since)] {
+                if let Some(at) = told.filter(|at| *known != Some(*at)) {
+                    *known = Some(at);
+                    let space = now.space.clone();
+                    changes.push(Change { space, at });
+                }
+            }
         }
         changes
     }
@@ -108,42 +108,52 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use parking::SpaceState;
+
     use super::*;
 
-    fn space(name: &str, state: SpaceState, since: Option<i64>, heard: i64) -> SpaceNow {
+    fn space(state: SpaceState, since: Option<i64>, left: Option<i64>) -> SpaceNow {
         SpaceNow {
-            space: SpaceId::new(name).unwrap(),
+            space: SpaceId::new("A1").unwrap(),
             zone: parking::ZoneId::new("z").unwrap(),
             state,
             occupied_since: since.map(Timestamp::from_millis),
-            heard: Some(Timestamp::from_millis(heard)),
+            left: left.map(Timestamp::from_millis),
+            heard: None,
             sensor: None,
         }
     }
 
+    fn told(watch: &mut Watch, now: SpaceNow) -> Vec<i64> {
+        let changes = watch.changes(&[now]);
+        changes.iter().map(|change| change.at.as_millis()).collect()
+    }
+
     #[test]
     fn an_arrival_and_a_departure_want_a_picture_and_a_heartbeat_does_not() {
+        use SpaceState::{Free, Occupied};
         let mut watch = Watch::default();
-        let times = |changes: Vec<Change>| changes.iter().map(|change| change.at.as_millis()).collect::<Vec<_>>();
-        assert!(
-            watch.changes(&[space("A1", SpaceState::Free, None, 1)]).is_empty(),
-            "nothing is known before"
-        );
-        assert_eq!(
-            times(watch.changes(&[space("A1", SpaceState::Occupied, Some(10), 12)])),
-            [10]
-        );
-        assert!(
-            watch
-                .changes(&[space("A1", SpaceState::Occupied, Some(10), 20)])
-                .is_empty()
-        );
-        assert_eq!(times(watch.changes(&[space("A1", SpaceState::Free, None, 30)])), [30]);
-        assert!(watch.changes(&[space("A1", SpaceState::Unknown, None, 30)]).is_empty());
-        assert_eq!(
-            times(watch.changes(&[space("A1", SpaceState::Occupied, Some(40), 40)])),
-            [40]
-        );
+        let first = told(&mut watch, space(Free, None, Some(5)));
+        assert!(first.is_empty(), "nothing is known before");
+        assert_eq!(told(&mut watch, space(Occupied, Some(10), Some(5))), [10]);
+        assert!(told(&mut watch, space(Occupied, Some(10), Some(5))).is_empty());
+        assert_eq!(told(&mut watch, space(Free, None, Some(30))), [30]);
+        assert_eq!(told(&mut watch, space(Occupied, Some(40), Some(30))), [40]);
+    }
+
+    #[test]
+    fn a_vehicle_that_left_while_nothing_was_known_or_for_a_moment_only_wants_its_picture_too() {
+        use SpaceState::{Free, Occupied, Unknown};
+        let mut watch = Watch::default();
+        assert!(told(&mut watch, space(Occupied, Some(10), None)).is_empty());
+        assert!(told(&mut watch, space(Unknown, None, None)).is_empty());
+        let again = told(&mut watch, space(Occupied, Some(10), None));
+        assert!(again.is_empty(), "it is the same vehicle");
+        assert!(told(&mut watch, space(Unknown, None, None)).is_empty());
+        assert_eq!(told(&mut watch, space(Free, None, Some(20))), [20]);
+        assert_eq!(told(&mut watch, space(Occupied, Some(30), Some(20))), [30]);
+        let next = told(&mut watch, space(Occupied, Some(50), Some(45)));
+        assert_eq!(next, [45, 50], "one left and the next came between two looks");
     }
 
     #[tokio::test(start_paused = true)]

@@ -135,6 +135,11 @@ causes! {
         "The box's process for this camera has ended; it is started again.";
         "Jika berulang, kirim log kotak ke pengembang.",
         "If it happens again, send the box's log to the developers.";
+    WorkerMissing:
+        "Program kotak untuk kamera, gateway-camera, tidak dapat dijalankan: tidak terpasang, atau rusak.",
+        "The box's program for cameras, gateway-camera, does not start: it is not installed, or damaged.";
+        "Pasang gateway-camera dari rilis yang sama di folder gateway, lalu jalankan gateway check.",
+        "Install gateway-camera of the same release into gateway's folder, then run gateway check.";
     Frozen:
         "Gambar yang sama terus dikirim: kamera macet, atau rekaman lama diputar ulang.",
         "The same picture is sent again and again: the camera hangs, or a recording is played back.";

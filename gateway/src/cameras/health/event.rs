@@ -79,6 +79,8 @@ pub enum Failure {
     NoKeyframes,
     /// The box's own process for this camera has ended.
     WorkerCrashed,
+    /// The program of that process does not start.
+    WorkerMissing,
 }
 
 /// What the ingest counted since its last statistics, about once a second.
@@ -226,6 +228,8 @@ pub enum Cause {
     NoKeyframes,
     /// See [`Failure::WorkerCrashed`].
     WorkerCrashed,
+    /// See [`Failure::WorkerMissing`].
+    WorkerMissing,
     /// The same picture while time advances.
     Frozen,
     /// Dark and without contrast.
@@ -240,7 +244,7 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::None,
         Self::Starting,
         Self::Interrupted,
@@ -260,6 +264,7 @@ impl Cause {
         Self::Ended,
         Self::NoKeyframes,
         Self::WorkerCrashed,
+        Self::WorkerMissing,
         Self::Frozen,
         Self::Black,
         Self::Blurred,

@@ -5,6 +5,9 @@
 //! without noise, leave next to nothing, and a camera that is turned or covered gives a frame as large as a keyframe. A
 //! source that repeats itself gives keyframes of the very same size.
 //!
+//! A street is quiet between two vehicles too, but never quieter than it has been: what its frames need at least, for
+//! noise, leaves and the clock in the picture, is known, and a frozen picture needs much less.
+//!
 //! A hint alone is no verdict. It opens a look of [`LOOK_PICTURES`] keyframes, and then no other of its kind for
 //! [`REST_MIN`], twice as long after each look that found nothing again, up to [`REST_MAX`]: a street that is quiet every
 //! night is not looked at every minute.
@@ -33,6 +36,11 @@ const BETWEEN_COLLAPSED: f32 = 0.25;
 /// that nothing changed.
 const BETWEEN_BYTES_MIN: f32 = 100.0;
 
+/// Frames between keyframes below this share of the smallest that were live are no live ones.
+const STILL: f32 = 0.5;
+/// Weight of one second's statistics in what the smallest are, while they are larger: an hour brings it up by two thirds.
+const LEAST_SHARE: f32 = 1.0 / 3_600.0;
+
 /// A frame between keyframes of more than this share of a keyframe, the usual or the last one, whichever is larger, shows
 /// another picture than the one before it.
 const BURST: f32 = 0.5;
@@ -47,6 +55,8 @@ enum Sign {
     Keyframe,
     /// Frames between keyframes that have collapsed.
     Collapsed,
+    /// Frames between keyframes smaller than any before.
+    Still,
     /// A frame between keyframes as large as a keyframe.
     Burst,
 }
@@ -83,15 +93,51 @@ impl Usual {
     }
 }
 
+/// The smallest frames between keyframes that a live picture has had, bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Least {
+    known: Option<f32>,
+    /// The smallest of the look that is open: if that is in vain, they were live.
+    looked_at: Option<f32>,
+}
+
+impl Least {
+    /// Whether frames of `bytes` are smaller than any live ones.
+    fn is_undercut(&mut self, bytes: f32) -> bool {
+        let is_less = self.known.is_some_and(|known| bytes < known * STILL);
+        if is_less {
+            self.looked_at = Some(self.looked_at.map_or(bytes, |least| least.min(bytes)));
+        }
+        is_less
+    }
+
+    /// Learns from a second in which nothing is wrong: down only while the stream is `new`, as what came before the first
+    /// verdict may be frozen already; up always, slowly, as what is quiet changes with the hours.
+    fn learn(&mut self, bytes: f32, is_new: bool) {
+        let known = self.known.get_or_insert(bytes);
+        if bytes > *known {
+            *known += (bytes - *known) * LEAST_SHARE;
+        } else if is_new {
+            *known = bytes;
+        }
+    }
+
+    /// A look found nothing wrong.
+    fn looked_in_vain(&mut self) {
+        self.known = self.looked_at.take().or(self.known);
+    }
+}
+
 /// What the statistics of one camera say about its picture.
 #[derive(Debug, Clone, Default)]
 pub struct Hints {
     keyframe: Usual,
     between: Usual,
+    least: Least,
     keyframe_last: Option<f32>,
     collapsed: Option<Collapsed>,
     look_left: u32,
-    rests: [Rest; 3],
+    rests: [Rest; 4],
 }
 
 /// How one [`Sign`] is followed.
@@ -117,6 +163,9 @@ impl Hints {
             if bytes < BETWEEN_BYTES_MIN || ratio.is_some_and(|ratio| ratio < BETWEEN_COLLAPSED) {
                 self.has_collapsed(now);
             }
+            if self.between.known().is_some() && self.least.is_undercut(bytes) {
+                self.hint(now, Sign::Still);
+            }
             let largest = mean(statistics.between_bytes_max, 1);
             // An encoder that keeps its bitrate makes a small keyframe now and then.
             let usual = self.keyframe.known().unwrap_or(0.0);
@@ -127,6 +176,7 @@ impl Hints {
                 self.hint(now, Sign::Burst);
             }
             if is_healthy {
+                self.least.learn(bytes, self.between.known().is_none());
                 self.between.learn(bytes);
             }
         }
@@ -170,6 +220,7 @@ impl Hints {
     pub fn looked(&mut self, now: Duration) {
         self.look_left = self.look_left.saturating_sub(1);
         if self.look_left == 0 {
+            self.least.looked_in_vain();
             for rest in &mut self.rests {
                 if std::mem::take(&mut rest.is_looked_for) {
                     rest.length = (rest.length * 2).clamp(REST_MIN, REST_MAX);
@@ -182,6 +233,7 @@ impl Hints {
     /// A picture is bad: what follows is up to the verdicts, and the next hint opens a look at once.
     pub fn found(&mut self) {
         (self.look_left, self.rests) = Default::default();
+        self.least.looked_at = None;
     }
 
     /// Whether the next keyframe should be looked at.

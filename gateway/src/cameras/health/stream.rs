@@ -243,6 +243,7 @@ impl From<Failure> for Cause {
             Failure::Ended => Self::Ended,
             Failure::NoKeyframes => Self::NoKeyframes,
             Failure::WorkerCrashed => Self::WorkerCrashed,
+            Failure::WorkerMissing => Self::WorkerMissing,
         }
     }
 }

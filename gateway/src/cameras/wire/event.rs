@@ -117,6 +117,8 @@ pub enum Cause {
     Mux,
     /// The worker has ended, does not answer or lacks a part of GStreamer.
     Worker,
+    /// The worker's program does not start.
+    WorkerMissing,
 }
 
 /// How much came of a stream in about one second.

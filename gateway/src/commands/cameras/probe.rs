@@ -18,10 +18,9 @@ use super::login::Login;
 use crate::cameras::audit::{self, Finding, Role};
 use crate::cameras::health;
 use crate::cameras::measure::{Measured, Measurement, role_of};
+use crate::cameras::profiles::CameraProfile;
 use crate::cameras::ring::Init;
-use crate::cameras::wire::{
-    self, Cause, Client, Command, Credentials, Event, FromWorker, Profile, Quirks, Source, Transport,
-};
+use crate::cameras::wire::{self, Cause, Client, Command, Credentials, Event, FromWorker, Profile, Source, Transport};
 use crate::cameras::words::Language;
 use crate::cameras::worker::{Program, Worker};
 use crate::clock::WallClock;
@@ -36,12 +35,15 @@ pub struct Probe {
     url: String,
     #[command(flatten)]
     login: Login,
-    /// How packets travel: tcp or udp.
-    #[arg(long, default_value = "tcp", value_parser = transport)]
-    transport: Transport,
-    /// Which RTSP client takes it in: auto, retina or rtspsrc.
-    #[arg(long, default_value = "auto", value_parser = client)]
-    client: Client,
+    /// Make of the camera, as `profile` in the configuration: what is peculiar about it, and the defaults of the next two.
+    #[arg(long, default_value = "generic", value_parser = make)]
+    make: &'static CameraProfile,
+    /// How packets travel: tcp or udp. Default: as the make wants it.
+    #[arg(long, value_parser = transport)]
+    transport: Option<Transport>,
+    /// Which RTSP client takes it in: auto, retina or rtspsrc. Default: as the make wants it.
+    #[arg(long, value_parser = client)]
+    client: Option<Client>,
     /// How long to measure, from the first keyframe on.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=600))]
     seconds: u64,
@@ -57,6 +59,11 @@ pub struct Probe {
     /// Prints JSON instead of text.
     #[arg(long)]
     json: bool,
+}
+
+fn make(text: &str) -> Result<&'static CameraProfile, String> {
+    let names = || CameraProfile::names().collect::<Vec<_>>().join(", ");
+    CameraProfile::by_name(text).ok_or_else(|| format!("known: {}", names()))
 }
 
 fn transport(text: &str) -> Result<Transport, &'static str> {
@@ -128,9 +135,9 @@ impl Probe {
         let source = Source {
             url: address.url().to_owned(),
             credentials: login.map(|(user, password)| Credentials { user, password }),
-            transport: self.transport,
-            client: self.client,
-            quirks: Quirks::default(),
+            transport: self.transport(),
+            client: self.client.unwrap_or(self.make.client),
+            quirks: self.make.quirks,
         };
         let filter = tracing_subscriber::EnvFilter::try_from_default_env();
         tracing_subscriber::fmt()
@@ -153,13 +160,17 @@ impl Probe {
         }
     }
 
+    fn transport(&self) -> Transport {
+        self.transport.unwrap_or(self.make.transport)
+    }
+
     fn outcome(&self, address: &Address, measurement: &Measurement, failed: Option<(Cause, String)>) -> Outcome {
-        let facts = measurement.facts(self.profile, self.transport, self.quota_mb);
+        let facts = measurement.facts(self.profile, self.transport(), self.quota_mb);
         let measured = measurement.measured();
         let width = measured.as_ref().map(|measured| measured.width);
         Outcome {
             url: address.shown(),
-            transport: self.transport,
+            transport: self.transport(),
             role: width.map(|width| self.profile.unwrap_or(role_of(width))),
             measured,
             findings: facts.map_or_else(Vec::new, |facts| audit::audit(&facts)),

@@ -167,21 +167,23 @@ fn disk(config: &Config, findings: &mut Findings) {
     let Ok(space) = statvfs(there) else { return };
     let (total, free) = (space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize);
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let kind = std::fs::canonicalize(there)
-        .ok()
-        .and_then(|path| file_system(&mounts, &path).map(str::to_owned));
-    let kind = kind.unwrap_or_else(|| "unknown file system".to_owned());
+    let path = std::fs::canonicalize(there).ok();
+    let mount = path.and_then(|path| mount_of(&mounts, &path));
+    let kind = mount.map_or("unknown file system", |mount| mount.kind);
     findings.disk = Some(format!(
         "{kind}, {} of {} free",
         bytes(rounded(free)),
         bytes(rounded(total))
     ));
-    if IN_MEMORY.contains(&kind.as_str()) {
+    if IN_MEMORY.contains(&kind) {
         let message = format!("{shown} is {kind}: recordings lie in memory and are gone at the next start");
         findings.warning(config, KEY, message, "name a folder on a disk");
-    } else if UNSUITABLE.contains(&kind.as_str()) {
+    } else if UNSUITABLE.contains(&kind) {
         let message = format!("{shown} is {kind}, on which a recording may not outlive a power cut");
         findings.warning(config, KEY, message, "use a disk of this box with ext4");
+    }
+    if mount.is_some_and(Mount::is_card) {
+        large_on_card(config, &shown.to_string(), findings);
     }
     let budget = Budget::of(config);
     let room = free.saturating_add(used(folder));
@@ -197,6 +199,22 @@ fn disk(config: &Config, findings: &mut Findings) {
             "lower ring_mib or evidence_mib, or use a larger disk; as it is, recordings go earlier than configured";
         findings.warning(config, KEY, message, hint);
     }
+}
+
+/// A warning if large streams are recorded on an SD card.
+fn large_on_card(config: &Config, shown: &str, findings: &mut Findings) {
+    let cameras = config.cameras.iter().filter(|camera| camera.record.main);
+    let names: Vec<&str> = cameras.map(|camera| camera.id.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    // 4 Mbit/s for 86,400 s.
+    let message = format!(
+        "{shown} lies on an SD card, and the main stream of {} is recorded there: 43 GB a day at 4 Mbit/s each, which no such card stands for long",
+        names.join(", ")
+    );
+    let hint = "name a folder on an SSD, or write record = \"sub\"";
+    findings.warning(config, "video.ring_dir", message, hint);
 }
 
 /// What the disk of recordings has to hold, bytes.
@@ -245,21 +263,34 @@ fn used(folder: &Path) -> u64 {
     sum
 }
 
-/// The kind of the file system at `path` by `/proc/self/mounts` (proc(5)): of the mounts whose folder it lies in, the
-/// deepest, and of several there the newest.
-fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
-    let mut found: Option<(usize, &str)> = None;
+/// A line of `/proc/self/mounts` (proc(5)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mount<'a> {
+    device: &'a str,
+    kind: &'a str,
+}
+
+impl Mount<'_> {
+    /// SD cards and eMMC are `mmcblk` to Linux.
+    fn is_card(self) -> bool {
+        self.device.starts_with("/dev/mmcblk")
+    }
+}
+
+/// The file system at `path`: of the mounts whose folder it lies in, the deepest, and of several there the newest.
+fn mount_of<'a>(mounts: &'a str, path: &Path) -> Option<Mount<'a>> {
+    let mut found: Option<(usize, Mount)> = None;
     for line in mounts.lines() {
         let mut fields = line.split(' ');
-        let (Some(_), Some(folder), Some(kind)) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(device), Some(folder), Some(kind)) = (fields.next(), fields.next(), fields.next()) else {
             continue;
         };
         let depth = Path::new(folder).components().count();
         if path.starts_with(folder) && found.is_none_or(|(deepest, _)| depth >= deepest) {
-            found = Some((depth, kind));
+            found = Some((depth, Mount { device, kind }));
         }
     }
-    found.map(|(_, kind)| kind)
+    found.map(|(_, mount)| mount)
 }
 
 /// Down to whole MiB, for people.

@@ -2,10 +2,26 @@
 //! [`Decoded`]. A codec accepts what its vendor documents and nothing else: a payload that was misread would be money.
 
 mod bosch_tps110;
+mod dingtek_do20x;
+mod downlink;
+mod libelium_smart_parking;
+mod milesight_em400_mud;
+mod netvox_r719a;
+mod nwave;
+mod nwave_ncc405;
+mod nwave_nps310;
 mod nwave_nps405;
+mod pni_placepod;
+mod tekzitel_tekzipark;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use parking::{PreviousState, Report, ReportKind};
 use serde::Serialize;
+use serde_json::Value;
+
+pub use downlink::{Argument, Command, CommandError, Downlink, Downlinks, Spec, Values};
 
 /// What a payload holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +30,8 @@ pub struct Decoded {
     pub report: Report,
     /// What bears on the sensor's health.
     pub health: Health,
+    /// What else it says, by name. Shown by the decode command, never kept.
+    pub details: Vec<(&'static str, Value)>,
     /// A driver's tag, hexadecimal. Names a person: shown by the decode command, never kept.
     pub tag_id: Option<String>,
 }
@@ -91,10 +109,69 @@ pub enum CodecError {
 /// A codec: application port and payload to what they mean.
 pub type Decode = fn(port: u8, payload: &[u8]) -> Result<Decoded, CodecError>;
 
-/// The codecs by the name that profiles use.
-pub(super) const CODECS: [(&str, Decode); 2] = [
-    ("bosch-tps110", bosch_tps110::decode),
-    ("nwave-nps405", nwave_nps405::decode),
+/// A device family.
+#[derive(Debug)]
+pub struct Codec {
+    /// The name that profiles use.
+    pub name: &'static str,
+    /// Reads what its sensors send.
+    pub decode: Decode,
+    /// What its sensors can be told.
+    pub downlinks: Option<Downlinks>,
+}
+
+/// All of them.
+pub(super) static CODECS: [Codec; 10] = [
+    Codec {
+        name: "bosch-tps110",
+        decode: bosch_tps110::decode,
+        downlinks: Some(bosch_tps110::DOWNLINKS),
+    },
+    Codec {
+        name: "dingtek-do20x",
+        decode: dingtek_do20x::decode,
+        downlinks: Some(dingtek_do20x::DOWNLINKS),
+    },
+    Codec {
+        name: "libelium-smart-parking",
+        decode: libelium_smart_parking::decode,
+        downlinks: Some(libelium_smart_parking::DOWNLINKS),
+    },
+    Codec {
+        name: "milesight-em400-mud",
+        decode: milesight_em400_mud::decode,
+        downlinks: Some(milesight_em400_mud::DOWNLINKS),
+    },
+    Codec {
+        name: "netvox-r719a",
+        decode: netvox_r719a::decode,
+        downlinks: Some(netvox_r719a::DOWNLINKS),
+    },
+    Codec {
+        name: "nwave-ncc405",
+        decode: nwave_ncc405::decode,
+        downlinks: Some(nwave_ncc405::DOWNLINKS),
+    },
+    Codec {
+        name: "nwave-nps310",
+        decode: nwave_nps310::decode,
+        downlinks: None,
+    },
+    Codec {
+        name: "nwave-nps405",
+        decode: nwave_nps405::decode,
+        downlinks: None,
+    },
+    Codec {
+        name: "pni-placepod",
+        decode: pni_placepod::decode,
+        downlinks: None,
+    },
+    Codec {
+        name: "tekzitel-tekzipark",
+        decode: tekzitel_tekzipark::decode,
+        downlinks: Some(tekzitel_tekzipark::DOWNLINKS),
+    },
 ];
 
 impl Decoded {
@@ -107,6 +184,10 @@ impl Decoded {
             },
             ..Self::default()
         }
+    }
+
+    fn detail(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.details.push((name, value.into()));
     }
 
     /// The flat form in which commands print it: one JSON object, `occupied` always there.
@@ -128,6 +209,7 @@ impl Decoded {
             state_changes: usage.state_changes,
             occupied_seconds: usage.occupied_seconds,
             health: &self.health,
+            details: self.details.iter().map(|(name, value)| (*name, value)).collect(),
             tag_id: self.tag_id.as_deref(),
         }
     }
@@ -152,6 +234,8 @@ struct View<'a> {
     occupied_seconds: Option<u32>,
     #[serde(flatten)]
     health: &'a Health,
+    #[serde(flatten)]
+    details: BTreeMap<&'static str, &'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tag_id: Option<&'a str>,
 }
@@ -162,6 +246,15 @@ fn undocumented(port: u8, payload: &[u8]) -> CodecError {
         port,
         reason: format!("{} bytes are no message of this sensor", payload.len()),
     }
+}
+
+/// Bytes as people write them, two digits each.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A string takes whatever it is given.
+        write!(text, "{byte:02x}").unwrap_or_default();
+        text
+    })
 }
 
 fn firmware(major: u8, minor: u8, patch: u8) -> String {

@@ -7,7 +7,8 @@
 
 use parking::{PreviousState, ReportKind};
 
-use super::{CodecError, Decoded, firmware, undocumented};
+use super::nwave::{reset_cause, startup};
+use super::{CodecError, Decoded, undocumented};
 
 /// Where the steps of the compressed duration change: first code of each, and minutes there.
 const STEP_5_MIN: (u32, u32) = (90, 90);
@@ -30,20 +31,22 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
         (2, &[state, battery, temperature, ref rest @ ..]) if rest.len() <= 3 => {
             Ok(heartbeat(state, battery, temperature))
         }
-        (3, &[major, minor, patch, cause, state]) => {
-            let mut decoded = Decoded::new(ReportKind::Startup, Some(is_occupied(state)));
-            decoded.health.firmware = Some(firmware(major, minor, patch));
-            decoded.health.reset_cause = Some(reset_cause(cause).to_owned());
-            Ok(decoded)
-        }
+        (3, &[major, minor, patch, cause, state]) => Ok(startup(
+            [major, minor, patch],
+            reset_cause(cause),
+            Some(is_occupied(state)),
+        )),
         (6, _) => Ok(Decoded::new(ReportKind::Other, None)),
-        // Byte 5, the voltage of the tag, came with a later version.
-        (10, &[state, a, b, c, d] | &[state, a, b, c, d, _]) => {
+        // A later version put the voltage of the tag's battery before its number.
+        (10, &[state, a, b, c, d] | &[state, _, a, b, c, d]) => {
             // A free space and a tag: the tag was read before the car was seen. Nothing is said of the space.
             let seen = is_occupied(state);
             let mut decoded = Decoded::new(ReportKind::Tag, seen.then_some(true));
             decoded.report.previous_state = seen.then(|| previous_state(state));
             decoded.tag_id = Some(format!("{:08X}", u32::from_be_bytes([a, b, c, d])));
+            if let &[_, tenths, _, _, _, _] = payload {
+                decoded.detail("tag_battery_v", f64::from(tenths) / 10.0);
+            }
             Ok(decoded)
         }
         _ => Err(undocumented(port, payload)),
@@ -90,16 +93,4 @@ fn heartbeat(state: u8, battery: u8, temperature: u8) -> Decoded {
     decoded.health.battery_v = Some(f64::from(battery_mv) / 1_000.0);
     decoded.health.low_battery = Some(battery_mv < low_mv);
     decoded
-}
-
-fn reset_cause(cause: u8) -> &'static str {
-    match cause {
-        0 => "rejoining_lorawan_network",
-        1 => "watchdog",
-        2 => "power_on",
-        3 => "user_request",
-        6 => "brownout",
-        7 => "other",
-        _ => "unknown",
-    }
 }

@@ -1,6 +1,7 @@
 //! Ways to take a stream in. Each gives access units as an ordinary MP4 file holds them; whatever comes after does not
 //! know which it was.
 
+mod challenge;
 mod retina;
 mod rtspsrc;
 
@@ -77,6 +78,17 @@ impl Failure {
             cause,
             message: message.into(),
         }
+    }
+}
+
+/// Nothing that the camera offers is taken; `other` is the codec of a video of it, if there is any.
+fn lacking(other: Option<&str>) -> Failure {
+    match other {
+        Some(encoding) => Failure::new(
+            Cause::UnsupportedCodec,
+            format!("the camera's video is {encoding}; H.264 and H.265 are taken"),
+        ),
+        None => Failure::new(Cause::NoVideo, "what the camera offers has no video"),
     }
 }
 

@@ -13,7 +13,7 @@ use retina::client::{
 use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame, VideoParametersCodec};
 use retina::rtcp::TypedPacketRef;
 
-use super::{AccessUnit, Codec, Failure, Greeting, Ingest, Item, Parameters};
+use super::{AccessUnit, Codec, Failure, Greeting, Ingest, Item, Parameters, lacking};
 
 /// How long a TEARDOWN may take.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -139,13 +139,7 @@ fn video<'a>(mut videos: impl Iterator<Item = (usize, &'a str)>) -> Result<(usiz
             None
         }
     });
-    taken.ok_or_else(|| match other {
-        Some(encoding) => Failure::new(
-            Cause::UnsupportedCodec,
-            format!("the camera's video is {encoding}; H.264 and H.265 are taken"),
-        ),
-        None => Failure::new(Cause::NoVideo, "what the camera offers has no video"),
-    })
+    taken.ok_or_else(|| lacking(other.as_deref()))
 }
 
 impl Ingest for Retina {

@@ -4,8 +4,7 @@
 //! What is known of GStreamer 1.22: a camera that stalls gives an end of stream after half a minute and no error, so
 //! stalls are the caller's to notice; a SHA-256 digest challenge is not understood; `tcp-timeout` covers connecting only.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,7 +14,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AccessUnit, Codec, Failure, Greeting, Ingest, Item, Parameters};
+use super::{AccessUnit, Codec, Failure, Greeting, Ingest, Item, Parameters, challenge, lacking};
 use crate::plugins::{self, Plugin};
 
 /// What receiving takes.
@@ -40,6 +39,49 @@ const CLOCK_EVERY_FRAMES: u32 = 50;
 
 type Items = mpsc::Sender<Result<Item, Failure>>;
 
+/// What the camera offers.
+#[derive(Debug, Default)]
+struct Offer {
+    audio: bool,
+    /// The video that is taken.
+    taken: bool,
+    /// The codec of a video that is not.
+    other: Option<String>,
+}
+
+impl Offer {
+    /// Whether a stream is to be set up: the first video of a codec that is taken, and nothing else.
+    fn take(&mut self, caps: Option<&gst::CapsRef>) -> bool {
+        let structure = caps.and_then(|caps| caps.structure(0));
+        let said = |name| structure.and_then(|structure| structure.get::<String>(name).ok());
+        match said("media").as_deref() {
+            Some("audio") => self.audio = true,
+            Some("video") if self.taken => {}
+            Some("video") => match said("encoding-name") {
+                Some(name) if name == "H264" || name == "H265" => {
+                    self.taken = true;
+                    return true;
+                }
+                other => self.other = self.other.take().or(other),
+            },
+            _ => {}
+        }
+        false
+    }
+
+    /// Why nothing is taken, if that is so.
+    fn lack(&self) -> Option<Failure> {
+        (!self.taken).then(|| lacking(self.other.as_deref()))
+    }
+}
+
+type Offered = Arc<Mutex<Offer>>;
+
+/// What is in it is whole after a panic elsewhere.
+fn locked(offer: &Offered) -> std::sync::MutexGuard<'_, Offer> {
+    offer.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A connected stream.
 pub struct Rtspsrc {
     pipeline: Running,
@@ -50,14 +92,21 @@ pub struct Rtspsrc {
 impl Rtspsrc {
     pub(super) async fn connect(source: &Source) -> Result<(Self, Greeting), Failure> {
         let (sender, mut items) = mpsc::channel(FRAMES_MAX);
-        let audio = Arc::new(AtomicBool::new(false));
+        let offer = Offered::default();
         let pipeline =
-            pipeline(source, &sender, &audio).map_err(|error| Failure::new(Cause::Worker, format!("{error:#}")))?;
+            pipeline(source, &sender, &offer).map_err(|error| Failure::new(Cause::Worker, format!("{error:#}")))?;
         let pipeline = Running(pipeline);
         if pipeline.0.set_state(gst::State::Playing).is_err() {
             return Err(Failure::new(Cause::NotRtsp, "GStreamer does not take this address"));
         }
-        let first = items.recv().await.unwrap_or_else(|| Err(ended()))?;
+        let first = items.recv().await.unwrap_or_else(|| Err(ended()));
+        let first = match first {
+            Err(failure) if failure.cause == Cause::AuthFailed && challenge::is_foreign(&source.url).await => {
+                let message = "the camera asks for another login than Basic or Digest with MD5";
+                return Err(Failure::new(Cause::AuthUnsupported, message));
+            }
+            first => first?,
+        };
         let ingest = Self {
             pipeline,
             items,
@@ -65,7 +114,7 @@ impl Rtspsrc {
         };
         let greeting = Greeting {
             server: None,
-            audio: audio.load(Ordering::Relaxed),
+            audio: locked(&offer).audio,
         };
         Ok((ingest, greeting))
     }
@@ -117,8 +166,8 @@ impl Ingest for Rtspsrc {
     }
 }
 
-/// `audio` tells afterwards whether the camera offers sound.
-fn pipeline(source: &Source, items: &Items, audio: &Arc<AtomicBool>) -> anyhow::Result<gst::Pipeline> {
+/// `offer` tells afterwards what the camera offers.
+fn pipeline(source: &Source, items: &Items, offer: &Offered) -> anyhow::Result<gst::Pipeline> {
     plugins::load(&PLUGINS)?;
     let pipeline = gst::Pipeline::new();
     let transport = match source.transport {
@@ -141,40 +190,23 @@ fn pipeline(source: &Source, items: &Items, audio: &Arc<AtomicBool>) -> anyhow::
             .property("user-pw", &credentials.password);
     }
     let rtspsrc = builder.build()?;
-    let offers_audio = Arc::clone(audio);
+    let selected = Arc::clone(offer);
     rtspsrc.connect("select-stream", false, move |values| {
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
-        let media = caps.and_then(|caps| caps.structure(0)?.get::<String>("media").ok());
-        if media.as_deref() == Some("audio") {
-            offers_audio.store(true, Ordering::Relaxed);
-        }
-        Some((media.as_deref() == Some("video")).to_value())
+        Some(locked(&selected).take(caps.as_deref()).to_value())
     });
-    let taken = AtomicBool::new(false);
     let (items_for_pads, weak) = (items.clone(), pipeline.downgrade());
     rtspsrc.connect_pad_added(move |_, pad| {
-        let (Some(pipeline), false) = (weak.upgrade(), taken.swap(true, Ordering::Relaxed)) else {
-            return;
-        };
+        let Some(pipeline) = weak.upgrade() else { return };
         if let Err(failure) = take_in(&pipeline, pad, &items_for_pads) {
             drop(items_for_pads.try_send(Err(failure)));
         }
     });
-    let items_for_pads = items.clone();
-    let any_video = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&any_video);
-    rtspsrc.connect_pad_added(move |_, _| seen.store(true, Ordering::Relaxed));
-    rtspsrc.connect_no_more_pads(move |_| {
-        if !any_video.load(Ordering::Relaxed) {
-            let failure = Failure::new(Cause::NoVideo, "what the camera offers has no video");
-            drop(items_for_pads.try_send(Err(failure)));
-        }
-    });
     pipeline.add(&rtspsrc)?;
-    let watch = items.clone();
+    let (watch, offer) = (items.clone(), Arc::clone(offer));
     if let Some(bus) = pipeline.bus() {
         bus.set_sync_handler(move |_, message| {
-            if let Some(failure) = failure(message) {
+            if let Some(failure) = failure(message, &locked(&offer)) {
                 // Full: frames still wait to be taken; when they are, the missing ones are noticed.
                 drop(watch.try_send(Err(failure)));
             }
@@ -201,11 +233,7 @@ fn take_in(pipeline: &gst::Pipeline, pad: &gst::Pad, items: &Items) -> Result<()
             "h265parse",
             "video/x-h265,stream-format=hvc1,alignment=au",
         ),
-        other => {
-            let name = other.unwrap_or("unknown");
-            let message = format!("the camera's video is {name}; H.264 and H.265 are taken");
-            return Err(Failure::new(Cause::UnsupportedCodec, message));
-        }
+        other => return Err(lacking(other)),
     };
     let build = || -> anyhow::Result<()> {
         let depay = gst::ElementFactory::make(depay)
@@ -317,7 +345,7 @@ fn parameters(codec: Codec, caps: &gst::CapsRef) -> Option<Parameters> {
 }
 
 /// What a message on the bus means, if it ends the stream.
-fn failure(message: &gst::Message) -> Option<Failure> {
+fn failure(message: &gst::Message, offer: &Offer) -> Option<Failure> {
     let error = match message.view() {
         gst::MessageView::Eos(_) => return Some(ended()),
         gst::MessageView::Error(error) => error,
@@ -326,13 +354,46 @@ fn failure(message: &gst::Message) -> Option<Failure> {
     let debug = error.debug().unwrap_or_default();
     let says = |what: &str| debug.contains(what);
     let cause = match error.error().kind::<gst::ResourceError>() {
-        Some(gst::ResourceError::NotAuthorized) if says("No supported authentication") => Cause::AuthUnsupported,
         Some(gst::ResourceError::NotAuthorized) => Cause::AuthFailed,
         Some(gst::ResourceError::NotFound) => Cause::NotFound,
         Some(gst::ResourceError::OpenRead | gst::ResourceError::OpenReadWrite) if says("refused") => Cause::Refused,
         Some(gst::ResourceError::OpenRead | gst::ResourceError::OpenReadWrite) => Cause::Unreachable,
         Some(gst::ResourceError::Settings) => Cause::BadSdp,
+        Some(_) if says("Timeout while waiting") => Cause::NoAnswer,
+        Some(_) if says("Parse error") => Cause::NotRtsp,
+        // No stream was set up: none was selected, or the camera refuses this way of travelling.
+        None if error.error().matches(gst::StreamError::CodecNotFound) => match offer.lack() {
+            Some(lack) => return Some(lack),
+            None => Cause::Rejected,
+        },
+        // The words and the number of a status that it has no name for.
+        _ if says("(4") || says("(5") => Cause::Rejected,
         _ => Cause::Ended,
     };
     Some(Failure::new(cause, error.error().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_video_of_a_known_codec_is_taken_and_nothing_else() {
+        gst::init().unwrap();
+        let caps = |media: &str, encoding: &str| {
+            gst::Caps::builder("application/x-unknown")
+                .field("media", media)
+                .field("encoding-name", encoding)
+                .build()
+        };
+        let mut offer = Offer::default();
+        assert!(!offer.take(Some(caps("application", "VND.ONVIF.METADATA").as_ref())));
+        assert_eq!(offer.lack().map(|lack| lack.cause), Some(Cause::NoVideo));
+        assert!(!offer.take(Some(caps("video", "JPEG").as_ref())));
+        assert_eq!(offer.lack().map(|lack| lack.cause), Some(Cause::UnsupportedCodec));
+        assert!(offer.take(Some(caps("video", "H265").as_ref())));
+        assert!(!offer.take(Some(caps("video", "H264").as_ref())), "one is enough");
+        assert!(!offer.take(Some(caps("audio", "PCMA").as_ref())) && offer.audio);
+        assert_eq!(offer.lack(), None);
+    }
 }

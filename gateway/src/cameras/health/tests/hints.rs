@@ -137,3 +137,31 @@ fn frames_that_refine_a_still_picture_do_not_make_it_live() {
     street.usual(3);
     assert_eq!(street.hints.collapsed_for(street.now()), None);
 }
+
+#[test]
+fn a_street_that_is_quiet_between_two_vehicles_does_not_hide_a_frozen_picture() {
+    let mut street = Street::default();
+    let mut looks = 0;
+    for _ in 0..60 {
+        for _ in 0..8 {
+            street.second(20_000, 3_000, 4_000);
+        }
+        for _ in 0..3 {
+            street.second(20_000, 350, 500);
+        }
+        looks += u32::from(street.look() > 0);
+    }
+    assert!(
+        (1..=5).contains(&looks),
+        "{looks} looks at a quiet street in ten minutes"
+    );
+    street.second(20_000, 150, 200);
+    assert!(street.hints.is_suspicious(), "quieter than it ever was");
+    assert_eq!(street.look(), 4);
+    for _ in 0..600 {
+        street.second(20_000, 150, 200);
+        street.hints.looked(street.now());
+    }
+    street.second(20_000, 100, 200);
+    assert!(!street.hints.is_suspicious(), "it was no frozen picture");
+}

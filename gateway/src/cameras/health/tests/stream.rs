@@ -101,6 +101,7 @@ fn each_failure_has_its_state_at_once_when_the_camera_was_never_seen() {
         (Failure::Ended, State::Offline, Cause::Ended),
         (Failure::NoKeyframes, State::NoKeyframes, Cause::NoKeyframes),
         (Failure::WorkerCrashed, State::Offline, Cause::WorkerCrashed),
+        (Failure::WorkerMissing, State::Offline, Cause::WorkerMissing),
     ];
     for (failure, state, cause) in timetable {
         let mut table = Table::new();

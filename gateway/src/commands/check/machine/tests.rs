@@ -95,7 +95,7 @@ fn a_place_that_is_no_folder_is_a_problem() {
 #[test]
 fn the_file_system_is_that_of_the_deepest_mount() {
     let mounts = "/dev/sda1 / ext4 rw 0 0\ntmpfs /run tmpfs rw 0 0\n/dev/sdb1 /var/lib vfat rw 0 0\n/dev/sdb1 /var/lib ext4 rw 0 0\nx\n";
-    let kind = |path| file_system(mounts, Path::new(path));
+    let kind = |path| mount_of(mounts, Path::new(path)).map(|mount| mount.kind);
     assert_eq!(
         kind("/var/lib/gateway"),
         Some("ext4"),
@@ -103,7 +103,7 @@ fn the_file_system_is_that_of_the_deepest_mount() {
     );
     assert_eq!(kind("/run/x"), Some("tmpfs"));
     assert_eq!(kind("/runner"), Some("ext4"));
-    assert_eq!(file_system("", Path::new("/")), None);
+    assert_eq!(mount_of("", Path::new("/")), None);
 }
 
 /// A program that answers so.
@@ -166,4 +166,26 @@ fn only_a_media_server_needs_what_publishes() {
         said(&findings.problems),
         ["GStreamer lacks libgstapp.so, libgstisomp4.so, libgstrtspclientsink.so"]
     );
+}
+
+#[test]
+fn a_large_stream_on_a_card_is_a_warning_and_a_small_one_is_not() {
+    let mounts = "/dev/mmcblk0p2 / ext4 rw 0 0\n/dev/sda1 /mnt/ssd ext4 rw 0 0\n";
+    let is_card = |path| mount_of(mounts, Path::new(path)).is_some_and(Mount::is_card);
+    assert!(is_card("/var/lib/gateway") && !is_card("/mnt/ssd/ring"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path(), "");
+    let mut findings = Findings::default();
+    large_on_card(&config, "/var/lib/gateway", &mut findings);
+    let told = said(&findings.warnings);
+    assert!(
+        matches!(&told[..], [told] if told.contains("main stream of utara-2 is")),
+        "{told:?}"
+    );
+    for camera in &mut config.cameras {
+        camera.record.main = false;
+    }
+    let mut findings = Findings::default();
+    large_on_card(&config, "/var/lib/gateway", &mut findings);
+    assert_eq!(said(&findings.warnings), Vec::<String>::new());
 }
