@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use parking::{
     Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Reading, Record, Report, ReportKind, Rupiah,
-    SensorTraits, SessionRules, Site, SiteTracker, Space, Stamp, TariffSchedule, Timestamp, Timezone, VehicleClass,
+    SensorErrors, SensorTraits, SessionRules, Site, SiteTracker, Space, Stamp, TariffSchedule, Timestamp, Timezone, VehicleClass,
     Zone,
 };
 
@@ -109,6 +109,8 @@ fn site(begin: Timestamp) -> Site {
         id: format!("s{number}").parse().unwrap(),
         heartbeat_s: 3_600,
         queued: true,
+        on_change: false,
+        errors: SensorErrors::default(),
     };
     let binding = |number: i64| Binding {
         sensor: format!("s{number}").parse().unwrap(),

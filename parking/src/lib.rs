@@ -34,11 +34,11 @@ pub use money::{Coverage, FeeRange, Rupiah};
 pub use picture::{Moment, Picture, SessionPicture};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
 pub use record::{
-    ClassBasis, Flag, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds, Written,
+    ClassBasis, Flag, Gap, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds, Written,
 };
-pub use report::{SessionCounts, ZoneDay, due_span, zone_day};
+pub use report::{CONFIDENCE_PERCENT, CountRange, SessionCounts, ZoneDay, due_span, zone_day};
 pub use site::{
-    Binding, ClassFee, FeeRule, Interval, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,
+    Binding, ClassFee, FeeRule, Interval, SensorErrors, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,
 };
 pub use tariff::Charge;
 pub use time::{BootId, CivilDate, ClockQuality, Stamp, Timestamp, Timezone};

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::derive::Walk;
+use crate::derive::{Doubt, Walk};
 use crate::stay::Stay;
 use crate::timeline::SpaceState;
-use crate::{Coverage, Occupancy, RecordBody, SessionRules, Space, Timestamp, ZoneId};
+use crate::{
+    Coverage, Gap, Occupancy, RecordBody, SensorErrors, SensorTraits, SessionRules, Space, Timestamp, ZoneId,
+};
 
 /// Length of an interval, seconds. Intervals are aligned to the UTC hour, and so to every Indonesian hour.
 const INTERVAL_S: u32 = 900;
@@ -27,6 +29,40 @@ pub(crate) struct View<'a> {
     pub space: &'a Space,
     pub walk: &'a Walk,
     pub silence_ms: i64,
+    /// The space's sensor.
+    pub traits: Option<&'a SensorTraits>,
+}
+
+impl View<'_> {
+    /// Gaps that begin in `from..until`, judged at `now`.
+    fn gaps(&self, from: Timestamp, until: Timestamp, now: Timestamp) -> impl Iterator<Item = Gap> {
+        let walk = self.walk;
+        let silent = walk.heard.filter(|heard| walk.is_silent(*heard, now, self.silence_ms));
+        let ongoing = silent
+            .filter(|_| walk.state.is_some())
+            .map(|heard| (Doubt::blind(heard, now, walk.state, None), None));
+        let over = walk.doubts.iter().map(|doubt| (*doubt, Some(doubt.until)));
+        let begins_here = move |doubt: &Doubt| from <= doubt.from && doubt.from < until;
+        over.chain(ongoing)
+            .filter(move |(doubt, _)| begins_here(doubt))
+            .map(|(doubt, until)| self.gap(doubt, until))
+    }
+
+    fn gap(&self, doubt: Doubt, until: Option<Timestamp>) -> Gap {
+        Gap {
+            space: self.space.id.clone(),
+            class: self.space.class,
+            from: doubt.from,
+            until,
+            before: doubt.before,
+            after: doubt.after,
+            frames: doubt.frames,
+            heartbeat_s: self.traits.map_or(0, |traits| traits.heartbeat_s),
+            blind: doubt.blind,
+            inferred: self.walk.inferred_in(&doubt),
+            uncounted: doubt.uncounted,
+        }
+    }
 }
 
 /// The intervals of one zone.
@@ -147,7 +183,9 @@ fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]
     let until = from.plus_millis(INTERVAL_MS);
     let mut totals: BTreeMap<SpaceState, i64> = BTreeMap::new();
     let (mut arrivals, mut departures) = (0, 0);
+    let mut gaps = Vec::new();
     for view in spaces {
+        gaps.extend(view.gaps(from, until, now));
         measure(view, from, until, now, &mut totals);
         let inside = |time: Timestamp| from <= time && time < until;
         arrivals += count(&view.walk.stays, |stay| inside(stay.start.point));
@@ -177,6 +215,19 @@ fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]
         arrivals,
         departures,
         coverage: Coverage::of(occupied_s + free_s, total - closed_s),
+        gaps,
+        errors: mean_errors(spaces),
+    }
+}
+
+/// How often the sensors of these spaces are wrong on average, rounded up.
+fn mean_errors(spaces: &[View<'_>]) -> SensorErrors {
+    let errors = || spaces.iter().filter_map(|view| view.traits).map(|traits| traits.errors);
+    let count = u32::try_from(errors().count()).unwrap_or(u32::MAX).max(1);
+    let mean = |of: fn(SensorErrors) -> u32| errors().map(of).fold(0, u32::saturating_add).div_ceil(count);
+    SensorErrors {
+        missed: mean(|errors| errors.missed),
+        invented: mean(|errors| errors.invented),
     }
 }
 

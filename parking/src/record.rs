@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorId, SessionId, SessionPicture, SpaceId, Stamp,
+    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorErrors, SensorId, SessionId, SessionPicture, SpaceId, Stamp,
     TariffId, Timestamp, Timezone, VehicleClass, ZoneId,
 };
 
@@ -317,4 +317,42 @@ pub struct Occupancy {
     /// Known share of the time that was not closed; absent when all was closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
+    /// Spans that begin in the interval and in which vehicles may have come and gone unseen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+    /// How often the zone's sensors are wrong, on average.
+    #[serde(default, skip_serializing_if = "SensorErrors::is_none")]
+    pub errors: SensorErrors,
+}
+
+/// A span in which vehicles may have come to a space and gone unseen: its sensor was silent, or reports of it are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The space.
+    pub space: SpaceId,
+    /// The class it is marked for.
+    pub class: VehicleClass,
+    /// Begin.
+    pub from: Timestamp,
+    /// End; absent while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether the space was occupied at its begin, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<bool>,
+    /// Whether it was occupied right before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<bool>,
+    /// Reports that were sent in it and did not arrive, if they can be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u32>,
+    /// The sensor speaks at least this often, seconds.
+    pub heartbeat_s: u32,
+    /// The space counts as unknown in it.
+    pub blind: bool,
+    /// Sessions that are written down with a begin in it that nobody saw.
+    pub inferred: u32,
+    /// By how many the arrivals that the sensor counted in it differ from the sessions, where it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncounted: Option<i32>,
 }

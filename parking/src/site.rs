@@ -73,6 +73,29 @@ pub struct SensorTraits {
     pub heartbeat_s: u32,
     /// Its reports wait in a queue of their own while the box is off, so that a restart loses none.
     pub queued: bool,
+    /// It reports its state for nothing but a change, so that the same state again says that a change was lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_change: bool,
+    /// How often it is wrong.
+    #[serde(default, skip_serializing_if = "SensorErrors::is_none")]
+    pub errors: SensorErrors,
+}
+
+/// How often a kind of sensor is wrong, as its maker says or somebody has measured. Nothing is corrected by it; it says how
+/// sure a count is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SensorErrors {
+    /// Vehicles that it does not notice, of 10,000 that park.
+    pub missed: u32,
+    /// Stays that it tells and that nobody made, of 10,000 that it tells.
+    pub invented: u32,
+}
+
+impl SensorErrors {
+    /// Whether none are known.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A sensor watches a space from one time to another.

@@ -14,7 +14,7 @@ use crate::derive::{Limits, Walk};
 use crate::event::{Event, What};
 use crate::picture::Pictures;
 use crate::session::{Context, Names, Register};
-use crate::{BootId, CivilDate, Picture, RecordBody, SensorId, SessionRules, Site, Space, Timestamp};
+use crate::{BootId, CivilDate, Picture, RecordBody, SensorId, SensorTraits, SessionRules, Site, Space, Timestamp};
 
 /// Most events kept in the history of one space; older ones are folded even before the horizon.
 const EVENTS_MAX: usize = 512;
@@ -40,20 +40,27 @@ pub(crate) struct Surroundings<'a> {
     pub rules: &'a SessionRules,
 }
 
-impl Surroundings<'_> {
+impl<'s> Surroundings<'s> {
     fn limits(&self, sensor: Option<&SensorId>) -> Limits {
+        let traits = self.traits(sensor);
         Limits {
             silence_ms: self.silence_ms(sensor),
             merge_gap_ms: i64::from(self.rules.merge_gap_s) * 1_000,
             stay_max_s: i64::from(self.rules.stay_max_s),
+            heartbeat_ms: traits.map_or(0, |traits| i64::from(traits.heartbeat_s) * 1_000),
+            on_change: traits.is_some_and(|traits| traits.on_change),
         }
+    }
+
+    /// What is known of a sensor.
+    pub fn traits(&self, sensor: Option<&SensorId>) -> Option<&'s SensorTraits> {
+        sensor.and_then(|id| self.site.sensors.iter().find(|traits| traits.id == *id))
     }
 
     /// Silence after which `sensor` is lost, milliseconds.
     #[allow(clippy::cast_possible_truncation)] // a heartbeat of u32 seconds times a small factor is far below 2^53
     fn silence_ms(&self, sensor: Option<&SensorId>) -> i64 {
-        let traits = sensor.and_then(|id| self.site.sensors.iter().find(|traits| traits.id == *id));
-        traits.map_or(0, |traits| {
+        self.traits(sensor).map_or(0, |traits| {
             (f64::from(traits.heartbeat_s) * 1_000.0 * self.rules.silence_heartbeats) as i64
         })
     }
@@ -400,5 +407,16 @@ fn first_difference(before: &Walk, after: &Walk, lost: bool) -> Option<Timestamp
         if other_start == Some(start) { end } else { Some(start) }
     };
     let edges = [edge(before, after), edge(after, before)];
-    line.chain(edges.into_iter().flatten()).min()
+    let same = before
+        .doubts
+        .iter()
+        .zip(&after.doubts)
+        .take_while(|(a, b)| a == b && before.inferred_in(a) == after.inferred_in(b))
+        .count();
+    let doubts = [before, after].map(|walk| walk.doubts.get(same).map(|doubt| doubt.from));
+    // A silence that lasted until now ends.
+    let silence = before.heard.filter(|_| lost);
+    line.chain(edges.into_iter().chain(doubts).flatten())
+        .chain(silence)
+        .min()
 }

@@ -1,7 +1,7 @@
 //! Each mistake of a site, told where it is.
 
 use super::*;
-use crate::{ClassFee, GatewayId, SensorId, SensorTraits, Space, SpaceId, TariffId, Timezone, Zone};
+use crate::{ClassFee, GatewayId, SensorId, SensorErrors, SensorTraits, Space, SpaceId, TariffId, Timezone, Zone};
 
 fn zone(id: &str) -> Zone {
     Zone {
@@ -27,6 +27,8 @@ fn sensor(id: &str) -> SensorTraits {
         id: SensorId::new(id).unwrap(),
         heartbeat_s: 3_600,
         queued: true,
+        on_change: false,
+        errors: SensorErrors::default(),
     }
 }
 

@@ -10,20 +10,24 @@
 //! - A silence longer than the limit makes everything since the last report unknown. Evidence may fill it later. A report
 //!   that says no state proves that the sensor lives, and so ends no silence but keeps one from beginning.
 //! - A *status* report is sent at the moment of a change, so it dates that change; a heartbeat that differs from what was
-//!   known only says that a change was lost since a state was last said.
+//!   known only says that a change was lost since a state was last said. Where a sensor sends a status for nothing but a
+//!   change, the same status again says that the change between was lost.
 //! - The *previous state* that some sensors send with a status dates the change before: it refines a begin or an end that
 //!   was not seen, bridges a silence that it covers, and betrays pairs of changes that were lost.
 //! - A sensor's *total of changes*, the same before and after a silence, bridges it.
 //! - A free time shorter than the merge gap, both ends seen, joins two stays.
 //!
-//! What is made of a silence is in [`silence`].
+//! What is made of a silence is in [`silence`], and where vehicles may have come and gone unseen is in [`doubt`].
 
+mod doubt;
 mod silence;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::doubt::Doubt;
+use self::doubt::Total;
 use self::silence::Gap;
 use crate::event::{Event, Said, What};
 use crate::stay::{Edge, Stay};
@@ -46,6 +50,10 @@ pub(crate) struct Limits {
     pub merge_gap_ms: i64,
     /// Longest stay that is believed, seconds: bounds reach back no further.
     pub stay_max_s: i64,
+    /// The sensor speaks at least this often, milliseconds.
+    pub heartbeat_ms: i64,
+    /// The sensor sends a status for nothing but a change.
+    pub on_change: bool,
 }
 
 /// How long the state before a status report had lasted, as the time when it began.
@@ -105,6 +113,21 @@ pub(crate) struct Walk {
     /// A total of changes that came in a silence, and when.
     changes_in_silence: Option<(Timestamp, u32)>,
     gaps: Vec<Gap>,
+    /// The frame counter of what was heard last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
+    /// Frames known to be missing since a state was last said; none when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    frames_missing: Option<u32>,
+    /// Where vehicles may have come and gone unseen, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
+    /// Stays that began, those among them that were merged with the one before.
+    #[serde(default)]
+    opened: u32,
+    /// The sensor's last total of changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_total: Option<Total>,
     pub stays: Vec<Stay>,
     pub line: Timeline,
     pub flips: BTreeMap<Timestamp, u32>,
@@ -124,6 +147,7 @@ impl Walk {
             What::Bound(sensor) => {
                 if let Some(end) = self.line.end() {
                     self.line.extend(end, event.at, SpaceState::Unknown);
+                    self.doubt(Doubt::blind(end, event.at, None, None));
                 }
                 self.sensor = Some(sensor.clone());
                 self.heard = Some(event.at);
@@ -193,6 +217,7 @@ impl Walk {
             .first()
             .map_or(limit, |stay| stay.start.earliest().min(limit));
         self.gaps.retain(|gap| gap.from >= reach);
+        self.doubts.retain(|doubt| doubt.until > limit);
         while self.flips.len() > FLIP_HOURS_MAX {
             self.flips.pop_first();
         }
@@ -235,6 +260,9 @@ impl Walk {
         self.said = self.said.map(shift);
         self.since = self.since.map(edge);
         self.gaps.retain(|gap| gap.until < from);
+        for doubt in &mut self.doubts {
+            (doubt.from, doubt.until) = (shift(doubt.from), shift(doubt.until));
+        }
         self.changes_in_silence = None;
         self.flips.retain(|hour, _| *hour < from);
         self.unset = None;
@@ -243,6 +271,7 @@ impl Walk {
     fn report(&mut self, event: &Event, said: Said, limits: &Limits) {
         let Some(heard) = self.heard else { return };
         let silent = self.is_silent(heard, event.at, limits.silence_ms);
+        self.count_frames(said.sequence);
         let Some(occupied) = said.occupied else {
             if silent {
                 self.changes_in_silence = said
@@ -253,34 +282,38 @@ impl Walk {
                 self.line
                     .extend(heard, event.at, self.state.map_or(SpaceState::Unknown, SpaceState::of));
                 self.heard = Some(event.at);
-                self.count_changes(said.changes);
+                self.count_changes(event.at, said.changes);
             }
             return;
         };
         match self.state {
-            Some(was) if !silent && was == occupied => self.repeated(event, said),
+            Some(was) if !silent && was == occupied => self.repeated(event, said, limits),
             Some(was) if !silent => self.changed(event, said, was, limits),
             was => self.heard_again(event, said, heard, was, limits),
         }
+        self.frames_missing = said.sequence.map(|_| 0);
         self.state = Some(occupied);
         self.heard = Some(event.at);
         self.said = Some(event.at);
         self.missed = false;
         let in_silence = self.changes_in_silence.take();
         let recent = in_silence.filter(|(at, _)| event.at.millis_since(*at) <= limits.silence_ms);
-        self.count_changes(said.changes.or(recent.map(|(_, changes)| changes)));
+        self.count_changes(event.at, said.changes.or(recent.map(|(_, changes)| changes)));
     }
 
-    /// The state known before is said again. A status report that knows of another state in between tells of two lost
-    /// changes.
-    fn repeated(&mut self, event: &Event, said: Said) {
+    /// The state known before is said again. A status report that knows of another state in between, or that is sent for
+    /// nothing but a change, tells of a change that was lost.
+    fn repeated(&mut self, event: &Event, said: Said, limits: &Limits) {
         let occupied = said.occupied == Some(true);
-        let Some(began) = Began::of(event, said) else {
-            self.extend(event.at, SpaceState::of(occupied));
-            return;
+        let before = self.said.unwrap_or(event.at);
+        let lost = match Began::of(event, said) {
+            Some(began) => Some(began.within(before, event.at)),
+            None if self.tells_of_a_lost_change(event, said, limits) => Some(Edge::between(before, event.at)),
+            None => None,
         };
-        let lost = began.within(self.said.unwrap_or(event.at), event.at);
+        self.doubt_frames(before, event, (occupied, lost.map_or(occupied, |_| !occupied)), said);
         self.extend(event.at, SpaceState::of(occupied));
+        let Some(lost) = lost else { return };
         self.line.repaint(lost.point, event.at, SpaceState::of(!occupied));
         self.flip(event.at, 2);
         if occupied {
@@ -295,6 +328,8 @@ impl Walk {
 
     /// The state is another than the one known, and nothing was silent.
     fn changed(&mut self, event: &Event, said: Said, was: bool, limits: &Limits) {
+        let before = self.said.unwrap_or(event.at);
+        self.doubt_frames(before, event, (was, if said.change { was } else { !was }), said);
         self.extend(event.at, SpaceState::of(was));
         if let Some(began) = Began::of(event, said) {
             self.date_begin(event, began, was);
@@ -320,6 +355,7 @@ impl Walk {
     /// A status report tells when the state that it ends had begun.
     fn date_begin(&mut self, event: &Event, began: Began, was: bool) {
         self.bridge(|gap| began.covers(gap.from));
+        self.settle_doubts(began);
         let Some(since) = self.since else { return };
         if began.is_after(since.latest()) {
             self.split_hidden(event, since.point, began, was);
@@ -374,6 +410,9 @@ impl Walk {
                 SpaceState::of(occupied)
             };
             self.extend(event.at, state);
+            if silent {
+                self.doubt(Doubt::blind(heard, event.at, Some(occupied), None));
+            }
             if occupied {
                 let point = if silent { heard } else { event.at };
                 let said = self.said.unwrap_or(heard);
@@ -384,6 +423,7 @@ impl Walk {
             stays: std::mem::take(&mut self.stays),
             line: std::mem::take(&mut self.line),
             flips: std::mem::take(&mut self.flips),
+            doubts: std::mem::take(&mut self.doubts),
             unset: self.unset,
             ..Self::default()
         };
@@ -398,6 +438,7 @@ impl Walk {
     }
 
     fn reopen(&mut self, event: &Event) {
+        self.opened = self.opened.wrapping_add(1);
         if let Some(last) = self.stays.last_mut() {
             last.end = None;
             last.unset = last.unset.or(event.unset);
@@ -405,6 +446,7 @@ impl Walk {
     }
 
     fn open(&mut self, start: Edge, event: &Event, flags: &[Flag], continues: bool) {
+        self.opened = self.opened.wrapping_add(1);
         let before = self.stays.last().and_then(|stay| stay.end);
         let mut flags = flags.to_vec();
         flags.sort_unstable();

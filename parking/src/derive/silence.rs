@@ -46,8 +46,14 @@ impl Walk {
         }
         match (said.change, Began::of(event, said)) {
             (true, Some(began)) => self.dated_return(event, heard, was, occupied, began, limits),
-            (true, None) => self.undated_return(event, heard, was, occupied),
-            (false, _) => self.quiet_return(event, heard, was, occupied, limits),
+            (true, None) => {
+                self.doubt_silence(heard, event.at, (was, !occupied), limits);
+                self.undated_return(event, heard, was, occupied);
+            }
+            (false, _) => {
+                self.doubt_silence(heard, event.at, (was, occupied), limits);
+                self.quiet_return(event, heard, was, occupied, limits);
+            }
         }
     }
 
@@ -67,6 +73,13 @@ impl Walk {
         let begin = began.within(floor, event.at);
         let known_from = if covered { heard } else { begin.point };
         self.line.repaint(known_from, event.at, SpaceState::of(!occupied));
+        if covered {
+            self.settle_doubts(began);
+        } else {
+            // Until the state that ends now had begun.
+            let until = if occupied { begin.point } else { begin.earliest() };
+            self.doubt_silence(heard, until, (was, occupied), limits);
+        }
         if occupied {
             if was == Some(true) {
                 let end = Edge::within(begin.point, said, begin.latest());
@@ -144,6 +157,8 @@ impl Walk {
         let mut bridged = false;
         while let Some(gap) = self.gaps.pop_if(|gap| proven(gap)) {
             bridged = true;
+            self.doubts
+                .retain(|doubt| (doubt.from, doubt.until) != (gap.from, gap.until));
             self.line
                 .repaint(gap.from, gap.until, SpaceState::of(self.state == Some(true)));
             let joins = self
@@ -159,6 +174,7 @@ impl Walk {
 
     fn join_last_two(&mut self) {
         let Some(open) = self.stays.pop() else { return };
+        self.opened = self.opened.wrapping_sub(1);
         if let Some(stay) = self.stays.last_mut() {
             stay.end = None;
             stay.unset = stay.unset.or(open.unset);
@@ -169,10 +185,11 @@ impl Walk {
     }
 
     /// The sensor's total of changes came: if it is what it was before a silence, nothing changed in it.
-    pub(super) fn count_changes(&mut self, changes: Option<u32>) {
-        if changes.is_some() {
+    pub(super) fn count_changes(&mut self, at: Timestamp, changes: Option<u32>) {
+        if let Some(total) = changes {
             self.bridge(|gap| gap.changes == changes);
             self.changes = changes;
+            self.total(at, total);
         }
     }
 }

@@ -443,6 +443,7 @@ fn views<'a>(site: &'a Site, zone: &ZoneId, spaces: &'a mut BTreeMap<SpaceId, Sp
         (around.space.zone == *zone).then_some(View {
             space: around.space,
             silence_ms: present.silence_ms,
+            traits: around.traits(present.walk.sensor.as_ref()),
             walk: &present.walk,
         })
     });

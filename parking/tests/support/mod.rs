@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 use parking::{
     Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Moment, Occupancy, Outcome, Picture,
-    PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, SensorTraits, Session, SessionRules,
+    PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, SensorErrors, SensorTraits, Session, SessionRules,
     SessionStatus, Site, SiteTracker, Space, Stamp, TariffSchedule, TimeBounds, Timestamp, Timezone, Usage,
     VehicleClass, Zone,
 };
@@ -99,6 +99,8 @@ pub fn sensor(id: &str) -> SensorTraits {
         id: id.parse().unwrap(),
         heartbeat_s: 3_600,
         queued: true,
+        on_change: false,
+        errors: SensorErrors::default(),
     }
 }
 

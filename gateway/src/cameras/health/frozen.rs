@@ -20,7 +20,7 @@ const PIXEL_STEP: u8 = 6;
 /// The frozen picture is the same for this many.
 const PICTURES: u32 = 3;
 /// Frames between keyframes that have collapsed for so long stand for one picture.
-const COLLAPSED_MIN: Duration = Duration::from_secs(4);
+const COLLAPSED_MIN: Duration = Duration::from_secs(3);
 /// Share of blocks, and of pixels, that may differ in a frozen picture.
 const CHANGED_MAX: f32 = 0.03;
 /// Shortest time from a picture of the row to the next. A little less than the usual time between keyframes: they are

@@ -3,11 +3,17 @@
 //! Built from what the tracker wrote down, so a box and a city that hold the same records get the same figures. What
 //! should be there by now and is not counts as unknown: a box that fell silent at noon has seen half of the day.
 
+mod estimate;
+mod spread;
+mod unseen;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use self::estimate::Estimate;
+pub use self::estimate::{CONFIDENCE_PERCENT, CountRange};
 use crate::occupancy::{INTERVAL_MS, interval_of};
 use crate::{
     CivilDate, Coverage, FeeRange, Flag, Occupancy, Rupiah, Session, SessionStatus, Timestamp, VehicleClass, ZoneId,
@@ -26,7 +32,13 @@ pub struct ZoneDay {
     pub day: CivilDate,
     /// Sessions by class and by what became of them; a class without sessions is absent.
     pub sessions: BTreeMap<VehicleClass, SessionCounts>,
-    /// What should have been paid: the sum over all sessions, each of which carries its own doubt.
+    /// How many stays there were, however short, those that nobody saw among them; the truth lies within on
+    /// [`CONFIDENCE_PERCENT`] of all days. `None` when nothing was known at any time.
+    pub stays: Option<CountRange>,
+    /// How many of them are billed, by class.
+    pub billed: BTreeMap<VehicleClass, CountRange>,
+    /// What should have been paid: the sum over all sessions, each of which carries its own doubt, and over the stays
+    /// that nobody saw, at the mean fee of their class.
     pub fee: FeeRange,
     /// Sessions, of any status, that a suspect sensor counted.
     pub suspect: u32,
@@ -87,10 +99,12 @@ pub fn zone_day<'a>(
     sessions: impl IntoIterator<Item = &'a Session>,
     occupancy: impl IntoIterator<Item = &'a Occupancy>,
 ) -> ZoneDay {
+    let sessions = sessions.into_iter().filter(|s| s.zone == *zone && s.day == day);
+    let sessions: Vec<&Session> = sessions.filter(|s| s.status != SessionStatus::Void).collect();
     let mut counts: BTreeMap<VehicleClass, SessionCounts> = BTreeMap::new();
     let mut fee = FeeRange::default();
     let (mut suspect, mut quarantined) = (0_u32, 0_u32);
-    for session in sessions.into_iter().filter(|s| s.zone == *zone && s.day == day) {
+    for session in &sessions {
         let count: fn(&mut SessionCounts) -> &mut u32 = match session.status {
             SessionStatus::Parked => |c| &mut c.parked,
             SessionStatus::DropOff => |c| &mut c.drop_off,
@@ -112,13 +126,32 @@ pub fn zone_day<'a>(
         unknown_s = unknown_s.saturating_add(interval.unknown_s);
         closed_s = closed_s.saturating_add(interval.closed_s);
     }
-    let missing_s = missing_s(due, intervals);
+    let missing = missing(due, intervals.clone());
+    let missing_ms = missing.as_ref().map(|spans| {
+        let of_span = |(span, spaces): &(Range<Timestamp>, u32)| {
+            let gap_ms = u64::try_from(span.end.millis_since(span.start)).unwrap_or(0);
+            gap_ms.saturating_mul((*spaces).into())
+        };
+        spans.iter().map(of_span).fold(0, u64::saturating_add)
+    });
+    let missing_s = missing_ms.map(|missing_ms| missing_ms.div_ceil(1_000));
     unknown_s = unknown_s.saturating_add(missing_s.unwrap_or(0));
     let coverage = Coverage::of(known_s, known_s.saturating_add(unknown_s));
+    let estimate = Estimate::new(due, sessions, &intervals, missing.as_deref().unwrap_or_default());
+    let billed = estimate.billed();
+    let least = fee.low.min(Rupiah(0));
+    for (class, range) in &billed {
+        let parked = estimate.parked(*class);
+        let mean_fee = estimate.mean_fee(*class);
+        fee = saturating_sum(fee, beyond(*range, parked, mean_fee));
+    }
+    fee.low = fee.low.max(least);
     ZoneDay {
         zone: zone.clone(),
         day,
         sessions: counts,
+        stays: estimate.stays(),
+        billed,
         fee,
         suspect,
         quarantined,
@@ -131,25 +164,36 @@ pub fn zone_day<'a>(
     }
 }
 
-/// Space-seconds of `due` that none of `intervals` covers, begun seconds counted as whole ones; `None` when something is
-/// due and there are no intervals.
-fn missing_s(due: &Range<Timestamp>, mut intervals: Vec<&Occupancy>) -> Option<u64> {
+/// Spans of `due` that none of `intervals` covers, with the number of spaces; `None` when something is due and there are
+/// no intervals.
+fn missing(due: &Range<Timestamp>, mut intervals: Vec<&Occupancy>) -> Option<Vec<(Range<Timestamp>, u32)>> {
     intervals.sort_unstable_by_key(|interval| (interval.from, interval.interval_s, interval.spaces));
     let Some(first) = intervals.first() else {
-        return due.is_empty().then_some(0);
+        return due.is_empty().then(Vec::new);
     };
-    let gap_ms = |from: Timestamp, until: Timestamp, spaces: u32| {
-        let gap_ms = u64::try_from(until.min(due.end).millis_since(from)).unwrap_or(0);
-        gap_ms.saturating_mul(spaces.into())
+    let (mut reached, mut spaces, mut missing) = (due.start, first.spaces, Vec::new());
+    let mut miss = |from: Timestamp, until: Timestamp, spaces: u32| {
+        let until = until.min(due.end);
+        missing.extend((from < until).then_some((from..until, spaces)));
     };
-    let (mut reached, mut spaces, mut missing_ms) = (due.start, first.spaces, 0_u64);
     for interval in intervals {
-        missing_ms = missing_ms.saturating_add(gap_ms(reached, interval.from, spaces));
+        miss(reached, interval.from, spaces);
         reached = reached.max(interval.from.plus_seconds(interval.interval_s.into()));
         spaces = interval.spaces;
     }
-    missing_ms = missing_ms.saturating_add(gap_ms(reached, due.end, spaces));
-    Some(missing_ms.div_ceil(1_000))
+    miss(reached, due.end, spaces);
+    Some(missing)
+}
+
+/// What stays beyond the `parked` ones that are written down would have paid.
+fn beyond(billed: CountRange, parked: u32, mean_fee: f64) -> FeeRange {
+    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest integer there is")]
+    let of = |count: u32| Rupiah(((f64::from(count) - f64::from(parked)) * mean_fee).round() as i64);
+    FeeRange {
+        low: of(billed.low.min(parked)),
+        point: of(billed.point),
+        high: of(billed.high.max(parked)),
+    }
 }
 
 fn saturating_sum(a: FeeRange, b: FeeRange) -> FeeRange {
@@ -164,7 +208,7 @@ fn saturating_sum(a: FeeRange, b: FeeRange) -> FeeRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClassBasis, SessionId, SpaceId};
+    use crate::{ClassBasis, SensorErrors, SessionId, SpaceId};
 
     fn zone(id: &str) -> ZoneId {
         ZoneId::new(id).unwrap()
@@ -218,6 +262,8 @@ mod tests {
             arrivals: 0,
             departures: 0,
             coverage: None,
+            gaps: Vec::new(),
+            errors: SensorErrors::default(),
         }
     }
 
@@ -504,7 +550,7 @@ mod tests {
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(
             json,
-            r#"{"zone":"a","day":"2026-01-05","sessions":{"car":{"parked":1,"drop_off":0,"quarantined":0}},"fee":{"low":2000,"point":2000,"high":2000},"suspect":0,"quarantined":0,"known_s":900,"unknown_s":0,"missing_s":0,"closed_s":0,"coverage":10000,"finding_allowed":true}"#
+            r#"{"zone":"a","day":"2026-01-05","sessions":{"car":{"parked":1,"drop_off":0,"quarantined":0}},"stays":{"low":1,"point":1,"high":1},"billed":{"car":{"low":1,"point":1,"high":1}},"fee":{"low":2000,"point":2000,"high":2000},"suspect":0,"quarantined":0,"known_s":900,"unknown_s":0,"missing_s":0,"closed_s":0,"coverage":10000,"finding_allowed":true}"#
         );
         assert_eq!(serde_json::from_str::<ZoneDay>(&json).unwrap(), report);
     }

@@ -1,0 +1,295 @@
+//! How many vehicles parked, as a range that holds the truth in [`CONFIDENCE_PERCENT`] of all days.
+//!
+//! The sessions that are written down are the base. Each gap adds how many vehicles may have come unseen in it, less the
+//! sessions that were inferred in it ([`super::unseen`]); unknown time that belongs to no gap adds what the street's rate
+//! gives. Sessions of a suspect sensor are taken out, and its hour is a gap that holds no more than they. A stay of which
+//! it is not certain that it was billed counts as likely as stays are billed on that day. At last, sensors miss and invent
+//! as often as their profiles say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::spread::Spread;
+use super::unseen::{LEVELS, Street};
+use crate::occupancy::{INTERVAL_MS, interval_of};
+use crate::{Flag, Gap, Occupancy, Rupiah, Session, SessionStatus, SpaceId, Timestamp, VehicleClass};
+
+/// How often the truth lies in a range.
+pub const CONFIDENCE_PERCENT: u32 = 95;
+/// The shares below which the low and up to which the high end lie.
+const LOW: f64 = 0.025;
+const HIGH: f64 = 0.975;
+const HOUR_S: i64 = 3_600;
+
+/// A count, and how sure it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CountRange {
+    /// Hardly fewer.
+    pub low: u32,
+    /// Best estimate.
+    pub point: u32,
+    /// Hardly more.
+    pub high: u32,
+}
+
+impl CountRange {
+    fn of(spread: &Spread) -> Self {
+        let count = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+        let (low, high) = (count(spread.quantile(LOW)), count(spread.quantile(HIGH)));
+        Self {
+            low,
+            point: nearest(spread.mean()).clamp(low, high),
+            high,
+        }
+    }
+}
+
+/// One zone and day.
+pub(super) struct Estimate<'a> {
+    street: Option<Street>,
+    sessions: Vec<&'a Session>,
+    /// Gaps with the time at which they end, or until when they have lasted.
+    gaps: Vec<(&'a Gap, Timestamp)>,
+    /// Hours of suspect sensors, with the sessions in them.
+    suspect: BTreeMap<(SpaceId, Timestamp), (VehicleClass, i64)>,
+    /// Space-seconds of unknown time that belong to no gap, by the begin of their interval.
+    unknown: Vec<(Timestamp, f64)>,
+    /// Until when something is known, or could be.
+    end: Timestamp,
+    missed: f64,
+    invented: f64,
+}
+
+impl<'a> Estimate<'a> {
+    /// `sessions` and `intervals` are those of the zone and day, void sessions left out; `missing` the space-seconds of
+    /// intervals of `due` that are not there.
+    pub fn new(
+        due: &Range<Timestamp>,
+        sessions: Vec<&'a Session>,
+        intervals: &[&'a Occupancy],
+        missing: &[(Range<Timestamp>, u32)],
+    ) -> Self {
+        let ends = intervals.iter().map(|interval| interval.from.plus_seconds(interval.interval_s.into()));
+        let end = ends.chain([due.end]).max().unwrap_or(due.end);
+        let gaps: Vec<(&Gap, Timestamp)> = intervals
+            .iter()
+            .flat_map(|interval| &interval.gaps)
+            .map(|gap| (gap, gap.until.unwrap_or(end).max(gap.from)))
+            .collect();
+        let mut suspect: BTreeMap<(SpaceId, Timestamp), (VehicleClass, i64)> = BTreeMap::new();
+        for session in sessions.iter().filter(|session| is_suspect(session)) {
+            let hour = Timestamp::from_seconds(session.start.as_millis().div_euclid(HOUR_S * 1_000) * HOUR_S);
+            let of_hour = suspect.entry((session.space.clone(), hour)).or_insert((session.class, 0));
+            of_hour.1 += 1;
+        }
+        let mean = |of: fn(&Occupancy) -> u32| {
+            let all: f64 = intervals.iter().map(|interval| f64::from(of(interval))).sum();
+            all / (10_000.0 * real(intervals.len()).max(1.0))
+        };
+        Self {
+            street: Street::of(intervals),
+            unknown: unknown(intervals, &gaps, missing),
+            sessions,
+            gaps,
+            suspect,
+            end,
+            missed: mean(|interval| interval.errors.missed),
+            invented: mean(|interval| interval.errors.invented),
+        }
+    }
+
+    /// All stays, however short.
+    pub fn stays(&self) -> Option<CountRange> {
+        let counted = |session: &Session| match session.status {
+            SessionStatus::Quarantined => Spread::of(0, vec![1.0, 1.0]),
+            _ => Spread::certain(1),
+        };
+        self.range(|_| true, counted, 1.0)
+    }
+
+    /// Stays that are billed, by class.
+    pub fn billed(&self) -> BTreeMap<VehicleClass, CountRange> {
+        let in_sessions = self.sessions.iter().map(|session| session.class);
+        let in_gaps = self.gaps.iter().map(|(gap, _)| gap.class);
+        let classes: BTreeSet<VehicleClass> = in_sessions.chain(in_gaps).collect();
+        let ranges = classes.into_iter().filter_map(|class| {
+            let share = self.billed_share(class);
+            let counted = |session: &Session| {
+                if is_length_unsure(session) || session.status == SessionStatus::Quarantined {
+                    Spread::of(0, vec![1.0 - share, share])
+                } else {
+                    Spread::certain(i64::from(session.status == SessionStatus::Parked))
+                }
+            };
+            Some((class, self.range(|of| of == class, counted, share)?))
+        });
+        ranges.collect()
+    }
+
+    /// Sessions of a class that are written down as billed, suspect ones left out.
+    pub fn parked(&self, class: VehicleClass) -> u32 {
+        let of_class = self.sessions.iter().filter(|session| session.class == class);
+        let parked = of_class.filter(|session| session.status == SessionStatus::Parked && !is_suspect(session));
+        u32::try_from(parked.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Share of a class's stays that are billed, from those of which it is certain; between none and all.
+    fn billed_share(&self, class: VehicleClass) -> f64 {
+        let sure = || {
+            let of_class = self.sessions.iter().filter(move |session| session.class == class);
+            of_class.filter(|session| !is_length_unsure(session) && !is_suspect(session))
+        };
+        let billed = sure().filter(|session| session.status == SessionStatus::Parked).count();
+        (real(billed) + 1.0) / (real(sure().count()) + 1.2)
+    }
+
+    /// Mean fee of the billed stays of a class, rupiah.
+    pub fn mean_fee(&self, class: VehicleClass) -> f64 {
+        let fees = || {
+            let billed = self.sessions.iter().filter(|session| session.class == class);
+            billed.map(|session| session.fee.point).filter(|fee| *fee > Rupiah(0))
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a day's fees are far below 2^53 rupiah")]
+        let sum: f64 = fees().map(|fee| fee.0 as f64).sum();
+        sum / real(fees().count()).max(1.0)
+    }
+
+    fn range(
+        &self,
+        wanted: impl Fn(VehicleClass) -> bool,
+        counted: impl Fn(&Session) -> Spread,
+        share: f64,
+    ) -> Option<CountRange> {
+        let street = self.street.as_ref()?;
+        let sure = || self.sessions.iter().filter(|session| !is_suspect(session));
+        let of_class = || sure().filter(|session| wanted(session.class));
+        let known = of_class().fold(Spread::certain(0), |sum, session| sum.plus(&counted(session)));
+        let of_all = real(of_class().count()) / real(sure().count()).max(1.0);
+        let at_level = |level: f64| {
+            let mut unseen = Spread::certain(0);
+            for (gap, until) in self.gaps.iter().filter(|(gap, _)| wanted(gap.class)) {
+                unseen = unseen.plus(&self.in_gap(street, gap, *until, level, share));
+            }
+            for ((space, hour), (class, most)) in &self.suspect {
+                if wanted(*class) {
+                    unseen = unseen.plus(&self.in_suspect_hour(street, space, *hour, *class, *most, level).thinned(share));
+                }
+            }
+            let elsewhere = self.unknown.iter().map(|(time, seconds)| street.arrivals_in(*time, *seconds, level));
+            unseen.plus(&Spread::poisson(elsewhere.sum::<f64>() * of_all * share))
+        };
+        let unseen: Vec<(f64, Spread)> = LEVELS.iter().map(|(level, likely)| (*likely, at_level(*level))).collect();
+        let all = known.plus(&Spread::one_of(&unseen));
+        let errs = |how_often: f64| Spread::poisson(known.mean() * how_often);
+        let all = all.plus(&errs(self.missed)).plus(&errs(self.invented).negative());
+        let mut range = CountRange::of(&all);
+        // How often sensors are wrong widens the range and corrects nothing.
+        let point = known.mean() + Spread::one_of(&unseen).mean();
+        range.point = nearest(point).clamp(range.low, range.high);
+        Some(range)
+    }
+
+    /// What a gap adds to the sessions that are written down.
+    fn in_gap(&self, street: &Street, gap: &Gap, until: Timestamp, level: f64, share: f64) -> Spread {
+        let is_over = until <= self.end;
+        if let Some(uncounted) = gap.uncounted {
+            return Spread::certain(uncounted.into()).thinned(share);
+        }
+        let arrivals = street.arrivals_within(gap, until, level);
+        let inferred = Spread::certain(if is_over { -i64::from(gap.inferred) } else { 0 });
+        if is_over {
+            return arrivals.plus(&inferred).thinned(share);
+        }
+        let length_s = until.seconds_since(gap.from).max(1);
+        let within_s = self.end.seconds_since(gap.from).max(0);
+        arrivals.thinned(share * ratio(within_s, length_s))
+    }
+
+    fn in_suspect_hour(
+        &self,
+        street: &Street,
+        space: &SpaceId,
+        hour: Timestamp,
+        class: VehicleClass,
+        most: i64,
+        level: f64,
+    ) -> Spread {
+        let until = hour.plus_seconds(HOUR_S);
+        let gap = Gap {
+            space: space.clone(),
+            class,
+            from: hour,
+            until: Some(until),
+            before: None,
+            after: None,
+            frames: None,
+            heartbeat_s: 0,
+            blind: false,
+            inferred: 0,
+            uncounted: None,
+        };
+        street.arrivals_within(&gap, until, level).at_most(most)
+    }
+}
+
+fn is_suspect(session: &Session) -> bool {
+    session.flags.contains(&Flag::Suspect)
+}
+
+/// Whether it may be a drop-off or a stay that is billed: then the one costs nothing and the other something.
+fn is_length_unsure(session: &Session) -> bool {
+    let is_bounded = session.start_bounds.is_some() || session.end_bounds.is_some();
+    let is_timed = !is_suspect(session) && session.status != SessionStatus::Quarantined;
+    is_bounded && is_timed && session.fee.low == Rupiah(0) && session.fee.high > Rupiah(0)
+}
+
+/// Unknown space-seconds that no gap explains, interval by interval.
+fn unknown(
+    intervals: &[&Occupancy],
+    gaps: &[(&Gap, Timestamp)],
+    missing: &[(Range<Timestamp>, u32)],
+) -> Vec<(Timestamp, f64)> {
+    let within = intervals.iter().map(|interval| {
+        let until = interval.from.plus_seconds(interval.interval_s.into());
+        let explained = gaps.iter().filter(|(gap, _)| gap.blind).map(|(gap, end)| {
+            let from = gap.from.max(interval.from);
+            (*end).min(until).seconds_since(from).max(0)
+        });
+        let unknown_s = i64::try_from(interval.unknown_s).unwrap_or(i64::MAX);
+        // Rounding leaves a second of each space here and there.
+        let left = unknown_s - explained.sum::<i64>() - i64::from(interval.spaces);
+        (interval.from, ratio(left.max(0), 1))
+    });
+    let absent = missing.iter().flat_map(|(span, spaces)| {
+        let mut from = span.start;
+        std::iter::from_fn(move || {
+            let until = interval_of(from).plus_millis(INTERVAL_MS).min(span.end);
+            let piece = (from < until).then(|| (from, ratio(until.seconds_since(from), 1) * f64::from(*spaces)));
+            from = until;
+            piece
+        })
+    });
+    within.chain(absent).filter(|(_, seconds)| *seconds > 0.0).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of sessions of a day")]
+fn real(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
+fn ratio(part: i64, whole: i64) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "numbers of sessions of a day"
+)]
+fn nearest(number: f64) -> u32 {
+    number.max(0.0).round() as u32
+}
