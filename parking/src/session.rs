@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::derive::flips_around;
 use crate::picture::Pictures;
 use crate::space::Surroundings;
 use crate::stay::{Edge, Stay};
@@ -257,7 +258,7 @@ fn is_paid_once(session: &Session, around: Surroundings<'_>) -> bool {
 /// What a session depends on besides its stay.
 pub(crate) struct Context<'a> {
     pub around: Surroundings<'a>,
-    /// Changes of state by hour.
+    /// Changes of state by quarter of an hour.
     pub flips: &'a BTreeMap<Timestamp, u32>,
     /// Days on which a session that is forgotten paid a once-a-day fee.
     pub paid_days: &'a BTreeSet<CivilDate>,
@@ -335,9 +336,7 @@ impl Context<'_> {
     }
 
     fn is_suspect(&self, start: Timestamp) -> bool {
-        const HOUR_MS: i64 = 3_600_000;
-        let hour = Timestamp::from_millis(start.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
-        let flips = self.flips.get(&hour).copied().unwrap_or(0);
+        let flips = flips_around(self.flips, start);
         flips > self.around.rules.flips_per_hour_max
     }
 }

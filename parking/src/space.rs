@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::derive::{Limits, Walk};
+use crate::derive::{Limits, Walk, flips_around};
 use crate::event::{Event, What};
 use crate::picture::Pictures;
 use crate::session::{Context, Names, Register};
@@ -368,18 +368,26 @@ impl SpaceBook {
             }
             _ => {}
         }
-        for (hour, flips) in &walk.flips {
-            if *flips > around.rules.flips_per_hour_max && self.suspect_noted.insert(*hour) {
+        for hour in walk.flips.keys().map(|quarter| hour_of(*quarter)) {
+            let flips = walk.flips.range(hour..hour.plus_seconds(3_600)).map(|(_, flips)| flips).sum();
+            let most = walk.flips.keys().filter(|quarter| hour_of(**quarter) == hour);
+            let most = most.map(|quarter| flips_around(&walk.flips, *quarter)).max().unwrap_or(0);
+            if most > around.rules.flips_per_hour_max && self.suspect_noted.insert(hour) {
                 records.push(RecordBody::SensorSuspect {
                     sensor: sensor.clone(),
                     space: space.clone(),
-                    hour: *hour,
-                    flips: *flips,
+                    hour,
+                    flips,
                 });
             }
         }
         records
     }
+}
+
+fn hour_of(time: Timestamp) -> Timestamp {
+    const HOUR_MS: i64 = 3_600_000;
+    Timestamp::from_millis(time.as_millis().div_euclid(HOUR_MS) * HOUR_MS)
 }
 
 fn present<'a>(around: Surroundings<'a>, walk: impl FnOnce(Surroundings<'a>) -> Walk) -> Present {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use parking::{
-    Binding, ClassFee, FeeRule, GatewayId, IdError, Interval, Rupiah, SensorId, SensorTraits, SessionRules, Site,
+    Binding, ClassFee, FeeRule, GatewayId, IdError, Interval, Rupiah, SensorErrors, SensorId, SensorTraits, SessionRules, Site,
     Space, SpaceId, TariffId, TariffSchedule, Timestamp, Timezone, VehicleClass, Zone, ZoneId,
 };
 
@@ -110,6 +110,8 @@ impl Street {
                 id: sensor.clone(),
                 heartbeat_s: HEARTBEAT_S,
                 queued: true,
+                on_change: true,
+                errors: SensorErrors::default(),
             });
             site.bindings.push(Binding {
                 sensor,
@@ -200,7 +202,9 @@ impl Street {
                 sensor.id,
                 make.profile()
             )?;
-            writeln!(text, "heartbeat_s = {}\n", sensor.heartbeat_s)?;
+            writeln!(text, "heartbeat_s = {}", sensor.heartbeat_s)?;
+            writeln!(text, "missed_per_10000 = {}", sensor.errors.missed)?;
+            writeln!(text, "invented_per_10000 = {}\n", sensor.errors.invented)?;
         }
         if let Some(files) = &files.cameras {
             street_cameras::write_box(&mut text, &self.cameras, files)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parking::{
-    Binding, Interval, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp, Timezone, Zone, ZoneId,
+    Binding, Interval, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp, Timezone, Zone, ZoneId,
 };
 
 use super::model::Sensor;
@@ -11,7 +11,7 @@ use super::names::Names;
 use super::reader::{Field, Table};
 use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::ReadSensor;
-use crate::sensors::{Profile, Transport};
+use crate::sensors::{ERRORS_MAX, Profile, Transport};
 
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
@@ -84,6 +84,14 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
             Some(field) => field.integer(report, &(10..=7 * 24 * 3_600)),
             None => profile.and_then(|profile| own_heartbeat(report, &table.place, profile)),
         };
+        let error_rate = |table: &mut Table, report: &mut Report, key, of: fn(SensorErrors) -> u32| {
+            let own = profile.map_or(0, |profile| of(profile.errors));
+            table.integer(report, key, &(0..=ERRORS_MAX), own)
+        };
+        let errors = SensorErrors {
+            missed: error_rate(&mut table, report, "missed_per_10000", |errors| errors.missed),
+            invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
+        };
         let queued = table.optional("queued").map(|field| field.boolean(report));
         let place = table.place.clone();
         table.finish(report);
@@ -98,6 +106,8 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
                     id,
                     heartbeat_s,
                     queued,
+                    on_change: profile.on_change,
+                    errors,
                 },
                 transport: profile.transport,
             };

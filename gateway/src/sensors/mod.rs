@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use delivery::{Delivery, Done, Item, Outcome, SetAside};
 pub use observed::{AbsurdTime, observed};
-pub use profiles::{Port, Profile, ProfileError, Transport};
+pub use profiles::{ERRORS_MAX, Port, Profile, ProfileError, Transport};
 pub use secret::{SecretError, read_secret};
 pub use status::{DriverState, DriverStatus, SetAsideEntry, StatusSnapshot};
 

@@ -3,9 +3,13 @@
 
 use std::sync::LazyLock;
 
+use parking::SensorErrors;
 use serde::Deserialize;
 
 use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlinks};
+
+/// Most of 10,000 stays that a sensor may be told to miss or to invent: one that is wrong every second time counts nothing.
+pub const ERRORS_MAX: u32 = 5_000;
 
 /// A sensor model.
 #[derive(Debug, Clone)]
@@ -22,6 +26,10 @@ pub struct Profile {
     pub heartbeat_s: Option<u32>,
     /// Its reports wait in a queue of their own while the box is off.
     pub queued: bool,
+    /// It reports its state for nothing but a change, besides its heartbeats.
+    pub on_change: bool,
+    /// How often it is wrong, as far as is published.
+    pub errors: SensorErrors,
     /// Messages that it sends, for models that speak bytes.
     pub ports: Vec<Port>,
     /// What an installer should know.
@@ -135,6 +143,9 @@ struct File {
     heartbeat_s: Option<u32>,
     queued: bool,
     #[serde(default)]
+    on_change: bool,
+    errors: SensorErrors,
+    #[serde(default)]
     quirks: Vec<String>,
     #[serde(default)]
     ports: Vec<Port>,
@@ -204,9 +215,17 @@ impl Profile {
             codec: _,
             heartbeat_s,
             queued,
+            on_change,
+            errors,
             quirks,
             ports,
         } = file;
+        if errors.missed > ERRORS_MAX || errors.invented > ERRORS_MAX {
+            return Err(value(
+                "errors",
+                format!("missed and invented are of 10,000 stays, at most {ERRORS_MAX}"),
+            ));
+        }
         Ok(Self {
             name,
             model,
@@ -214,6 +233,8 @@ impl Profile {
             transport,
             heartbeat_s,
             queued,
+            on_change,
+            errors,
             ports,
             quirks,
             codec,
@@ -318,6 +339,8 @@ mod tests {
             (text.replace("port = 2", "port = 1"), "listed twice"),
             (text.replace("port = 2", "port = 300"), "300"),
             (text.replace("heartbeat_s = 86400", "heartbeat_s = 0"), "no interval"),
+            (text.replace("missed = 38", "missed = 9000"), "at most 5000"),
+            (text.replace("errors = ", "error = "), "error"),
         ] {
             let error = Profile::parse("x", &bad).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");

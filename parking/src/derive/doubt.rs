@@ -18,6 +18,9 @@ use crate::stay::Stay;
 const DOUBTS_MAX: usize = 64;
 /// A frame counter that jumps by more than this was set anew.
 const FRAMES_MISSING_MAX: u32 = 10_000;
+/// A frame that is this far behind was overtaken; one further behind is of a sensor that has started anew. Frames are in
+/// their order wherever the box knows the time.
+const OVERTAKEN_MAX: u32 = 64;
 
 /// A span in which vehicles may have come and gone unseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +67,14 @@ pub(super) struct Total {
     occupied: bool,
 }
 
+impl Limits {
+    /// Heartbeats that were certainly due between two reports, the one at the end left out.
+    fn heartbeats_due(&self, from: Timestamp, until: Timestamp) -> i64 {
+        let longest_ms = self.heartbeat_ms + self.heartbeat_ms / 4;
+        if longest_ms > 0 { until.millis_since(from) / longest_ms } else { 0 }
+    }
+}
+
 impl Walk {
     pub(super) fn doubt(&mut self, doubt: Doubt) {
         if doubt.from >= doubt.until {
@@ -91,25 +102,42 @@ impl Walk {
 
     /// Counts the frames that are missing before one that has arrived.
     pub(super) fn count_frames(&mut self, sequence: Option<u32>) {
-        let step = self
-            .sequence
-            .zip(sequence)
-            .and_then(|(last, now)| now.checked_sub(last)?.checked_sub(1))
-            .filter(|missing| *missing <= FRAMES_MISSING_MAX);
+        let (Some(last), Some(now)) = (self.sequence, sequence) else {
+            self.frames_missing = None;
+            self.sequence = sequence.or(self.sequence);
+            return;
+        };
+        if now < last && last - now <= OVERTAKEN_MAX {
+            self.frames_missing = self.frames_missing.map(|missing| missing.saturating_sub(1));
+            return;
+        }
+        let step = now.checked_sub(last).map(|step| step.saturating_sub(1));
+        let step = step.filter(|missing| *missing <= FRAMES_MISSING_MAX);
         self.frames_missing = self.frames_missing.zip(step).map(|(before, more)| before + more);
-        self.sequence = sequence.or(self.sequence);
+        self.sequence = Some(now);
     }
 
     /// Frames are missing since a state was last said. With one more than the states at either end explain, a pair of
-    /// changes may have been lost.
-    pub(super) fn doubt_frames(&mut self, from: Timestamp, event: &Event, states: (bool, bool), said: Said) {
-        let frames = self.frames_missing.filter(|_| said.previous.is_none());
-        let (before, after) = states;
-        if frames.is_some_and(|frames| frames >= 2 + u32::from(before != after)) {
+    /// changes may have been lost. With fewer than the heartbeats that were due, the sensor was off for a while.
+    pub(super) fn doubt_frames(&mut self, from: Timestamp, event: &Event, states: (bool, bool), said: Said, limits: &Limits) {
+        let Some(mut frames) = self.frames_missing else { return };
+        let (before, mut after) = states;
+        let mut until = event.at;
+        if let Some(began) = Began::of(event, said) {
+            if began.covers(from) {
+                return;
+            }
+            // Only what was before the state that ends now is in doubt; the change to that state was lost.
+            until = began.within(from, event.at).earliest();
+            after = said.occupied == Some(true);
+            frames = frames.saturating_sub(1);
+        }
+        let was_off = i64::from(frames) < limits.heartbeats_due(from, until);
+        if was_off || frames >= 2 + u32::from(before != after) {
             self.doubt(Doubt {
-                frames,
+                frames: Some(frames).filter(|_| !was_off),
                 blind: false,
-                ..Doubt::blind(from, event.at, Some(before), Some(after))
+                ..Doubt::blind(from, until, Some(before), Some(after))
             });
         }
     }
@@ -118,8 +146,8 @@ impl Walk {
     pub(super) fn doubt_silence(&mut self, from: Timestamp, until: Timestamp, states: (Option<bool>, bool), limits: &Limits) {
         let (before, after) = states;
         // A sensor that sent less than its heartbeats was off, and what it missed shows in no counter.
-        let due = until.millis_since(from) / limits.heartbeat_ms.max(1);
-        let frames = self.frames_missing.filter(|frames| i64::from(*frames) + 2 > due);
+        let due = limits.heartbeats_due(from, until);
+        let frames = self.frames_missing.filter(|frames| i64::from(*frames) >= due);
         self.doubt(Doubt {
             frames,
             ..Doubt::blind(from, until, before, Some(after))
@@ -162,12 +190,13 @@ impl Walk {
             self.last_total = Some(now);
             return;
         };
-        // Whether the last change was lost shows in the parity; once that is noticed, the stay counts as opened.
+        // Whether the last change was lost shows in the parity. The next report will tell of it, and open a stay.
         now.occupied = before.occupied ^ (more % 2 == 1);
+        now.opened = self.opened.wrapping_add(u32::from(now.occupied && !occupied));
         self.last_total = Some(now);
         // Who begins free arrives first.
         let arrivals = more.saturating_add(u32::from(!before.occupied)) / 2;
-        let known = self.opened.wrapping_sub(before.opened);
+        let known = now.opened.wrapping_sub(before.opened);
         let uncounted = i32::try_from(i64::from(arrivals) - i64::from(known)).ok();
         let within: Vec<Doubt> = self.doubts.iter().filter(|doubt| doubt.from >= before.at).copied().collect();
         self.doubts.retain(|doubt| doubt.from < before.at);

@@ -2,7 +2,7 @@
 //!
 //! A [`Walk`] is what is known after some events. It starts with nothing known, takes events that never go back in
 //! time, and keeps three things: the *timeline* up to the last report (segments free, occupied, unknown), the *stays*
-//! (the last may be open), and how often the sensor *flipped* in each hour. What holds after the last report depends on
+//! (the last may be open), and how often the sensor *flipped* in each quarter of an hour. What holds after the last report depends on
 //! the present time and is asked by [`Walk::timeline`] and [`Walk::state_at`].
 //!
 //! The rules, in the order in which a report is judged:
@@ -34,10 +34,10 @@ use crate::stay::{Edge, Stay};
 use crate::timeline::{Segment, SpaceState, Timeline};
 use crate::{BootId, Flag, SensorId, Timestamp};
 
-/// Milliseconds in an hour.
-const HOUR_MS: i64 = 3_600_000;
-/// Hours of flips that are remembered.
-const FLIP_HOURS_MAX: usize = 30;
+/// Flips are counted by quarters of an hour.
+const QUARTER_MS: i64 = 900_000;
+/// Quarters of flips that are remembered: those of 30 hours.
+const FLIP_QUARTERS_MAX: usize = 120;
 /// Tolerance, seconds, between a sensor's count of minutes and the times of its reports.
 const MINUTES_TOLERANCE_S: i64 = 60;
 
@@ -91,6 +91,18 @@ impl Began {
         let bound = |time: Timestamp| time.max(floor).min(ceiling);
         Edge::between(bound(self.earliest.unwrap_or(floor)), bound(self.latest))
     }
+}
+
+fn quarter_of(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.as_millis().div_euclid(QUARTER_MS) * QUARTER_MS)
+}
+
+/// The most flips in an hour that holds `time`, hours being counted from every quarter.
+pub(crate) fn flips_around(flips: &BTreeMap<Timestamp, u32>, time: Timestamp) -> u32 {
+    let last = quarter_of(time);
+    let hours = (0..4).map(|back| last.plus_millis(-back * QUARTER_MS));
+    let within = |hour: Timestamp| flips.range(hour..hour.plus_millis(4 * QUARTER_MS)).map(|(_, flips)| flips).sum();
+    hours.map(within).max().unwrap_or(0)
 }
 
 /// What is known after some events.
@@ -218,7 +230,7 @@ impl Walk {
             .map_or(limit, |stay| stay.start.earliest().min(limit));
         self.gaps.retain(|gap| gap.from >= reach);
         self.doubts.retain(|doubt| doubt.until > limit);
-        while self.flips.len() > FLIP_HOURS_MAX {
+        while self.flips.len() > FLIP_QUARTERS_MAX {
             self.flips.pop_first();
         }
     }
@@ -311,7 +323,7 @@ impl Walk {
             None if self.tells_of_a_lost_change(event, said, limits) => Some(Edge::between(before, event.at)),
             None => None,
         };
-        self.doubt_frames(before, event, (occupied, lost.map_or(occupied, |_| !occupied)), said);
+        self.doubt_frames(before, event, (occupied, lost.map_or(occupied, |_| !occupied)), said, limits);
         self.extend(event.at, SpaceState::of(occupied));
         let Some(lost) = lost else { return };
         self.line.repaint(lost.point, event.at, SpaceState::of(!occupied));
@@ -329,7 +341,7 @@ impl Walk {
     /// The state is another than the one known, and nothing was silent.
     fn changed(&mut self, event: &Event, said: Said, was: bool, limits: &Limits) {
         let before = self.said.unwrap_or(event.at);
-        self.doubt_frames(before, event, (was, if said.change { was } else { !was }), said);
+        self.doubt_frames(before, event, (was, if said.change { was } else { !was }), said, limits);
         self.extend(event.at, SpaceState::of(was));
         if let Some(began) = Began::of(event, said) {
             self.date_begin(event, began, was);
@@ -482,8 +494,7 @@ impl Walk {
     /// Counts changes of state, and forgets what was remembered about the state that they end.
     fn flip(&mut self, at: Timestamp, times: u32) {
         if times > 0 {
-            let hour = Timestamp::from_millis(at.as_millis().div_euclid(HOUR_MS) * HOUR_MS);
-            *self.flips.entry(hour).or_default() += times;
+            *self.flips.entry(quarter_of(at)).or_default() += times;
         }
         self.changes = None;
         self.gaps.clear();

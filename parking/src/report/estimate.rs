@@ -2,7 +2,7 @@
 //!
 //! The sessions that are written down are the base. Each gap adds how many vehicles may have come unseen in it, less the
 //! sessions that were inferred in it ([`super::unseen`]); unknown time that belongs to no gap adds what the street's rate
-//! gives. Sessions of a suspect sensor are taken out, and its hour is a gap that holds no more than they. A stay of which
+//! gives. Sessions of a suspect sensor are taken out, and the time of them is a gap. A stay of which
 //! it is not certain that it was billed counts as likely as stays are billed on that day. At last, sensors miss and invent
 //! as often as their profiles say.
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::spread::Spread;
 use super::unseen::{LEVELS, Street};
 use crate::occupancy::{INTERVAL_MS, interval_of};
-use crate::{Flag, Gap, Occupancy, Rupiah, Session, SessionStatus, SpaceId, Timestamp, VehicleClass};
+use crate::{Flag, Gap, Occupancy, Rupiah, Session, SessionStatus, Timestamp, VehicleClass};
 
 /// How often the truth lies in a range.
 pub const CONFIDENCE_PERCENT: u32 = 95;
@@ -53,8 +53,8 @@ pub(super) struct Estimate<'a> {
     sessions: Vec<&'a Session>,
     /// Gaps with the time at which they end, or until when they have lasted.
     gaps: Vec<(&'a Gap, Timestamp)>,
-    /// Hours of suspect sensors, with the sessions in them.
-    suspect: BTreeMap<(SpaceId, Timestamp), (VehicleClass, i64)>,
+    /// Spans in which sensors were suspect.
+    suspect: Vec<Gap>,
     /// Space-seconds of unknown time that belong to no gap, by the begin of their interval.
     unknown: Vec<(Timestamp, f64)>,
     /// Until when something is known, or could be.
@@ -74,17 +74,17 @@ impl<'a> Estimate<'a> {
     ) -> Self {
         let ends = intervals.iter().map(|interval| interval.from.plus_seconds(interval.interval_s.into()));
         let end = ends.chain([due.end]).max().unwrap_or(due.end);
+        let suspect = suspect_spans(&sessions);
+        let is_suspect_too = |gap: &&Gap| {
+            let holds = |span: &Gap| span.from <= gap.from && Some(gap.from) < span.until;
+            !gap.blind && suspect.iter().any(|span| span.space == gap.space && holds(span))
+        };
         let gaps: Vec<(&Gap, Timestamp)> = intervals
             .iter()
             .flat_map(|interval| &interval.gaps)
+            .filter(|gap| !is_suspect_too(gap))
             .map(|gap| (gap, gap.until.unwrap_or(end).max(gap.from)))
             .collect();
-        let mut suspect: BTreeMap<(SpaceId, Timestamp), (VehicleClass, i64)> = BTreeMap::new();
-        for session in sessions.iter().filter(|session| is_suspect(session)) {
-            let hour = Timestamp::from_seconds(session.start.as_millis().div_euclid(HOUR_S * 1_000) * HOUR_S);
-            let of_hour = suspect.entry((session.space.clone(), hour)).or_insert((session.class, 0));
-            of_hour.1 += 1;
-        }
         let mean = |of: fn(&Occupancy) -> u32| {
             let all: f64 = intervals.iter().map(|interval| f64::from(of(interval))).sum();
             all / (10_000.0 * real(intervals.len()).max(1.0))
@@ -92,9 +92,9 @@ impl<'a> Estimate<'a> {
         Self {
             street: Street::of(intervals),
             unknown: unknown(intervals, &gaps, missing),
+            suspect,
             sessions,
             gaps,
-            suspect,
             end,
             missed: mean(|interval| interval.errors.missed),
             invented: mean(|interval| interval.errors.invented),
@@ -173,21 +173,24 @@ impl<'a> Estimate<'a> {
             for (gap, until) in self.gaps.iter().filter(|(gap, _)| wanted(gap.class)) {
                 unseen = unseen.plus(&self.in_gap(street, gap, *until, level, share));
             }
-            for ((space, hour), (class, most)) in &self.suspect {
-                if wanted(*class) {
-                    unseen = unseen.plus(&self.in_suspect_hour(street, space, *hour, *class, *most, level).thinned(share));
-                }
+            for gap in self.suspect.iter().filter(|gap| wanted(gap.class)) {
+                unseen = unseen.plus(&self.in_gap(street, gap, gap.until.unwrap_or(self.end), level, share));
             }
             let elsewhere = self.unknown.iter().map(|(time, seconds)| street.arrivals_in(*time, *seconds, level));
             unseen.plus(&Spread::poisson(elsewhere.sum::<f64>() * of_all * share))
         };
         let unseen: Vec<(f64, Spread)> = LEVELS.iter().map(|(level, likely)| (*likely, at_level(*level))).collect();
-        let all = known.plus(&Spread::one_of(&unseen));
-        let errs = |how_often: f64| Spread::poisson(known.mean() * how_often);
+        let unseen = Spread::one_of(&unseen).plus(&Spread::poisson(pairs_lost(of_class()) * share));
+        // A sensor may be as good as perfect, or twice as bad as its kind.
+        let errs = |how_often: f64| {
+            let of = |times: f64| Spread::poisson(known.mean() * how_often * times);
+            Spread::one_of(&[(0.25, of(0.0)), (0.5, of(1.0)), (0.25, of(2.0))])
+        };
+        let all = known.plus(&unseen);
         let all = all.plus(&errs(self.missed)).plus(&errs(self.invented).negative());
         let mut range = CountRange::of(&all);
         // How often sensors are wrong widens the range and corrects nothing.
-        let point = known.mean() + Spread::one_of(&unseen).mean();
+        let point = known.mean() + unseen.mean();
         range.point = nearest(point).clamp(range.low, range.high);
         Some(range)
     }
@@ -207,32 +210,53 @@ impl<'a> Estimate<'a> {
         let within_s = self.end.seconds_since(gap.from).max(0);
         arrivals.thinned(share * ratio(within_s, length_s))
     }
+}
 
-    fn in_suspect_hour(
-        &self,
-        street: &Street,
-        space: &SpaceId,
-        hour: Timestamp,
-        class: VehicleClass,
-        most: i64,
-        level: f64,
-    ) -> Spread {
-        let until = hour.plus_seconds(HOUR_S);
-        let gap = Gap {
-            space: space.clone(),
-            class,
-            from: hour,
-            until: Some(until),
-            before: None,
-            after: None,
-            frames: None,
-            heartbeat_s: 0,
-            blind: false,
-            inferred: 0,
-            uncounted: None,
-        };
-        street.arrivals_within(&gap, until, level).at_most(most)
+/// Spans in which a sensor was suspect: from the first of its suspect sessions to the end of the last, an hour at least.
+/// What they tell of a space is nothing, but that it was free before.
+fn suspect_spans(sessions: &[&Session]) -> Vec<Gap> {
+    let mut suspect: Vec<&&Session> = sessions.iter().filter(|session| is_suspect(session)).collect();
+    suspect.sort_unstable_by(|a, b| (&a.space, a.start).cmp(&(&b.space, b.start)));
+    let mut spans: Vec<Gap> = Vec::new();
+    for session in suspect {
+        let until = session.end.max(session.start.plus_seconds(HOUR_S));
+        match spans.last_mut() {
+            Some(last) if last.space == session.space && last.until >= Some(session.start) => {
+                last.until = last.until.max(Some(until));
+            }
+            _ => spans.push(Gap {
+                space: session.space.clone(),
+                class: session.class,
+                from: session.start,
+                until: Some(until),
+                before: Some(false),
+                after: None,
+                frames: None,
+                heartbeat_s: 0,
+                blind: false,
+                inferred: 0,
+                uncounted: None,
+            }),
+        }
     }
+    spans
+}
+
+/// Whether its sensor counts no frames, so that lost reports leave no trace but in the states: the cause is a time then.
+fn is_unframed(session: &Session) -> bool {
+    session.cause.parse::<u32>().is_err()
+}
+
+/// Stays of which nothing came in, or which were taken for one, because two changes in a row were lost: as the square of
+/// how often a single one is. Only where frames are not counted; else such spans are known.
+fn pairs_lost<'a>(sessions: impl Iterator<Item = &'a &'a Session>) -> f64 {
+    let (mut changes, mut lost) = (0.0, 0.0);
+    for session in sessions.filter(|session| is_unframed(session)) {
+        let inferred = [Flag::StartInferred, Flag::EndInferred];
+        changes += 2.0;
+        lost += real(session.flags.iter().filter(|flag| inferred.contains(flag)).count());
+    }
+    if changes > 0.0 { lost * lost / changes } else { 0.0 }
 }
 
 fn is_suspect(session: &Session) -> bool {

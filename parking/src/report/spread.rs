@@ -110,14 +110,6 @@ impl Spread {
         Self::one_of(&of)
     }
 
-    /// The same, knowing that it is no more than `most`.
-    #[must_use]
-    pub fn at_most(mut self, most: i64) -> Self {
-        let kept = usize::try_from(most - self.first + 1).unwrap_or(0);
-        self.weights.truncate(kept);
-        Self::of(self.first.min(most), self.weights)
-    }
-
     /// The mean.
     pub fn mean(&self) -> f64 {
         self.numbers().map(|(number, weight)| real(number) * weight).sum()

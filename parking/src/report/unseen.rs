@@ -26,7 +26,9 @@ const OVERDISPERSION: f64 = 0.2;
 /// Intervals to each side that tell of the rate in one: an hour.
 const AROUND: i64 = 4;
 /// Frames without news that a sensor sends now and then besides its heartbeats, per heartbeat.
-const OTHER_FRAMES: f64 = 0.1;
+const OTHER_FRAMES: f64 = 0.01;
+/// How often a sensor sends a heartbeat less than by its interval.
+const FEWER: f64 = 0.1;
 
 /// Rates as a multiple of the standard deviation off the best estimate, with how likely each is: the same mean and
 /// standard deviation as a normal variate.
@@ -187,9 +189,31 @@ fn frames(gap: &Gap, changes: usize, end: Timestamp) -> f64 {
         return 0.0;
     };
     let span_s = f64::from(i32::try_from(end.seconds_since(gap.from)).unwrap_or(i32::MAX));
-    let expected = span_s / f64::from(gap.heartbeat_s.max(1)) + OTHER_FRAMES;
-    // Poisson, but for a constant factor.
-    (1..=others.min(1_000)).fold(1.0, |weight, number| weight * expected / f64::from(number))
+    let heartbeats = span_s / f64::from(gap.heartbeat_s.max(1));
+    let fewest = heartbeats.floor();
+    // A clock of its own gives one more now and then; one that restarts with every report gives fewer.
+    let regular = [
+        (fewest - 1.0, FEWER),
+        (fewest, (1.0 - FEWER) * (1.0 - (heartbeats - fewest))),
+        (fewest + 1.0, (1.0 - FEWER) * (heartbeats - fewest)),
+    ];
+    let extra = OTHER_FRAMES * (1.0 + heartbeats);
+    let likely = |(number, likely): (f64, f64)| {
+        let more = f64::from(others) - number.max(0.0);
+        if more < 0.0 { 0.0 } else { likely * poisson(more, extra) }
+    };
+    regular.into_iter().map(likely).sum()
+}
+
+/// How likely `number` is where `mean` is usual, but for a constant factor.
+fn poisson(number: f64, mean: f64) -> f64 {
+    let mut weight = 1.0;
+    let mut factor = 1.0;
+    while factor <= number.min(1_000.0) {
+        weight *= mean / factor;
+        factor += 1.0;
+    }
+    weight
 }
 
 fn rates(around: &Seen, day: &Seen, prior: f64) -> Rates {

@@ -39,6 +39,21 @@ pub struct Faults {
     /// Share of sensors that flap for an hour.
     #[arg(long, default_value_t = 0.0)]
     pub flapping: f64,
+    /// Share of stays that the sensor does not notice: a high chassis, a baseline that heat moved.
+    #[arg(long, default_value_t = 0.0)]
+    pub missed: f64,
+    /// Stays that a sensor tells and that nobody made, as a share of its stays: a vehicle in the next space or lane.
+    #[arg(long, default_value_t = 0.0)]
+    pub invented: f64,
+    /// Share of sensors that are dead for some hours: they neither see nor send.
+    #[arg(long, default_value_t = 0.0)]
+    pub dead: f64,
+    /// The longest time for which one is dead, hours.
+    #[arg(long, default_value_t = 6)]
+    pub dead_hours_max: u32,
+    /// Hours for which the box, and the radio in it, is off.
+    #[arg(long, default_value_t = 0)]
+    pub box_off_hours: u32,
 }
 
 impl Default for Faults {
@@ -53,8 +68,48 @@ impl Default for Faults {
             silent: 0.0,
             silent_hours_max: 6,
             flapping: 0.0,
+            missed: 0.0,
+            invented: 0.0,
+            dead: 0.0,
+            dead_hours_max: 6,
+            box_off_hours: 0,
         }
     }
+}
+
+/// What a sensor takes for a change, given what truly changed: stays that it misses are left out, and stays that nobody
+/// made are put where the space is free for long enough.
+pub fn mistaken(changes: &[(Timestamp, bool)], faults: &Faults, chance: &mut StdRng) -> Vec<(Timestamp, bool)> {
+    /// Time between a made-up stay and a real one, seconds: more than what rules would merge.
+    const APART_S: i64 = 120;
+    let mut seen: Vec<(Timestamp, bool)> = Vec::with_capacity(changes.len());
+    let mut stays = changes.chunks_exact(2).peekable();
+    let mut to_invent = 0;
+    while let Some(stay) = stays.next() {
+        if !happens(faults.missed, chance) {
+            seen.extend(stay);
+        }
+        let free_from = stay[1].0.plus_seconds(APART_S);
+        let free_until = stays.peek().map_or(free_from, |next| next[0].0.plus_seconds(-APART_S));
+        to_invent += u32::from(happens(faults.invented, chance));
+        if to_invent > 0 && free_until.seconds_since(free_from) > 600 {
+            to_invent -= 1;
+            let length_s = chance.random_range(200..500);
+            let start = free_from.plus_seconds(chance.random_range(0..free_until.seconds_since(free_from) - length_s));
+            seen.extend([(start, true), (start.plus_seconds(length_s), false)]);
+        }
+    }
+    seen
+}
+
+/// A share of sensors that are dead, and when.
+pub fn dead(sensors: usize, plan: &Plan, chance: &mut StdRng) -> Vec<(usize, Timestamp, Timestamp)> {
+    let spans = choose(sensors, plan.faults.dead, chance).into_iter().map(|sensor| {
+        let length_s = chance.random_range(3_600..=i64::from(plan.faults.dead_hours_max.max(1)) * 3_600);
+        let from = plan.start.plus_seconds(chance.random_range(0..plan.length_s.max(1)));
+        (sensor, from, from.plus_seconds(length_s))
+    });
+    spans.collect()
 }
 
 /// A broken hour of a sensor: it changes its mind every few seconds.
@@ -109,7 +164,13 @@ pub fn flapping(spaces: usize, plan: &Plan, chance: &mut StdRng) -> Vec<Burst> {
 /// wrong.
 pub fn apply(uplinks: Vec<Uplink>, plan: &Plan, chance: &mut StdRng) -> (Vec<Uplink>, Vec<Faulted>) {
     let faults = &plan.faults;
-    let silences = silences(&uplinks, plan, chance);
+    let mut silences = silences(&uplinks, plan, chance);
+    if faults.box_off_hours > 0 {
+        let length_s = i64::from(faults.box_off_hours) * 3_600;
+        let from = plan.start.plus_seconds(chance.random_range(0..(plan.length_s - length_s).max(1)));
+        let devices = uplinks.iter().map(|uplink| uplink.device + 1).max().unwrap_or(0);
+        silences.extend((0..devices).map(|device| (device, from, from.plus_seconds(length_s))));
+    }
     let (mut arriving, mut faulted) = (Vec::with_capacity(uplinks.len()), Vec::new());
     for mut uplink in uplinks {
         let mut note = |fault| {

@@ -105,6 +105,7 @@ pub fn simulate(street: &Street, plan: &Plan, devices: &mut [Device]) -> Day {
     let visits = rhythm::visits(street, plan, &mut chance(plan.seed, Stream::Visits));
     let mut fault_chance = chance(plan.seed, Stream::Faults);
     let flapping = faults::flapping(street.site.spaces.len(), plan, &mut fault_chance);
+    let dead = faults::dead(devices.len(), plan, &mut fault_chance);
     let mut radio = chance(plan.seed, Stream::Radio);
     let mut uplinks = Vec::new();
     for (index, device) in devices.iter_mut().enumerate() {
@@ -113,10 +114,12 @@ pub fn simulate(street: &Street, plan: &Plan, devices: &mut [Device]) -> Day {
             .filter(|visit| visit.space == index)
             .flat_map(|visit| [(visit.start, true), (visit.end, false)])
             .collect();
+        changes = faults::mistaken(&changes, &plan.faults, &mut fault_chance);
         if let Some(burst) = flapping.iter().find(|burst| burst.space == index) {
             burst.disturb(&mut changes);
         }
-        uplinks.extend(device.day(index, plan, &changes, &mut radio));
+        let off = dead.iter().find(|(sensor, ..)| *sensor == index).map(|(_, from, until)| (*from, *until));
+        uplinks.extend(device.day(index, plan, &changes, off, &mut radio));
     }
     let (uplinks, faulted) = faults::apply(uplinks, plan, &mut fault_chance);
     let sessions = visits.iter().map(|visit| true_session(&street.site, visit)).collect();

@@ -52,6 +52,10 @@ pub struct Device {
     frame_counter: u32,
     changed_at: Option<Timestamp>,
     next_heartbeat: Option<Timestamp>,
+    /// It is asked for its usage counters this often, seconds; never by default.
+    asked_every_s: Option<i64>,
+    /// Its total of changes.
+    changes: u32,
 }
 
 /// Why a sensor speaks.
@@ -60,6 +64,7 @@ enum Word {
     Startup,
     Change { previous_s: i64 },
     Heartbeat,
+    Counters,
 }
 
 impl Device {
@@ -71,18 +76,30 @@ impl Device {
             frame_counter: 0,
             changed_at: None,
             next_heartbeat: None,
+            asked_every_s: None,
+            changes: 0,
         }
     }
 
-    /// Everything it says on a day as the street's sensor number `index`, given the changes that it sees. On its first
-    /// day it starts up first.
+    /// Somebody asks for its usage counters this often, seconds, where it has any.
+    #[must_use]
+    pub fn asked_every(mut self, seconds: i64) -> Self {
+        self.asked_every_s = Some(seconds);
+        self
+    }
+
+    /// Everything it says on a day as the street's sensor number `index`, given the changes that it sees, and when it is
+    /// off, if it is. On its first day it starts up first.
     pub fn day(
         &mut self,
         index: usize,
         plan: &Plan,
         changes: &[(Timestamp, bool)],
+        off: Option<(Timestamp, Timestamp)>,
         chance: &mut StdRng,
     ) -> Vec<Uplink> {
+        let is_on = |time: Timestamp| off.is_none_or(|(from, until)| time < from || until <= time);
+        let changes: Vec<(Timestamp, bool)> = seen_but_for(changes, off);
         let mut words = Vec::new();
         if self.changed_at.is_none() {
             let started = plan.start.plus_seconds(chance.random_range(0..30));
@@ -90,7 +107,7 @@ impl Device {
             self.changed_at = Some(started);
         }
         let mut changed_at = self.changed_at.unwrap_or(plan.start);
-        for &(time, occupied) in changes {
+        for &(time, occupied) in &changes {
             let previous_s = time.seconds_since(changed_at);
             words.push((time, occupied, Word::Change { previous_s }));
             changed_at = time;
@@ -113,6 +130,12 @@ impl Device {
             heartbeat = heartbeat.plus_seconds(i64::from(HEARTBEAT_S));
         }
         self.next_heartbeat = Some(heartbeat);
+        if let (Some(every_s), Make::Bosch) = (self.asked_every_s, self.make) {
+            let times = (1..).map(|count| plan.start.plus_seconds(count * every_s));
+            let asked = times.take_while(|time| *time < plan.end());
+            words.extend(asked.map(|time| (time, false, Word::Counters)));
+        }
+        words.retain(|(time, ..)| is_on(*time));
         words.sort_by_key(|(time, ..)| *time);
         let speak = |(time, occupied, word)| Uplink {
             device: index,
@@ -122,8 +145,9 @@ impl Device {
     }
 
     fn speak(&mut self, observed: Timestamp, occupied: bool, word: Word, chance: &mut StdRng) -> Uplink {
+        self.changes += u32::from(matches!(word, Word::Change { .. }));
         let (port, bytes) = match self.make {
-            Make::Bosch => bosch(occupied, word, chance),
+            Make::Bosch => bosch(occupied, word, self.changes, chance),
             Make::Nwave => nwave(occupied, word, chance),
         };
         let deduplication_id = uuid(chance);
@@ -202,11 +226,34 @@ impl Device {
     }
 }
 
-fn bosch(occupied: bool, word: Word, chance: &mut StdRng) -> (u8, Vec<u8>) {
+/// What a sensor sees that is off for a while: nothing of what happens then, and afterwards the state that it finds.
+fn seen_but_for(changes: &[(Timestamp, bool)], off: Option<(Timestamp, Timestamp)>) -> Vec<(Timestamp, bool)> {
+    let Some((from, until)) = off else { return changes.to_vec() };
+    let mut seen: Vec<(Timestamp, bool)> = Vec::with_capacity(changes.len());
+    let mut known = false;
+    let mut true_state = false;
+    for &(time, state) in changes {
+        if time >= until && known != true_state {
+            seen.push((until, true_state));
+            known = true_state;
+        }
+        true_state = state;
+        if time < from || time >= until {
+            if known != state {
+                seen.push((time, state));
+            }
+            known = state;
+        }
+    }
+    seen
+}
+
+fn bosch(occupied: bool, word: Word, changes: u32, chance: &mut StdRng) -> (u8, Vec<u8>) {
     let state = u8::from(occupied);
     match word {
         Word::Change { .. } => (1, vec![state]),
         Word::Heartbeat => (2, vec![state, chance.random_range(24..38)]),
+        Word::Counters => (5, [&[0][..], &changes.to_be_bytes()].concat()),
         // Twelve bytes of debugging, firmware 0.29.2, reset cause "power on".
         Word::Startup => (3, [&[0; 12][..], &[0, 29, 2, 2, state]].concat()),
     }
@@ -217,7 +264,7 @@ fn nwave(occupied: bool, word: Word, chance: &mut StdRng) -> (u8, Vec<u8>) {
     match word {
         Word::Change { previous_s } => (1, vec![state | previous_state_code(previous_s / 60) << 1]),
         // Battery in steps of 4 mV above 2.5 V, temperature in half degrees above 10 °C; the rest is the device's own.
-        Word::Heartbeat => (2, vec![state, 0xd3, chance.random_range(28..56), 0, 0x59, 0x0b]),
+        Word::Heartbeat | Word::Counters => (2, vec![state, 0xd3, chance.random_range(28..56), 0, 0x59, 0x0b]),
         Word::Startup => (3, vec![2, 4, 9, 2, state]),
     }
 }
