@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use parking::{ClockQuality, FeeRange, GatewayId, Occupancy, Record, RecordBody, Session, TimeBounds};
+use parking::{ClockQuality, FeeRange, Gap, GatewayId, Occupancy, Record, RecordBody, Session, TimeBounds};
 use serde::Serialize;
 
 use crate::store::{Calendar, Derived, EventRow, OccupancyRow, SessionRow, signed};
@@ -19,6 +19,9 @@ const OTHER: &str = "other";
 
 /// No session costs more: a thousand billion rupiah.
 const FEE_MAX: i64 = 1_000_000_000_000;
+/// Vehicles in one gap beyond which a box is not believed.
+const UNCOUNTED_MAX: i32 = 10_000;
+const INFERRED_MAX: u32 = 10_000;
 /// No zone has more spaces.
 const SPACES_MAX: u32 = 1_000_000;
 /// No interval is longer than a day.
@@ -250,6 +253,18 @@ fn occupancy_row(gateway: &GatewayId, index: u64, told: &Occupancy) -> Result<Oc
     }
     if told.coverage.is_some_and(|coverage| coverage > parking::Coverage::FULL) {
         return Err("coverage above 100 %".to_owned());
+    }
+    if told.errors.missed > 10_000 || told.errors.invented > 10_000 {
+        return Err("sensors that are wrong more often than always".to_owned());
+    }
+    let until = told.from.plus_seconds(told.interval_s.into());
+    let is_amiss = |gap: &Gap| {
+        let is_elsewhere = gap.from < told.from || until <= gap.from;
+        let is_absurd = gap.uncounted.is_some_and(|uncounted| uncounted.abs() > UNCOUNTED_MAX);
+        is_elsewhere || gap.until.is_some_and(|until| until < gap.from) || is_absurd || gap.inferred > INFERRED_MAX
+    };
+    if let Some(gap) = told.gaps.iter().find(|gap| is_amiss(gap)) {
+        return Err(format!("a gap of space {} from {}", gap.space, gap.from));
     }
     Ok(OccupancyRow {
         gateway: gateway.to_string(),

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use parking::{
     Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Reading, Record, Report, ReportKind, Rupiah,
-    SensorErrors, SensorTraits, SessionRules, Site, SiteTracker, Space, Stamp, TariffSchedule, Timestamp, Timezone, VehicleClass,
-    Zone,
+    SensorErrors, SensorTraits, SessionRules, Site, SiteTracker, Space, Stamp, TariffSchedule, Timestamp, Timezone,
+    VehicleClass, Zone,
 };
 
 const SPACES: i64 = 40;

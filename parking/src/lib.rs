@@ -38,7 +38,8 @@ pub use record::{
 };
 pub use report::{CONFIDENCE_PERCENT, CountRange, SessionCounts, ZoneDay, due_span, zone_day};
 pub use site::{
-    Binding, ClassFee, FeeRule, Interval, SensorErrors, SensorTraits, SessionRules, Site, Space, TariffSchedule, VehicleClass, Zone,
+    Binding, ClassFee, FeeRule, Interval, Sampling, SensorErrors, SensorTraits, SessionRules, Site, Space,
+    TariffSchedule, VehicleClass, Zone,
 };
 pub use tariff::Charge;
 pub use time::{BootId, CivilDate, ClockQuality, Stamp, Timestamp, Timezone};

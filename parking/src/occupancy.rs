@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::derive::{Doubt, Walk};
 use crate::stay::Stay;
 use crate::timeline::SpaceState;
-use crate::{
-    Coverage, Gap, Occupancy, RecordBody, SensorErrors, SensorTraits, SessionRules, Space, Timestamp, ZoneId,
-};
+use crate::{Coverage, Gap, Occupancy, RecordBody, SensorErrors, SensorTraits, SessionRules, Space, Timestamp, ZoneId};
 
 /// Length of an interval, seconds. Intervals are aligned to the UTC hour, and so to every Indonesian hour.
 const INTERVAL_S: u32 = 900;
@@ -57,6 +55,7 @@ impl View<'_> {
             before: doubt.before,
             after: doubt.after,
             frames: doubt.frames,
+            frames_until: doubt.frames_until,
             heartbeat_s: self.traits.map_or(0, |traits| traits.heartbeat_s),
             blind: doubt.blind,
             inferred: self.walk.inferred_in(&doubt),

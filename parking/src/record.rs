@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, SensorErrors, SensorId, SessionId, SessionPicture, SpaceId, Stamp,
-    TariffId, Timestamp, Timezone, VehicleClass, ZoneId,
+    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, Sampling, SensorErrors, SensorId, SessionId,
+    SessionPicture, SpaceId, Stamp, TariffId, Timestamp, Timezone, VehicleClass, ZoneId,
 };
 
 /// A record of the ledger: what happened, and when the box wrote it down.
@@ -79,7 +79,7 @@ pub enum RecordBody {
         space: SpaceId,
         /// Start of the hour in which it was noticed.
         hour: Timestamp,
-        /// Changes of state in that hour.
+        /// The most changes of state within an hour that begins at any quarter and has a part of it.
         flips: u32,
     },
     /// A sensor was bound to a space (`from`), or its binding was closed (`until` present).
@@ -218,7 +218,10 @@ pub struct Session {
     /// The tariff applied; absent when none was in force (`TARIFF_MISSING`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff: Option<TariffId>,
-    /// What should have been paid.
+    /// How many vehicles it stands for, by a sampling factor; absent for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vehicles: Option<Sampling>,
+    /// What should have been paid, by all of them.
     pub fee: FeeRange,
     /// The report that ended it: the frame counter of the space's sensor at the time, or the report's own time where it
     /// counts none. The record of the binding names the sensor.
@@ -346,6 +349,9 @@ pub struct Gap {
     /// Reports that were sent in it and did not arrive, if they can be counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<u32>,
+    /// Until when these were sent, where that is later than the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_until: Option<Timestamp>,
     /// The sensor speaks at least this often, seconds.
     pub heartbeat_s: u32,
     /// The space counts as unknown in it.

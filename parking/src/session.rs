@@ -13,8 +13,8 @@ use crate::picture::Pictures;
 use crate::space::Surroundings;
 use crate::stay::{Edge, Stay};
 use crate::{
-    BootId, CivilDate, ClassBasis, FeeRange, Flag, RecordBody, Rupiah, Session, SessionId, SessionPicture,
-    SessionStatus, TimeBounds, Timestamp,
+    BootId, CivilDate, ClassBasis, FeeRange, Flag, RecordBody, Rupiah, Sampling, Session, SessionId, SessionPicture,
+    SessionStatus, TimeBounds, Timestamp, VehicleClass,
 };
 
 /// Gives out names of sessions.
@@ -314,13 +314,17 @@ impl Context<'_> {
         if stay.continues {
             fee.low = Rupiah(0);
         }
+        let vehicles = rules.motorcycles.filter(|_| space.class == VehicleClass::Motorcycle);
+        if let Some(vehicles) = vehicles {
+            fee = times(fee, vehicles);
+        }
         Session {
             session: name.clone(),
             revision: 0,
             zone: space.zone.clone(),
             space: space.id.clone(),
             class: space.class,
-            basis: ClassBasis::Bay,
+            basis: vehicles.map_or(ClassBasis::Bay, |_| ClassBasis::Sampled),
             status,
             start: start.point,
             end: end.point,
@@ -329,6 +333,7 @@ impl Context<'_> {
             flags,
             day,
             tariff: charge.tariff,
+            vehicles,
             fee,
             cause: stay.cause.clone(),
             pictures,
@@ -338,6 +343,17 @@ impl Context<'_> {
     fn is_suspect(&self, start: Timestamp) -> bool {
         let flips = flips_around(self.flips, start);
         flips > self.around.rules.flips_per_hour_max
+    }
+}
+
+/// The fee of so many vehicles.
+fn times(fee: FeeRange, vehicles: Sampling) -> FeeRange {
+    let [low, point, high] = vehicles.range().map(i64::from);
+    let of = |fee: Rupiah, vehicles: i64| Rupiah(fee.0.saturating_mul(vehicles) / 1_000);
+    FeeRange {
+        low: of(fee.low, low),
+        point: of(fee.point, point),
+        high: of(fee.high, high),
     }
 }
 

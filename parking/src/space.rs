@@ -6,7 +6,7 @@
 //! makes a revision. Events older than the horizon are folded into `base` and can no longer change; a stay is only
 //! forgotten once it is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -368,11 +368,13 @@ impl SpaceBook {
             }
             _ => {}
         }
-        for hour in walk.flips.keys().map(|quarter| hour_of(*quarter)) {
-            let flips = walk.flips.range(hour..hour.plus_seconds(3_600)).map(|(_, flips)| flips).sum();
-            let most = walk.flips.keys().filter(|quarter| hour_of(**quarter) == hour);
-            let most = most.map(|quarter| flips_around(&walk.flips, *quarter)).max().unwrap_or(0);
-            if most > around.rules.flips_per_hour_max && self.suspect_noted.insert(hour) {
+        let mut by_hour: BTreeMap<Timestamp, u32> = BTreeMap::new();
+        for quarter in walk.flips.keys() {
+            let most = by_hour.entry(hour_of(*quarter)).or_default();
+            *most = flips_around(&walk.flips, *quarter).max(*most);
+        }
+        for (hour, flips) in by_hour {
+            if flips > around.rules.flips_per_hour_max && self.suspect_noted.insert(hour) {
                 records.push(RecordBody::SensorSuspect {
                     sensor: sensor.clone(),
                     space: space.clone(),

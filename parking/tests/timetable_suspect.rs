@@ -24,9 +24,31 @@ fn more_flips_in_an_hour_than_allowed_make_its_sessions_suspect() {
          07:20 > session 2 rev 2 A1 07:10-07:15 parked 0/0/2000 suspect
          07:25 A1 free
          07:26:30 > session 3 A1 07:20-07:25 parked 0/0/2000 suspect
+         08:20 A1 occupied
+         08:30 A1 free
+         08:31:30 > session 4 A1 08:20-08:30 parked 2000",
+    );
+}
+
+#[test]
+fn the_hour_may_begin_at_any_quarter() {
+    let mut strict = site(&["A1"]);
+    strict.zones[0].rules.flips_per_hour_max = 4;
+    Timetable::new(&strict).play(
+        "06:30 A1 heartbeat free
+         07:50 A1 occupied
+         07:55 A1 free
+         07:56:30 > session 1 A1 07:50-07:55 parked 2000
          08:00 A1 occupied
-         08:10 A1 free
-         08:11:30 > session 4 A1 08:00-08:10 parked 2000",
+         08:05 A1 free
+         08:06:30 > session 2 A1 08:00-08:05 parked 2000
+         08:10 A1 occupied
+         08:10 > suspect A1 hour 07:00 flips 5
+         08:10 > suspect A1 hour 08:00 flips 5
+         08:10 > session 1 rev 2 A1 07:50-07:55 parked 0/0/2000 suspect
+         08:10 > session 2 rev 2 A1 08:00-08:05 parked 0/0/2000 suspect
+         08:15 A1 free
+         08:16:30 > session 3 A1 08:10-08:15 parked 0/0/2000 suspect",
     );
 }
 

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use parking::{
-    Binding, ClassFee, FeeRule, GatewayId, IdError, Interval, Rupiah, SensorErrors, SensorId, SensorTraits, SessionRules, Site,
-    Space, SpaceId, TariffId, TariffSchedule, Timestamp, Timezone, VehicleClass, Zone, ZoneId,
+    Binding, ClassFee, FeeRule, GatewayId, IdError, Interval, Rupiah, SensorErrors, SensorId, SensorTraits,
+    SessionRules, Site, Space, SpaceId, TariffId, TariffSchedule, Timestamp, Timezone, VehicleClass, Zone, ZoneId,
 };
 
 use crate::street_cameras::{self, CameraFiles, StreetCamera};

@@ -400,6 +400,7 @@ mod tests {
             flags: Vec::new(),
             day: "2026-01-05".parse().unwrap(),
             tariff: None,
+            vehicles: None,
             fee: FeeRange::exact(truth.fee),
             cause: "1".to_owned(),
             pictures: Vec::new(),

@@ -159,10 +159,16 @@ fn summary(text: &str) -> String {
                 s.session, s.revision, s.space, s.start, s.end, s.status, s.fee.point
             )
         }
-        RecordBody::Occupancy(o) => format!(
-            "{at}  occupancy  {} {} r{} occupied {} free {} unknown {} closed {} s",
-            o.zone, o.from, o.revision, o.occupied_s, o.free_s, o.unknown_s, o.closed_s
-        ),
+        RecordBody::Occupancy(o) => {
+            let gaps = match o.gaps.len() {
+                0 => String::new(),
+                gaps => format!("  gaps {gaps}"),
+            };
+            format!(
+                "{at}  occupancy  {} {} r{} occupied {} free {} unknown {} closed {} s{gaps}",
+                o.zone, o.from, o.revision, o.occupied_s, o.free_s, o.unknown_s, o.closed_s
+            )
+        }
         other => format!("{at}  {}", serde_json::to_string(&other).unwrap_or_default()),
     }
 }

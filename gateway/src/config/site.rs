@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use parking::{
-    Binding, Interval, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp, Timezone, Zone, ZoneId,
+    Binding, Interval, Sampling, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp,
+    Timezone, Zone, ZoneId,
 };
 
 use super::model::Sensor;
@@ -37,9 +38,34 @@ pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRul
         stay_max_s: seconds("stay_max_s", 7_200..=30 * DAY_S, defaults.stay_max_s),
         settle_s: seconds("settle_s", 0..=3_600, defaults.settle_s),
         horizon_s: seconds("horizon_s", 7_200..=14 * DAY_S, defaults.horizon_s),
+        motorcycles: motorcycles(report, &mut table, defaults.motorcycles),
     };
     table.finish(report);
     rules
+}
+
+/// The sampling factor of motorcycles, and its error.
+fn motorcycles(report: &mut Report, table: &mut Table, default: Option<Sampling>) -> Option<Sampling> {
+    let per_stay = table.optional("motorcycles_per_stay");
+    let error = table.optional("motorcycles_error_percent");
+    let (Some(per_stay), Some(error)) = (&per_stay, &error) else {
+        if let Some(field) = per_stay.or(error) {
+            let message = "motorcycles_per_stay and motorcycles_error_percent belong together".to_owned();
+            let hint = "write both, as counted by hand in sample hours: 1.6 and 15 say 1.36 to 1.84".to_owned();
+            return field.error(report, message, hint);
+        }
+        return default;
+    };
+    let per_stay = per_stay.number(report, &(0.1..=20.0))?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 100 to 20,000"
+    )]
+    Some(Sampling {
+        vehicles_per_1000: (per_stay * 1_000.0).round() as u32,
+        error_percent: error.integer(report, &(0..=90))?,
+    })
 }
 
 pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRules) -> (Vec<Placed<Zone>>, Names) {

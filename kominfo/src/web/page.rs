@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use parking::{ClockQuality, SessionCounts, Timestamp, Timezone, VehicleClass, ZoneDay};
+use parking::{ClockQuality, CountRange, SessionCounts, Timestamp, Timezone, VehicleClass, ZoneDay};
 
 use super::catalogue::{self as text, Language, Text};
 use super::html::{Frame, address, escape, link};
@@ -283,8 +283,28 @@ fn sessions(day: &ZoneDay, language: Language) -> String {
     more(day.suspect.into(), text::SUSPECT);
     let parked = grouped(sum(|counts| counts.parked), language);
     format!(
-        r#"<strong>{parked}</strong><span class="small">{}</span>"#,
-        parts.join(" · ")
+        r#"<strong>{parked}</strong><span class="small">{}</span>{}"#,
+        parts.join(" · "),
+        estimated(day, language)
+    )
+}
+
+/// How many stays were billed in truth, where that is not just what was counted.
+fn estimated(day: &ZoneDay, language: Language) -> String {
+    let sum = |of: fn(&CountRange) -> u32| day.billed.values().map(|range| u64::from(of(range))).sum::<u64>();
+    let (low, point, high) = (
+        sum(|range| range.low),
+        sum(|range| range.point),
+        sum(|range| range.high),
+    );
+    if low == high || !day.finding_allowed {
+        return String::new();
+    }
+    let [low, point, high] = [low, point, high].map(|count| grouped(count, language));
+    format!(
+        r#"<span class="small" title="{}">{} {low} – {high}</span>"#,
+        text::ESTIMATE_HOLDS.in_(language),
+        text::ESTIMATED.with(language, &point)
     )
 }
 

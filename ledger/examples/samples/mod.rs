@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::error::Error;
 
 use parking::{
-    BootId, ClassBasis, ClockQuality, Coverage, FeeRange, Flag, Occupancy, Record, RecordBody, Rupiah, SensorId,
-    Session, SessionId, SessionStatus, SpaceId, TariffId, TimeBounds, Timestamp, Timezone, VehicleClass, Written,
-    ZoneId,
+    BootId, ClassBasis, ClockQuality, Coverage, FeeRange, Flag, Occupancy, Record, RecordBody, Rupiah, SensorErrors,
+    SensorId, Session, SessionId, SessionStatus, SpaceId, TariffId, TimeBounds, Timestamp, Timezone, VehicleClass,
+    Written, ZoneId,
 };
 
 /// What making records can come to: a name that is none, or JSON that cannot be written.
@@ -231,6 +231,7 @@ impl Street {
             flags: Vec::new(),
             day: self.timezone.business_day(start, 0),
             tariff: Some(zone.tariff.clone()),
+            vehicles: None,
             fee: if short {
                 FeeRange::default()
             } else {
@@ -293,6 +294,8 @@ impl Street {
                 arrivals: self.random.below(12),
                 departures: self.random.below(12),
                 coverage: Coverage::of((total - unknown).into(), total.into()),
+                gaps: Vec::new(),
+                errors: SensorErrors::default(),
             };
             let delay = 30_000 + self.random.millis(500);
             self.write(RecordBody::Occupancy(occupancy), delay);

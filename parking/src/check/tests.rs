@@ -1,7 +1,7 @@
 //! Each mistake of a site, told where it is.
 
 use super::*;
-use crate::{ClassFee, GatewayId, SensorId, SensorErrors, SensorTraits, Space, SpaceId, TariffId, Timezone, Zone};
+use crate::{ClassFee, GatewayId, SensorErrors, SensorId, SensorTraits, Space, SpaceId, TariffId, Timezone, Zone};
 
 fn zone(id: &str) -> Zone {
     Zone {

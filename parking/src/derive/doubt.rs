@@ -36,6 +36,9 @@ pub(crate) struct Doubt {
     /// Frames that were sent in it and did not arrive, no more than which can have told of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<u32>,
+    /// Until when these frames were sent, if that is later than the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_until: Option<Timestamp>,
     /// The state in it is unknown.
     pub blind: bool,
     /// By how many the vehicles that came, as the sensor counted them, differ from the stays that are known.
@@ -52,6 +55,7 @@ impl Doubt {
             before,
             after,
             frames: None,
+            frames_until: None,
             blind: true,
             uncounted: None,
         }
@@ -71,12 +75,23 @@ impl Limits {
     /// Heartbeats that were certainly due between two reports, the one at the end left out.
     fn heartbeats_due(&self, from: Timestamp, until: Timestamp) -> i64 {
         let longest_ms = self.heartbeat_ms + self.heartbeat_ms / 4;
-        if longest_ms > 0 { until.millis_since(from) / longest_ms } else { 0 }
+        if longest_ms > 0 {
+            until.millis_since(from) / longest_ms
+        } else {
+            0
+        }
     }
 }
 
 impl Walk {
-    pub(super) fn doubt(&mut self, doubt: Doubt) {
+    pub(super) fn doubt(&mut self, mut doubt: Doubt) {
+        if let Some(total) = self
+            .last_total
+            .filter(|total| doubt.from < total.at && doubt.uncounted.is_none())
+        {
+            // What was before is counted, and the state at that time known.
+            (doubt.from, doubt.before) = (total.at, Some(total.occupied));
+        }
         if doubt.from >= doubt.until {
             return;
         }
@@ -119,7 +134,14 @@ impl Walk {
 
     /// Frames are missing since a state was last said. With one more than the states at either end explain, a pair of
     /// changes may have been lost. With fewer than the heartbeats that were due, the sensor was off for a while.
-    pub(super) fn doubt_frames(&mut self, from: Timestamp, event: &Event, states: (bool, bool), said: Said, limits: &Limits) {
+    pub(super) fn doubt_frames(
+        &mut self,
+        from: Timestamp,
+        event: &Event,
+        states: (bool, bool),
+        said: Said,
+        limits: &Limits,
+    ) {
         let Some(mut frames) = self.frames_missing else { return };
         let (before, mut after) = states;
         let mut until = event.at;
@@ -132,10 +154,11 @@ impl Walk {
             after = said.occupied == Some(true);
             frames = frames.saturating_sub(1);
         }
-        let was_off = i64::from(frames) < limits.heartbeats_due(from, until);
+        let was_off = i64::from(frames) < limits.heartbeats_due(from, event.at);
         if was_off || frames >= 2 + u32::from(before != after) {
             self.doubt(Doubt {
                 frames: Some(frames).filter(|_| !was_off),
+                frames_until: Some(event.at).filter(|at| !was_off && until < *at),
                 blind: false,
                 ..Doubt::blind(from, until, Some(before), Some(after))
             });
@@ -143,7 +166,13 @@ impl Walk {
     }
 
     /// A silence is over; before the report that ends it, the state was `after`.
-    pub(super) fn doubt_silence(&mut self, from: Timestamp, until: Timestamp, states: (Option<bool>, bool), limits: &Limits) {
+    pub(super) fn doubt_silence(
+        &mut self,
+        from: Timestamp,
+        until: Timestamp,
+        states: (Option<bool>, bool),
+        limits: &Limits,
+    ) {
         let (before, after) = states;
         // A sensor that sent less than its heartbeats was off, and what it missed shows in no counter.
         let due = limits.heartbeats_due(from, until);
@@ -159,11 +188,16 @@ impl Walk {
     pub(super) fn tells_of_a_lost_change(&self, event: &Event, said: Said, limits: &Limits) -> bool {
         /// Whoever repeats what was not acknowledged, and counts no frames, does so within this time.
         const REPEATED_MS: i64 = 300_000;
+        let is_owed = |total: &Total| Some(total.occupied) != self.state && Some(total.at) >= self.said;
         let is_news = match (said.sequence, self.frames_missing) {
+            // The sensor's total has told of it already.
+            _ if self.last_total.as_ref().is_some_and(is_owed) => true,
             (Some(_), Some(missing)) => missing > 0,
             // The frame counter was set anew: the sensor has started.
             (Some(_), None) => false,
-            (None, _) => self.said.is_some_and(|before| event.at.millis_since(before) > REPEATED_MS),
+            (None, _) => self
+                .said
+                .is_some_and(|before| event.at.millis_since(before) > REPEATED_MS),
         };
         limits.on_change && said.change && is_news
     }
@@ -185,7 +219,9 @@ impl Walk {
             opened: self.opened,
             occupied,
         };
-        let earlier = self.last_total.and_then(|total| Some((total, changes.checked_sub(total.changes)?)));
+        let earlier = self
+            .last_total
+            .and_then(|total| Some((total, changes.checked_sub(total.changes)?)));
         let Some((before, more)) = earlier else {
             self.last_total = Some(now);
             return;
@@ -198,8 +234,14 @@ impl Walk {
         let arrivals = more.saturating_add(u32::from(!before.occupied)) / 2;
         let known = now.opened.wrapping_sub(before.opened);
         let uncounted = i32::try_from(i64::from(arrivals) - i64::from(known)).ok();
-        let within: Vec<Doubt> = self.doubts.iter().filter(|doubt| doubt.from >= before.at).copied().collect();
-        self.doubts.retain(|doubt| doubt.from < before.at);
+        let within: Vec<Doubt> = self
+            .doubts
+            .iter()
+            .filter(|doubt| doubt.until > before.at)
+            .copied()
+            .collect();
+        self.doubts.retain(|doubt| doubt.until <= before.at);
+        self.frames_missing = self.frames_missing.map(|_| 0);
         if uncounted != Some(0) {
             let from = within.first().map_or(before.at, |doubt| doubt.from);
             let until = within.last().map_or(at, |doubt| doubt.until);

@@ -36,8 +36,8 @@ use crate::{BootId, Flag, SensorId, Timestamp};
 
 /// Flips are counted by quarters of an hour.
 const QUARTER_MS: i64 = 900_000;
-/// Quarters of flips that are remembered: those of 30 hours.
-const FLIP_QUARTERS_MAX: usize = 120;
+/// How long flips are remembered beyond what else is, milliseconds.
+const FLIPS_KEPT_MS: i64 = 4 * 3_600_000;
 /// Tolerance, seconds, between a sensor's count of minutes and the times of its reports.
 const MINUTES_TOLERANCE_S: i64 = 60;
 
@@ -101,7 +101,12 @@ fn quarter_of(time: Timestamp) -> Timestamp {
 pub(crate) fn flips_around(flips: &BTreeMap<Timestamp, u32>, time: Timestamp) -> u32 {
     let last = quarter_of(time);
     let hours = (0..4).map(|back| last.plus_millis(-back * QUARTER_MS));
-    let within = |hour: Timestamp| flips.range(hour..hour.plus_millis(4 * QUARTER_MS)).map(|(_, flips)| flips).sum();
+    let within = |hour: Timestamp| {
+        flips
+            .range(hour..hour.plus_millis(4 * QUARTER_MS))
+            .map(|(_, flips)| flips)
+            .sum()
+    };
     hours.map(within).max().unwrap_or(0)
 }
 
@@ -230,9 +235,8 @@ impl Walk {
             .map_or(limit, |stay| stay.start.earliest().min(limit));
         self.gaps.retain(|gap| gap.from >= reach);
         self.doubts.retain(|doubt| doubt.until > limit);
-        while self.flips.len() > FLIP_QUARTERS_MAX {
-            self.flips.pop_first();
-        }
+        self.flips
+            .retain(|quarter, _| quarter.plus_millis(FLIPS_KEPT_MS) > limit);
     }
 
     /// The first of the events that the unset clock of `boot` dated, if it dated the last ones.
@@ -323,7 +327,13 @@ impl Walk {
             None if self.tells_of_a_lost_change(event, said, limits) => Some(Edge::between(before, event.at)),
             None => None,
         };
-        self.doubt_frames(before, event, (occupied, lost.map_or(occupied, |_| !occupied)), said, limits);
+        self.doubt_frames(
+            before,
+            event,
+            (occupied, lost.map_or(occupied, |_| !occupied)),
+            said,
+            limits,
+        );
         self.extend(event.at, SpaceState::of(occupied));
         let Some(lost) = lost else { return };
         self.line.repaint(lost.point, event.at, SpaceState::of(!occupied));
@@ -375,9 +385,10 @@ impl Walk {
             let dated = began.within(since.earliest(), since.latest());
             self.line.repaint(dated.point, since.point, SpaceState::of(was));
             let known_later = dated.earliest() > since.earliest();
+            let ended = self.stays.iter().rev().nth(1).and_then(|before| before.end);
             match self.stays.last_mut() {
                 Some(open) if was && open.end.is_none() => {
-                    open.start = dated;
+                    open.start = ended.map_or(dated, |ended| dated.not_before(ended.point));
                     open.continues &= !known_later;
                     if known_later {
                         open.unflag(Flag::AfterGap);

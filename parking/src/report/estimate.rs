@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::spread::Spread;
 use super::unseen::{LEVELS, Street};
 use crate::occupancy::{INTERVAL_MS, interval_of};
-use crate::{Flag, Gap, Occupancy, Rupiah, Session, SessionStatus, Timestamp, VehicleClass};
+use crate::{Flag, Gap, Occupancy, Rupiah, Sampling, Session, SessionStatus, TimeBounds, Timestamp, VehicleClass};
 
 /// How often the truth lies in a range.
 pub const CONFIDENCE_PERCENT: u32 = 95;
@@ -22,6 +22,10 @@ pub const CONFIDENCE_PERCENT: u32 = 95;
 const LOW: f64 = 0.025;
 const HIGH: f64 = 0.975;
 const HOUR_S: i64 = 3_600;
+/// Gaps of a zone's day that are looked at, as records come from outside; the time of others is unknown as any.
+const GAPS_MAX: usize = 5_000;
+/// Longest part of a gap that is looked at, seconds.
+const GAP_S_MAX: i64 = 2 * 86_400;
 
 /// A count, and how sure it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,18 +76,34 @@ impl<'a> Estimate<'a> {
         intervals: &[&'a Occupancy],
         missing: &[(Range<Timestamp>, u32)],
     ) -> Self {
-        let ends = intervals.iter().map(|interval| interval.from.plus_seconds(interval.interval_s.into()));
+        let ends = intervals
+            .iter()
+            .map(|interval| interval.from.plus_seconds(interval.interval_s.into()));
         let end = ends.chain([due.end]).max().unwrap_or(due.end);
         let suspect = suspect_spans(&sessions);
+        // Changes that were lost while a sensor flapped are no vehicles, nor are those that it counted then.
         let is_suspect_too = |gap: &&Gap| {
-            let holds = |span: &Gap| span.from <= gap.from && Some(gap.from) < span.until;
-            !gap.blind && suspect.iter().any(|span| span.space == gap.space && holds(span))
+            let begins_within = |span: &Gap| span.from <= gap.from && Some(gap.from) < span.until;
+            let overlaps = |span: &Gap| Some(gap.from) < span.until && gap.until.is_none_or(|until| span.from < until);
+            let spans = || suspect.iter().filter(|span| span.space == gap.space);
+            match gap.uncounted {
+                Some(_) => spans().any(overlaps),
+                None => !gap.blind && spans().any(begins_within),
+            }
         };
         let gaps: Vec<(&Gap, Timestamp)> = intervals
             .iter()
             .flat_map(|interval| &interval.gaps)
             .filter(|gap| !is_suspect_too(gap))
-            .map(|gap| (gap, gap.until.unwrap_or(end).max(gap.from)))
+            .take(GAPS_MAX)
+            .map(|gap| {
+                (
+                    gap,
+                    gap.until
+                        .unwrap_or(end)
+                        .clamp(gap.from, gap.from.plus_seconds(GAP_S_MAX)),
+                )
+            })
             .collect();
         let mean = |of: fn(&Occupancy) -> u32| {
             let all: f64 = intervals.iter().map(|interval| f64::from(of(interval))).sum();
@@ -117,16 +137,46 @@ impl<'a> Estimate<'a> {
         let classes: BTreeSet<VehicleClass> = in_sessions.chain(in_gaps).collect();
         let ranges = classes.into_iter().filter_map(|class| {
             let share = self.billed_share(class);
-            let counted = |session: &Session| {
-                if is_length_unsure(session) || session.status == SessionStatus::Quarantined {
-                    Spread::of(0, vec![1.0 - share, share])
-                } else {
-                    Spread::certain(i64::from(session.status == SessionStatus::Parked))
+            let counted = |session: &Session| match session.status {
+                SessionStatus::Quarantined => Spread::of(0, vec![1.0 - share, share]),
+                status if !is_length_unsure(session) => Spread::certain(i64::from(status == SessionStatus::Parked)),
+                _ => {
+                    let billed = self.billed_within(session);
+                    Spread::of(0, vec![1.0 - billed, billed])
                 }
             };
             Some((class, self.range(|of| of == class, counted, share)?))
         });
         ranges.collect()
+    }
+
+    /// So many stays of a class in vehicles, where its sessions stand for more or less than one each.
+    pub fn vehicles(&self, class: VehicleClass, stays: CountRange) -> CountRange {
+        let of_class = || self.sessions.iter().filter(|session| session.class == class);
+        let ranges = || of_class().map(|session| session.vehicles.map_or([1_000; 3], Sampling::range));
+        let sum = ranges().fold([0_u64; 3], |sum, range| {
+            let [a, b, c] = range.map(u64::from);
+            [
+                sum[0].saturating_add(a),
+                sum[1].saturating_add(b),
+                sum[2].saturating_add(c),
+            ]
+        });
+        let sessions = u64::try_from(of_class().count())
+            .unwrap_or(u64::MAX)
+            .saturating_mul(1_000);
+        let times = |stays: u32, sum: u64, rest: u64| {
+            let vehicles = u64::from(stays)
+                .saturating_mul(sum)
+                .saturating_add(rest)
+                .checked_div(sessions);
+            vehicles.map_or(stays, |vehicles| u32::try_from(vehicles).unwrap_or(u32::MAX))
+        };
+        CountRange {
+            low: times(stays.low, sum[0], 0),
+            point: times(stays.point, sum[1], sessions / 2),
+            high: times(stays.high, sum[2], sessions.saturating_sub(1)),
+        }
     }
 
     /// Sessions of a class that are written down as billed, suspect ones left out.
@@ -136,14 +186,39 @@ impl<'a> Estimate<'a> {
         u32::try_from(parked.count()).unwrap_or(u32::MAX)
     }
 
+    /// Stays of a class of which it is certain whether they are billed.
+    fn sure(&self, class: VehicleClass) -> impl Iterator<Item = &&'a Session> {
+        let of_class = self.sessions.iter().filter(move |session| session.class == class);
+        of_class.filter(|session| !is_length_unsure(session) && !is_suspect(session))
+    }
+
     /// Share of a class's stays that are billed, from those of which it is certain; between none and all.
     fn billed_share(&self, class: VehicleClass) -> f64 {
-        let sure = || {
-            let of_class = self.sessions.iter().filter(move |session| session.class == class);
-            of_class.filter(|session| !is_length_unsure(session) && !is_suspect(session))
+        let billed = self
+            .sure(class)
+            .filter(|session| session.status == SessionStatus::Parked)
+            .count();
+        (real(billed) + 1.0) / (real(self.sure(class).count()) + 1.2)
+    }
+
+    /// How likely a stay of unsure length is billed: as often as sure ones of a length within its bounds, and its own best
+    /// estimate counts as half of one.
+    fn billed_within(&self, session: &Session) -> f64 {
+        let bounds = |bounds: Option<TimeBounds>, point| bounds.map_or((point, point), |it| (it.earliest, it.latest));
+        let (first, start) = bounds(session.start_bounds, session.start);
+        let (end, last) = bounds(session.end_bounds, session.end);
+        let lengths = end.seconds_since(start)..=last.seconds_since(first);
+        let alike = || {
+            self.sure(session.class)
+                .filter(|sure| lengths.contains(&sure.end.seconds_since(sure.start)))
         };
-        let billed = sure().filter(|session| session.status == SessionStatus::Parked).count();
-        (real(billed) + 1.0) / (real(sure().count()) + 1.2)
+        let billed = alike().filter(|sure| sure.status == SessionStatus::Parked).count();
+        let own = if session.status == SessionStatus::Parked {
+            0.5
+        } else {
+            0.0
+        };
+        (real(billed) + own) / (real(alike().count()) + 0.5)
     }
 
     /// Mean fee of the billed stays of a class, rupiah.
@@ -176,10 +251,16 @@ impl<'a> Estimate<'a> {
             for gap in self.suspect.iter().filter(|gap| wanted(gap.class)) {
                 unseen = unseen.plus(&self.in_gap(street, gap, gap.until.unwrap_or(self.end), level, share));
             }
-            let elsewhere = self.unknown.iter().map(|(time, seconds)| street.arrivals_in(*time, *seconds, level));
+            let elsewhere = self
+                .unknown
+                .iter()
+                .map(|(time, seconds)| street.arrivals_in(*time, *seconds, level));
             unseen.plus(&Spread::poisson(elsewhere.sum::<f64>() * of_all * share))
         };
-        let unseen: Vec<(f64, Spread)> = LEVELS.iter().map(|(level, likely)| (*likely, at_level(*level))).collect();
+        let unseen: Vec<(f64, Spread)> = LEVELS
+            .iter()
+            .map(|(level, likely)| (*likely, at_level(*level)))
+            .collect();
         let unseen = Spread::one_of(&unseen).plus(&Spread::poisson(pairs_lost(of_class()) * share));
         // A sensor may be as good as perfect, or twice as bad as its kind.
         let errs = |how_often: f64| {
@@ -197,18 +278,24 @@ impl<'a> Estimate<'a> {
 
     /// What a gap adds to the sessions that are written down.
     fn in_gap(&self, street: &Street, gap: &Gap, until: Timestamp, level: f64, share: f64) -> Spread {
-        let is_over = until <= self.end;
+        let length_s = until.seconds_since(gap.from).max(1);
+        let within_s = self.end.seconds_since(gap.from).clamp(0, length_s);
+        let share = share * ratio(within_s, length_s);
         if let Some(uncounted) = gap.uncounted {
             return Spread::certain(uncounted.into()).thinned(share);
         }
         let arrivals = street.arrivals_within(gap, until, level);
-        let inferred = Spread::certain(if is_over { -i64::from(gap.inferred) } else { 0 });
-        if is_over {
-            return arrivals.plus(&inferred).thinned(share);
+        if within_s < length_s {
+            return arrivals.thinned(share);
         }
-        let length_s = until.seconds_since(gap.from).max(1);
-        let within_s = self.end.seconds_since(gap.from).max(0);
-        arrivals.thinned(share * ratio(within_s, length_s))
+        let inferred = i64::from(gap.inferred);
+        // Where the space was not lost sight of, what was inferred was proven. After a silence it may be the same vehicle.
+        let arrivals = if gap.blind {
+            arrivals
+        } else {
+            arrivals.at_least(inferred)
+        };
+        arrivals.plus(&Spread::certain(-inferred)).thinned(share)
     }
 }
 
@@ -232,6 +319,7 @@ fn suspect_spans(sessions: &[&Session]) -> Vec<Gap> {
                 before: Some(false),
                 after: None,
                 frames: None,
+                frames_until: None,
                 heartbeat_s: 0,
                 blind: false,
                 inferred: 0,

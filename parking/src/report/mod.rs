@@ -35,7 +35,7 @@ pub struct ZoneDay {
     /// How many stays there were, however short, those that nobody saw among them; the truth lies within on
     /// [`CONFIDENCE_PERCENT`] of all days. `None` when nothing was known at any time.
     pub stays: Option<CountRange>,
-    /// How many of them are billed, by class.
+    /// How many vehicles are billed, by class: one a stay, or as many as a sampling factor says.
     pub billed: BTreeMap<VehicleClass, CountRange>,
     /// What should have been paid: the sum over all sessions, each of which carries its own doubt, and over the stays
     /// that nobody saw, at the mean fee of their class.
@@ -138,12 +138,13 @@ pub fn zone_day<'a>(
     unknown_s = unknown_s.saturating_add(missing_s.unwrap_or(0));
     let coverage = Coverage::of(known_s, known_s.saturating_add(unknown_s));
     let estimate = Estimate::new(due, sessions, &intervals, missing.as_deref().unwrap_or_default());
-    let billed = estimate.billed();
+    let mut billed = estimate.billed();
     let least = fee.low.min(Rupiah(0));
-    for (class, range) in &billed {
+    for (class, range) in &mut billed {
         let parked = estimate.parked(*class);
         let mean_fee = estimate.mean_fee(*class);
         fee = saturating_sum(fee, beyond(*range, parked, mean_fee));
+        *range = estimate.vehicles(*class, *range);
     }
     fee.low = fee.low.max(least);
     ZoneDay {
@@ -187,7 +188,10 @@ fn missing(due: &Range<Timestamp>, mut intervals: Vec<&Occupancy>) -> Option<Vec
 
 /// What stays beyond the `parked` ones that are written down would have paid.
 fn beyond(billed: CountRange, parked: u32, mean_fee: f64) -> FeeRange {
-    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest integer there is")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float becomes the nearest integer there is"
+    )]
     let of = |count: u32| Rupiah(((f64::from(count) - f64::from(parked)) * mean_fee).round() as i64);
     FeeRange {
         low: of(billed.low.min(parked)),
@@ -242,6 +246,7 @@ mod tests {
             flags: Vec::new(),
             day: day("2026-01-05"),
             tariff: None,
+            vehicles: None,
             fee,
             cause: "1".to_owned(),
             pictures: Vec::new(),

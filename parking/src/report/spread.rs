@@ -85,7 +85,11 @@ impl Spread {
         let last = of.iter().map(|(_, spread)| spread.last()).max().unwrap_or(first);
         let mut weights = vec![0.0; place(last - first) + 1];
         for (share, spread) in of {
-            for (sum, weight) in weights.iter_mut().skip(place(spread.first - first)).zip(&spread.weights) {
+            for (sum, weight) in weights
+                .iter_mut()
+                .skip(place(spread.first - first))
+                .zip(&spread.weights)
+            {
                 *sum += share * weight;
             }
         }
@@ -105,9 +109,24 @@ impl Spread {
                 some = some.plus(&one);
                 reached += 1;
             }
-            of.push((*weight, if number < 0 { Self::certain(number) } else { some.clone() }));
+            of.push((
+                *weight,
+                if number < 0 {
+                    Self::certain(number)
+                } else {
+                    some.clone()
+                },
+            ));
         }
         Self::one_of(&of)
+    }
+
+    /// The same, knowing that it is no less than `least`.
+    #[must_use]
+    pub fn at_least(mut self, least: i64) -> Self {
+        let fewer = usize::try_from(least - self.first).unwrap_or(0).min(self.weights.len());
+        self.weights.drain(..fewer);
+        Self::of(self.first.max(least), self.weights)
     }
 
     /// The mean.
@@ -171,7 +190,11 @@ mod tests {
     fn a_poisson_has_its_mean_and_its_quantiles_whether_small_or_large() {
         for mean in [0.0, 0.02, 1.0, 7.5, 900.0, 20_000.0] {
             let spread = Spread::poisson(mean);
-            assert!((spread.mean() - mean).abs() < 1e-4 * mean.max(1.0), "{mean}: {}", spread.mean());
+            assert!(
+                (spread.mean() - mean).abs() < 1e-4 * mean.max(1.0),
+                "{mean}: {}",
+                spread.mean()
+            );
         }
         // R: qpois(c(0.025, 0.5, 0.975), 10) is 4, 10, 17.
         let ten = Spread::poisson(10.0);

@@ -17,6 +17,8 @@ use crate::{Gap, Occupancy, Timestamp};
 const STEP_S: f64 = 60.0;
 /// Largest probability of a change within a step.
 const CHANGE_MAX: f64 = 0.1;
+/// No space changes more often than this, changes a second.
+const RATE_MAX: f64 = 1.0 / 60.0;
 /// Most changes in one gap that are told apart.
 const CHANGES_MAX: usize = 160;
 /// Arrivals that the day's mean counts for beside those of the hour.
@@ -27,6 +29,8 @@ const OVERDISPERSION: f64 = 0.2;
 const AROUND: i64 = 4;
 /// Frames without news that a sensor sends now and then besides its heartbeats, per heartbeat.
 const OTHER_FRAMES: f64 = 0.01;
+/// How often frames tell of something else altogether, in whichever number: a sensor that flaps, or a counter that jumps.
+const ODD: f64 = 0.002;
 /// How often a sensor sends a heartbeat less than by its interval.
 const FEWER: f64 = 0.1;
 
@@ -93,7 +97,10 @@ impl Street {
         let around = |centre: i64| {
             let mut sum = Seen::default();
             let first = by_number.partition_point(|(number, _)| *number < centre - AROUND);
-            for (_, seen) in by_number[first..].iter().take_while(|(number, _)| *number <= centre + AROUND) {
+            for (_, seen) in by_number[first..]
+                .iter()
+                .take_while(|(number, _)| *number <= centre + AROUND)
+            {
                 sum.arrivals += seen.arrivals;
                 sum.departures += seen.departures;
                 sum.free_s += seen.free_s;
@@ -185,10 +192,14 @@ impl Street {
 /// How well a number of changes agrees with the number of frames that are missing: the others told of no change.
 fn frames(gap: &Gap, changes: usize, end: Timestamp) -> f64 {
     let Some(missing) = gap.frames else { return 1.0 };
-    let Some(others) = u32::try_from(changes).ok().and_then(|changes| missing.checked_sub(changes)) else {
+    let Some(others) = u32::try_from(changes)
+        .ok()
+        .and_then(|changes| missing.checked_sub(changes))
+    else {
         return 0.0;
     };
-    let span_s = f64::from(i32::try_from(end.seconds_since(gap.from)).unwrap_or(i32::MAX));
+    let sent_until = gap.frames_until.unwrap_or(end);
+    let span_s = f64::from(i32::try_from(sent_until.seconds_since(gap.from)).unwrap_or(i32::MAX));
     let heartbeats = span_s / f64::from(gap.heartbeat_s.max(1));
     let fewest = heartbeats.floor();
     // A clock of its own gives one more now and then; one that restarts with every report gives fewer.
@@ -202,7 +213,7 @@ fn frames(gap: &Gap, changes: usize, end: Timestamp) -> f64 {
         let more = f64::from(others) - number.max(0.0);
         if more < 0.0 { 0.0 } else { likely * poisson(more, extra) }
     };
-    regular.into_iter().map(likely).sum()
+    ODD + regular.into_iter().map(likely).sum::<f64>()
 }
 
 /// How likely `number` is where `mean` is usual, but for a constant factor.
@@ -217,12 +228,18 @@ fn poisson(number: f64, mean: f64) -> f64 {
 }
 
 fn rates(around: &Seen, day: &Seen, prior: f64) -> Rates {
-    let per = |events: f64, time_s: f64| if time_s > 0.0 { events / time_s } else { 0.0 };
+    let per = |events: f64, time_s: f64| {
+        if time_s > 0.0 {
+            (events / time_s).min(RATE_MAX)
+        } else {
+            0.0
+        }
+    };
     let known = |seen: &Seen| seen.free_s + seen.occupied_s;
     // The day counts as much as so many of its arrivals.
     let with_prior = |events: f64, time_s: f64, day_rate: f64| {
         if day_rate > 0.0 {
-            (events + prior) / (time_s + prior / day_rate)
+            ((events + prior) / (time_s + prior / day_rate)).min(RATE_MAX)
         } else {
             per(events, time_s)
         }
@@ -230,7 +247,11 @@ fn rates(around: &Seen, day: &Seen, prior: f64) -> Rates {
     let arrivals = around.arrivals + prior;
     Rates {
         arrive: with_prior(around.arrivals, around.free_s, per(day.arrivals, day.free_s)),
-        depart: with_prior(around.departures, around.occupied_s, per(day.departures, day.occupied_s)),
+        depart: with_prior(
+            around.departures,
+            around.occupied_s,
+            per(day.departures, day.occupied_s),
+        ),
         come: with_prior(around.arrivals, known(around), per(day.arrivals, known(day))),
         error: (1.0 / arrivals.max(1.0) + OVERDISPERSION * OVERDISPERSION).sqrt(),
     }

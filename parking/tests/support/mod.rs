@@ -21,9 +21,9 @@ use std::collections::BTreeMap;
 
 use parking::{
     Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Moment, Occupancy, Outcome, Picture,
-    PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, SensorErrors, SensorTraits, Session, SessionRules,
-    SessionStatus, Site, SiteTracker, Space, Stamp, TariffSchedule, TimeBounds, Timestamp, Timezone, Usage,
-    VehicleClass, Zone,
+    PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, SensorErrors, SensorTraits, Session,
+    SessionRules, SessionStatus, Site, SiteTracker, Space, Stamp, TariffSchedule, TimeBounds, Timestamp, Timezone,
+    Usage, VehicleClass, Zone,
 };
 
 /// Midnight of 2026-01-05, Western Indonesian Time.

@@ -17,11 +17,20 @@ struct Arguments {
     /// Seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only this line of the grid.
+    #[arg(long)]
+    only: Option<String>,
+    /// Prints every zone-day as well.
+    #[arg(long)]
+    each: bool,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    println!("zone-days of {} spaces; errors in percent of the true number; held: share of zone-days", arguments.spaces);
+    println!(
+        "zone-days of {} spaces; errors in percent of the true number; held: share of zone-days",
+        arguments.spaces
+    );
     println!("with the truth in low..high, of those with a finding; width: high - low, percent of the truth");
     println!(
         "{:<34} {:>5} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>8}",
@@ -29,10 +38,19 @@ fn main() -> anyhow::Result<()> {
     );
     let mut total = Tally::default();
     for scenario in grid() {
-        if std::env::var("ONLY").is_ok_and(|only| only != scenario.name) { continue; }
+        if arguments.only.as_ref().is_some_and(|only| only != scenario.name) {
+            continue;
+        }
         let mut tally = Tally::default();
         for day in 0..arguments.days {
             for judged in zone_days(&scenario, arguments.seed * 1_000 + day, 2, arguments.spaces)? {
+                if arguments.each {
+                    let Judged { day: told, stays, .. } = &judged;
+                    println!(
+                        "day {day}, {}: truly {stays}, told {:?}, coverage {:?}, {:?}",
+                        told.zone, told.stays, told.coverage, told.sessions
+                    );
+                }
                 tally.take(&judged);
                 total.take(&judged);
             }
@@ -57,7 +75,12 @@ struct Tally {
 
 impl Tally {
     fn take(&mut self, judged: &Judged) {
-        let Judged { day, stays, billed, fee } = judged;
+        let Judged {
+            day,
+            stays,
+            billed,
+            fee,
+        } = judged;
         let range = day.stays.unwrap_or_default();
         let error = f64::from(range.point) - f64::from(*stays);
         self.days += 1;

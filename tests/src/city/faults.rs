@@ -167,7 +167,9 @@ pub fn apply(uplinks: Vec<Uplink>, plan: &Plan, chance: &mut StdRng) -> (Vec<Upl
     let mut silences = silences(&uplinks, plan, chance);
     if faults.box_off_hours > 0 {
         let length_s = i64::from(faults.box_off_hours) * 3_600;
-        let from = plan.start.plus_seconds(chance.random_range(0..(plan.length_s - length_s).max(1)));
+        let from = plan
+            .start
+            .plus_seconds(chance.random_range(0..(plan.length_s - length_s).max(1)));
         let devices = uplinks.iter().map(|uplink| uplink.device + 1).max().unwrap_or(0);
         silences.extend((0..devices).map(|device| (device, from, from.plus_seconds(length_s))));
     }

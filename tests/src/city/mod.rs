@@ -118,7 +118,10 @@ pub fn simulate(street: &Street, plan: &Plan, devices: &mut [Device]) -> Day {
         if let Some(burst) = flapping.iter().find(|burst| burst.space == index) {
             burst.disturb(&mut changes);
         }
-        let off = dead.iter().find(|(sensor, ..)| *sensor == index).map(|(_, from, until)| (*from, *until));
+        let off = dead
+            .iter()
+            .find(|(sensor, ..)| *sensor == index)
+            .map(|(_, from, until)| (*from, *until));
         uplinks.extend(device.day(index, plan, &changes, off, &mut radio));
     }
     let (uplinks, faulted) = faults::apply(uplinks, plan, &mut fault_chance);

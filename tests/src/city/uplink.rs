@@ -228,7 +228,9 @@ impl Device {
 
 /// What a sensor sees that is off for a while: nothing of what happens then, and afterwards the state that it finds.
 fn seen_but_for(changes: &[(Timestamp, bool)], off: Option<(Timestamp, Timestamp)>) -> Vec<(Timestamp, bool)> {
-    let Some((from, until)) = off else { return changes.to_vec() };
+    let Some((from, until)) = off else {
+        return changes.to_vec();
+    };
     let mut seen: Vec<(Timestamp, bool)> = Vec::with_capacity(changes.len());
     let mut known = false;
     let mut true_state = false;
