@@ -133,8 +133,13 @@ async fn a_zones_day_adds_up_what_its_sessions_say(database: Database) {
         .iter()
         .map(|session| session["fee"]["high"].as_i64().unwrap())
         .sum();
-    assert_eq!(day["fee"]["high"], high);
     assert_eq!(day["sessions"]["car"]["parked"], sessions.len());
+    // Three quarters of the day are not known, and vehicles came then too.
+    let billed = &day["billed"]["car"];
+    let [low, most] = ["low", "high"].map(|end| usize::try_from(billed[end].as_u64().unwrap()).unwrap());
+    assert!(sessions.len() < low && low < most, "{billed}");
+    let fee = day["fee"]["high"].as_i64().unwrap();
+    assert!(high < fee && fee < 8 * high, "{fee} of {high}");
     // 27 quarters of four spaces, each five sixths known; the other 69 have not arrived.
     assert_eq!(day["missing_s"], 69 * 3_600);
     assert_eq!(day["unknown_s"], 69 * 3_600 + 27 * 600);

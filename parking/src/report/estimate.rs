@@ -21,6 +21,8 @@ pub const CONFIDENCE_PERCENT: u32 = 95;
 /// The shares below which the low and up to which the high end lie.
 const LOW: f64 = 0.025;
 const HIGH: f64 = 0.975;
+/// The share of days on which no more came in a gap than a sensor's total is believed for.
+const BELIEVED: f64 = 0.999_9;
 const HOUR_S: i64 = 3_600;
 /// Gaps of a zone's day that are looked at, as records come from outside; the time of others is unknown as any.
 const GAPS_MAX: usize = 5_000;
@@ -281,10 +283,17 @@ impl<'a> Estimate<'a> {
         let length_s = until.seconds_since(gap.from).max(1);
         let within_s = self.end.seconds_since(gap.from).clamp(0, length_s);
         let share = share * ratio(within_s, length_s);
-        if let Some(uncounted) = gap.uncounted {
-            return Spread::certain(uncounted.into()).thinned(share);
-        }
         let arrivals = street.arrivals_within(gap, until, level);
+        if let Some(uncounted) = gap.uncounted.map(i64::from) {
+            // What no street can be busy enough for, a sensor that flaps has counted.
+            let is_believed = uncounted <= arrivals.quantile(BELIEVED);
+            let counted = if is_believed {
+                Spread::certain(uncounted)
+            } else {
+                arrivals
+            };
+            return counted.thinned(share);
+        }
         if within_s < length_s {
             return arrivals.thinned(share);
         }
