@@ -134,21 +134,21 @@ impl Street {
     /// Arrivals in a gap until `end`.
     pub fn arrivals_within(&self, gap: &Gap, end: Timestamp, level: f64) -> Spread {
         let both = [false, true].map(|occupied| self.changes(gap, end, occupied, level));
-        let begins = |occupied: bool| match gap.before {
-            Some(before) => f64::from(u8::from(before == occupied)),
-            None => {
-                let rates = self.at(gap.from);
-                let all = rates.arrive + rates.depart;
-                let share = if all > 0.0 { rates.arrive / all } else { 0.0 };
-                if occupied { share } else { 1.0 - share }
+        let begins = |occupied: bool| {
+            if let Some(before) = gap.before {
+                return f64::from(u8::from(before == occupied));
             }
+            let rates = self.at(gap.from);
+            let all = rates.arrive + rates.depart;
+            let share = if all > 0.0 { rates.arrive / all } else { 0.0 };
+            if occupied { share } else { 1.0 - share }
         };
         let mut weights = vec![0.0; CHANGES_MAX / 2 + 1];
         for (occupied, changes) in [false, true].into_iter().zip(both) {
             let begins = begins(occupied);
             for (count, weight) in changes.iter().enumerate() {
                 // Whoever begins free arrives first.
-                let arrivals = (count + usize::from(!occupied)) / 2;
+                let arrivals = if occupied { count / 2 } else { count.div_ceil(2) };
                 let ends = occupied ^ (count % 2 == 1);
                 if gap.after.is_none_or(|after| after == ends)
                     && let Some(sum) = weights.get_mut(arrivals)
