@@ -4,11 +4,12 @@
 
 mod support;
 
+use gateway::mqtt::{QoS, Subscription};
 use gateway::sensors::chirpstack::{ChirpStack, Options};
 use gateway::sensors::{Delivery, Driver, DriverContext, DriverState, Item};
 use parking::{Reading, ReportKind};
 use serde_json::json;
-use support::{Broker, context, now};
+use support::{Broker, context, next_message, now, subscribed};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -116,6 +117,38 @@ async fn an_uplink_becomes_a_reading_with_its_own_time_and_identity() {
     );
     assert_eq!(reading.report.previous_state.unwrap().minutes_min, 74);
     assert_eq!((health.rssi_dbm, health.snr_db), (Some(-35), Some(11.5)));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_sensor_that_counts_is_asked_for_its_total_once_in_a_while() {
+    let broker = Broker::start().await;
+    let mut server = broker.options("network-server");
+    server.subscriptions = vec![Subscription {
+        filter: "application/+/device/+/command/down".to_owned(),
+        qos: QoS::AtLeastOnce,
+    }];
+    let (_publisher, mut events) = subscribed(&server).await;
+    let mut running = run(&broker);
+    running.connected().await;
+    let old = uplink(BOSCH, 1, 1, "AQ==").replace("07:59:58", "07:40:00");
+    broker.publish(&topic(BOSCH), old).await;
+    broker.publish(&topic(NWAVE), uplink(NWAVE, 1, 1, "lQ==")).await;
+    for f_cnt in 2..=4 {
+        broker.publish(&topic(BOSCH), uplink(BOSCH, f_cnt, 1, "AQ==")).await;
+    }
+    for _ in 0..5 {
+        running.reading().await;
+    }
+    broker.publish("application/a/device/b/command/down", "the last").await;
+    let asked = next_message(&mut events).await;
+    assert_eq!(asked.topic, topic(BOSCH).replace("event/up", "command/down"));
+    let question: serde_json::Value = serde_json::from_slice(&asked.payload).unwrap();
+    let expected = json!({"devEui": BOSCH, "confirmed": false, "fPort": 55, "data": "AA=="});
+    assert_eq!(question, expected);
+    asked.ack.acknowledge();
+    let last = next_message(&mut events).await;
+    assert_eq!(&last.payload[..], b"the last");
     running.stop().await;
 }
 

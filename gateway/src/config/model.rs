@@ -9,6 +9,7 @@ use parking::{CameraId, GatewayId, SensorId, Site, SpaceId};
 
 use super::{Position, Warning};
 use crate::cameras::wire::{Client, Quirks, Transport};
+use crate::sensors::DistanceLimits;
 
 /// The configuration of one box, read from one TOML file and found to be without a problem.
 #[derive(Debug, Clone)]
@@ -213,6 +214,8 @@ pub struct Sensor {
     pub id: SensorId,
     /// Name of the profile that says how it speaks.
     pub profile: String,
+    /// What a distance means, for a model that tells nothing else.
+    pub distance: Option<DistanceLimits>,
 }
 
 /// Section `[video]`: what becomes of pictures.

@@ -12,7 +12,7 @@ use super::names::Names;
 use super::reader::{Field, Table};
 use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::ReadSensor;
-use crate::sensors::{ERRORS_MAX, Profile, Transport};
+use crate::sensors::{DistanceLimits, ERRORS_MAX, Profile, Transport};
 
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
@@ -118,15 +118,20 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
             missed: error_rate(&mut table, report, "missed_per_10000", |errors| errors.missed),
             invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
         };
+        let distance = profile.map(|profile| distance(report, &mut table, profile));
         let queued = table.optional("queued").map(|field| field.boolean(report));
         let place = table.place.clone();
         table.finish(report);
         let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
+        let Some(distance) = distance.unwrap_or(Some(None)) else {
+            continue;
+        };
         if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued) {
             let value = ReadSensor {
                 sensor: Sensor {
                     id: id.clone(),
                     profile: profile.name.to_owned(),
+                    distance,
                 },
                 traits: SensorTraits {
                     id,
@@ -155,6 +160,50 @@ fn profile(report: &mut Report, field: &Field) -> Option<&'static Profile> {
         format!("there is no sensor profile \"{}\"", field.shown()),
         hint,
     )
+}
+
+/// What a distance means: both limits where the model tells a distance only, and none elsewhere. None if that is wrong.
+fn distance(report: &mut Report, table: &mut Table, profile: &Profile) -> Option<Option<DistanceLimits>> {
+    let occupied_below = table.optional("occupied_below_mm");
+    let free_above = table.optional("free_above_mm");
+    if !profile.only_distance {
+        let Some(field) = occupied_below.or(free_above) else {
+            return Some(None);
+        };
+        let message = format!(
+            "sensors of profile \"{}\" say themselves whether a space is occupied",
+            profile.name
+        );
+        return field.error(report, message, "leave the key out");
+    }
+    let (Some(occupied_below), Some(free_above)) = (&occupied_below, &free_above) else {
+        let missing = if occupied_below.is_none() {
+            "occupied_below_mm"
+        } else {
+            "free_above_mm"
+        };
+        let place = Place {
+            offset: table.place.offset,
+            key: format!("{}.{missing}", table.place.key),
+        };
+        let message = format!(
+            "this key is missing: sensors of profile \"{}\" tell a distance and no state",
+            profile.name
+        );
+        let hint = "measure the distance to the ground and to a car's roof: occupied_below_mm a little above the roof, \
+                    free_above_mm a little less than the ground";
+        report.absent(&place, message, hint);
+        return None;
+    };
+    let limits = DistanceLimits {
+        occupied_below_mm: occupied_below.integer(report, &(30..=10_000))?,
+        free_above_mm: free_above.integer(report, &(30..=10_000))?,
+    };
+    if limits.free_above_mm < limits.occupied_below_mm {
+        let message = "free_above_mm is less than occupied_below_mm".to_owned();
+        return free_above.error(report, message, "a vehicle is nearer than the ground");
+    }
+    Some(Some(limits))
 }
 
 fn own_heartbeat(report: &mut Report, place: &Place, profile: &Profile) -> Option<u32> {

@@ -28,10 +28,10 @@ use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
 use self::viewing::Shared;
 use crate::clock::{Clock, SimulatedClock};
-use crate::config::Config;
+use crate::config::{Config, Sensor};
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
-use crate::sensors::{Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
+use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
 use crate::state::Board;
 use crate::uplink::Topics;
 use crate::uplink::batch::BatchLimits;
@@ -306,11 +306,14 @@ fn start_drivers(
         };
         drivers.push(Box::new(webhook::Webhook::new(options)));
     }
-    let sensors: HashMap<SensorId, &'static Profile> = config
-        .sensors
-        .iter()
-        .filter_map(|sensor| Some((sensor.id.clone(), Profile::by_name(&sensor.profile)?)))
-        .collect();
+    let bound = |sensor: &Sensor| {
+        let bound = BoundSensor {
+            profile: Profile::by_name(&sensor.profile)?,
+            distance: sensor.distance,
+        };
+        Some((sensor.id.clone(), bound))
+    };
+    let sensors: HashMap<SensorId, BoundSensor> = config.sensors.iter().filter_map(bound).collect();
     let sensors = Arc::new(sensors);
     let mut statuses = Vec::new();
     for driver in drivers {

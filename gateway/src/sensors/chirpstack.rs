@@ -6,6 +6,7 @@
 //!
 //! Unusable uplinks are acknowledged too: they would come for ever.
 
+mod asking;
 pub mod envelope;
 
 use std::path::PathBuf;
@@ -18,11 +19,12 @@ use futures::future::BoxFuture;
 use parking::{Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
 use tokio_util::sync::CancellationToken;
 
+use self::asking::Asking;
 use self::envelope::{EnvelopeError, Uplink};
 use super::backoff::Backoff;
 use super::codecs::{CodecError, Decoded};
 use super::{
-    AbsurdTime, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, Profile, SecretError, SetAside,
+    AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, SecretError, SetAside,
     observed, read_secret,
 };
 use crate::mqtt::{self, Address, Credentials, Event, Events, Message, MqttError, Publisher, QoS, Subscription};
@@ -100,6 +102,7 @@ impl ChirpStack {
             Ok(connected) => connected,
             Err(error) => return error.into(),
         };
+        let mut asking = Asking::default();
         loop {
             let event = tokio::select! {
                 () = cancel.cancelled() => {
@@ -114,15 +117,26 @@ impl ChirpStack {
                     context.status.set_state(DriverState::Connected);
                     continue;
                 }
-                // Answers to publishes; there are none.
+                // A question that the broker refused is asked again in its time.
                 Ok(Event::Published(_) | Event::Refused { .. }) => continue,
                 Err(error) => return error.into(),
             };
             // What the broker kept comes before its answer to the subscription.
             context.status.set_state(DriverState::Connected);
+            let topic = message.topic.clone();
             let Some(delivery) = take(context, message, progress) else {
                 continue;
             };
+            if let Item::Reading { reading, .. } = &delivery.item {
+                for question in asking.due(context, &topic, reading) {
+                    // Without room for it the uplinks go first.
+                    if let Some(room) = publisher.try_room()
+                        && let Err(error) = room.publish(question)
+                    {
+                        return error.into();
+                    }
+                }
+            }
             tokio::select! {
                 () = cancel.cancelled() => return Ended::ByUs,
                 sent = context.sink.send(delivery) => if sent.is_err() {
@@ -285,7 +299,7 @@ fn read(
         };
         return Err((mismatch, came));
     }
-    let (sensor, profile) = bound(context, &uplink.dev_eui).ok_or((Unusable::Unbound, came))?;
+    let (sensor, bound) = bound(context, &uplink.dev_eui).ok_or((Unusable::Unbound, came))?;
     let claimed = uplink.time.map(|time| Timestamp::from_millis(time.as_millisecond()));
     let observed = observed(claimed, &received).map_err(|error| (error.into(), came))?;
     let Decoded {
@@ -303,7 +317,7 @@ fn read(
             ..Decoded::default()
         }
     } else {
-        profile
+        bound
             .decode(uplink.f_port, &uplink.payload)
             .map_err(|error| (error.into(), observed))?
     };
@@ -323,10 +337,10 @@ fn read(
     ))
 }
 
-fn bound(context: &DriverContext, dev_eui: &str) -> Option<(SensorId, &'static Profile)> {
+fn bound(context: &DriverContext, dev_eui: &str) -> Option<(SensorId, BoundSensor)> {
     let sensor = SensorId::new(dev_eui).ok()?;
-    let profile = context.sensors.get(&sensor)?;
-    Some((sensor, profile))
+    let bound = *context.sensors.get(&sensor)?;
+    Some((sensor, bound))
 }
 
 /// The device EUI in a topic `application/A/device/D/event/up`.

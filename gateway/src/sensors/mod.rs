@@ -11,6 +11,7 @@
 //! One file a driver ([`chirpstack`], [`webhook`]), one a device family in [`codecs`], one profile a model.
 
 mod backoff;
+mod bound;
 pub mod chirpstack;
 pub mod codecs;
 mod delivery;
@@ -28,9 +29,10 @@ use parking::{SensorId, Stamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use bound::{BoundSensor, DistanceLimits};
 pub use delivery::{Delivery, Done, Item, Outcome, SetAside};
 pub use observed::{AbsurdTime, observed};
-pub use profiles::{ERRORS_MAX, Port, Profile, ProfileError, Transport};
+pub use profiles::{Ask, ERRORS_MAX, Port, Profile, ProfileError, Transport};
 pub use secret::{SecretError, read_secret};
 pub use status::{DriverState, DriverStatus, SetAsideEntry, StatusSnapshot};
 
@@ -52,7 +54,7 @@ pub struct DriverContext {
     /// Where reports go. Bounded; a driver whose source can wait waits, one whose source cannot refuses.
     pub sink: mpsc::Sender<Delivery>,
     /// The sensors bound to this driver, and how they speak.
-    pub sensors: Arc<HashMap<SensorId, &'static Profile>>,
+    pub sensors: Arc<HashMap<SensorId, BoundSensor>>,
     /// What `gateway status` tells of this driver.
     pub status: DriverStatus,
 }

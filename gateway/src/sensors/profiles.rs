@@ -1,15 +1,19 @@
 //! Sensor profiles: what the box knows of a model before it meets one. The files are in `firmware-config/sensors/` and
 //! part of the program; another model is one file there and, if it speaks bytes, one codec.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use parking::SensorErrors;
 use serde::Deserialize;
 
-use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlinks};
+use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlink, Downlinks};
 
 /// Most of 10,000 stays that a sensor may be told to miss or to invent: one that is wrong every second time counts nothing.
 pub const ERRORS_MAX: u32 = 5_000;
+
+/// Questions come no closer to each other than this, seconds.
+const ASK_EVERY_S_MIN: u32 = 3_600;
 
 /// A sensor model.
 #[derive(Debug, Clone)]
@@ -28,13 +32,26 @@ pub struct Profile {
     pub queued: bool,
     /// It reports its state for nothing but a change, besides its heartbeats.
     pub on_change: bool,
+    /// It tells a distance and never whether a space is occupied.
+    pub only_distance: bool,
     /// How often it is wrong, as far as is published.
     pub errors: SensorErrors,
+    /// What its sensors are asked for now and then.
+    pub asks: Vec<Ask>,
     /// Messages that it sends, for models that speak bytes.
     pub ports: Vec<Port>,
     /// What an installer should know.
     pub quirks: Vec<String>,
     codec: Option<&'static Codec>,
+}
+
+/// A question to a sensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The question.
+    pub downlink: Downlink,
+    /// It is asked this often, seconds.
+    pub every_s: u32,
 }
 
 /// The way a sensor's reports come in.
@@ -133,6 +150,15 @@ static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
     FILES.iter().map(parse).collect()
 });
 
+/// A question in a profile's file: a command of its codec.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskFile {
+    command: String,
+    arguments: BTreeMap<String, String>,
+    every_s: u32,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -144,9 +170,13 @@ struct File {
     queued: bool,
     #[serde(default)]
     on_change: bool,
+    #[serde(default)]
+    only_distance: bool,
     errors: SensorErrors,
     #[serde(default)]
     quirks: Vec<String>,
+    #[serde(default)]
+    asks: Vec<AskFile>,
     #[serde(default)]
     ports: Vec<Port>,
 }
@@ -216,10 +246,14 @@ impl Profile {
             heartbeat_s,
             queued,
             on_change,
+            only_distance,
             errors,
             quirks,
+            asks,
             ports,
         } = file;
+        let asks: Result<Vec<Ask>, String> = asks.iter().map(|ask| asked(codec, ask)).collect();
+        let asks = asks.map_err(|reason| value("asks", reason))?;
         if errors.missed > ERRORS_MAX || errors.invented > ERRORS_MAX {
             return Err(value(
                 "errors",
@@ -234,7 +268,9 @@ impl Profile {
             heartbeat_s,
             queued,
             on_change,
+            only_distance,
             errors,
+            asks,
             ports,
             quirks,
             codec,
@@ -279,6 +315,24 @@ impl Profile {
     pub fn downlinks(&self) -> Option<&'static Downlinks> {
         self.codec.and_then(|codec| codec.downlinks.as_ref())
     }
+}
+
+fn asked(codec: Option<&'static Codec>, ask: &AskFile) -> Result<Ask, String> {
+    let downlinks = codec.and_then(|codec| codec.downlinks.as_ref());
+    let downlinks = downlinks.ok_or("its sensors take no commands")?;
+    let arguments: Vec<(&str, &str)> = ask.arguments.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let command = downlinks.command(&ask.command, &arguments);
+    let downlink = command.and_then(|command| downlinks.encode(&command));
+    if ask.every_s < ASK_EVERY_S_MIN {
+        return Err(format!(
+            "every_s is {}; at least {ASK_EVERY_S_MIN}, for air time and battery",
+            ask.every_s
+        ));
+    }
+    Ok(Ask {
+        downlink: downlink.map_err(|error| error.to_string())?,
+        every_s: ask.every_s,
+    })
 }
 
 fn one_of(mut words: Vec<String>) -> String {
@@ -339,6 +393,11 @@ mod tests {
             (text.replace("port = 2", "port = 1"), "listed twice"),
             (text.replace("port = 2", "port = 300"), "300"),
             (text.replace("heartbeat_s = 86400", "heartbeat_s = 0"), "no interval"),
+            (text.replace("every_s = 21600", "every_s = 60"), "at least 3600"),
+            (
+                text.replace("counter = \"state_changes\"", "counter = \"cars\""),
+                "counter is cars",
+            ),
             (text.replace("missed = 38", "missed = 9000"), "at most 5000"),
             (text.replace("errors = ", "error = "), "error"),
         ] {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway::mqtt::{self, Address, Event, Events, Message, Options, Publication, Publisher, QoS};
-use gateway::sensors::{Delivery, DriverContext, DriverStatus, Profile};
+use gateway::sensors::{BoundSensor, Delivery, DriverContext, DriverStatus, Profile};
 use parking::{BootId, ClockQuality, SensorId, Stamp, Timestamp};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -148,9 +148,10 @@ pub fn context(
     places: usize,
 ) -> (DriverContext, mpsc::Receiver<Delivery>) {
     let (sink, deliveries) = mpsc::channel(places);
-    let sensors: HashMap<SensorId, &'static Profile> = sensors
+    let bound = |profile: &str| BoundSensor::of(Profile::by_name(profile).unwrap());
+    let sensors: HashMap<SensorId, BoundSensor> = sensors
         .iter()
-        .map(|(id, profile)| (SensorId::new(*id).unwrap(), Profile::by_name(profile).unwrap()))
+        .map(|(id, profile)| (SensorId::new(*id).unwrap(), bound(profile)))
         .collect();
     let context = DriverContext {
         clock: Arc::new(now),
