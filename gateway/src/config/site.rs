@@ -118,14 +118,11 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
             missed: error_rate(&mut table, report, "missed_per_10000", |errors| errors.missed),
             invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
         };
-        let distance = profile.map(|profile| distance(report, &mut table, profile));
+        let distance = profile.and_then(|profile| distance(report, &mut table, profile));
         let queued = table.optional("queued").map(|field| field.boolean(report));
         let place = table.place.clone();
         table.finish(report);
         let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
-        let Some(distance) = distance.unwrap_or(Some(None)) else {
-            continue;
-        };
         if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued) {
             let value = ReadSensor {
                 sensor: Sensor {
@@ -162,14 +159,12 @@ fn profile(report: &mut Report, field: &Field) -> Option<&'static Profile> {
     )
 }
 
-/// What a distance means: both limits where the model tells a distance only, and none elsewhere. None if that is wrong.
-fn distance(report: &mut Report, table: &mut Table, profile: &Profile) -> Option<Option<DistanceLimits>> {
+/// What a distance means: both limits where the model tells a distance only, and none elsewhere.
+fn distance(report: &mut Report, table: &mut Table, profile: &Profile) -> Option<DistanceLimits> {
     let occupied_below = table.optional("occupied_below_mm");
     let free_above = table.optional("free_above_mm");
     if !profile.only_distance {
-        let Some(field) = occupied_below.or(free_above) else {
-            return Some(None);
-        };
+        let field = occupied_below.or(free_above)?;
         let message = format!(
             "sensors of profile \"{}\" say themselves whether a space is occupied",
             profile.name
@@ -203,7 +198,7 @@ fn distance(report: &mut Report, table: &mut Table, profile: &Profile) -> Option
         let message = "free_above_mm is less than occupied_below_mm".to_owned();
         return free_above.error(report, message, "a vehicle is nearer than the ground");
     }
-    Some(Some(limits))
+    Some(limits)
 }
 
 fn own_heartbeat(report: &mut Report, place: &Place, profile: &Profile) -> Option<u32> {

@@ -117,7 +117,7 @@ fn a_sensor_that_tells_a_distance_needs_both_limits_and_another_takes_none() {
         text.replacen("profile = \"bosch-tps110\"", "profile = \"milesight-em400-mud\"", 1)
     };
     let config = parse(&with("occupied_below_mm = 1500\nfree_above_mm = 2000\n")).unwrap();
-    let limits = config.sensors.iter().filter_map(|sensor| sensor.distance).next();
+    let limits = config.sensors.iter().find_map(|sensor| sensor.distance);
     assert_eq!(
         limits.map(|it| (it.occupied_below_mm, it.free_above_mm)),
         Some((1_500, 2_000))
