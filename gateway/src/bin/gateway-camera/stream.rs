@@ -395,7 +395,7 @@ impl Window {
         let mut stats = std::mem::take(&mut self.stats);
         stats.span = now - self.from;
         self.between.sort_unstable();
-        stats.between_bytes = self.between.get(self.between.len() / 2).copied();
+        stats.between_bytes = self.between.get(self.between.len() / 4).copied();
         self.between.clear();
         // What is known of the last group of pictures stays known until the next.
         self.stats.gop_frames = stats.gop_frames;

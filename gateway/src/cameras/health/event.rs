@@ -94,8 +94,8 @@ pub struct Statistics {
     pub keyframes: u32,
     /// Bytes of the last of them.
     pub keyframe_bytes: u32,
-    /// Bytes of the frame in the middle, of the frames between keyframes sorted by size: the few large ones with which an
-    /// encoder refines a picture that does not change say nothing.
+    /// Bytes of the frame at the lower quarter, of the frames between keyframes sorted by size: the large ones with which an
+    /// encoder refines a picture that does not change, up to two thirds of them, say nothing.
     pub between_bytes: Option<u32>,
     /// Bytes of the largest frame between keyframes; 0 if that is not known.
     pub between_bytes_max: u32,

@@ -1,12 +1,16 @@
 //! Whether the picture is the same again and again.
 //!
-//! Pictures are compared with the first of a row, the anchor, so that slow changes add up. A quiet street at night has
-//! the same means everywhere, but each of its pixels has noise. So either single pixels must be the same too, which
+//! Pictures whose blocks have the same means are a row, compared with its first so that slow changes add up. A quiet street
+//! at night has the same means everywhere, but each of its pixels has noise. So single pixels must be the same too, which
 //! happens when a source repeats encoded frames; or they may differ by what an encoder makes of the same frame
 //! twice, and then the frames between must have collapsed as well. If they have for [`COLLAPSED_MIN`], they count as a
 //! picture more: each says that nothing changed. A clock burnt into the picture may go on: a few
 //! blocks are allowed to differ.
+//!
+//! An encoder makes a coarse keyframe now and then, further from the others than its noise would be. It is like no other
+//! picture of the row, but does not end the row while the frames beside it have collapsed.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::event::{Evidence, Measure};
@@ -18,40 +22,45 @@ const BLOCK_STEP: u8 = 1;
 /// street were further off one group of pictures later, and 10 % of those of a street with noise that lives on.
 const PIXEL_STEP: u8 = 6;
 /// The frozen picture is the same for this many.
-const PICTURES: u32 = 3;
+const PICTURES: usize = 3;
 /// Frames between keyframes that have collapsed for so long stand for one picture.
 const COLLAPSED_MIN: Duration = Duration::from_secs(3);
 /// Share of blocks, and of pixels, that may differ in a frozen picture.
 const CHANGED_MAX: f32 = 0.03;
-/// Shortest time from a picture of the row to the next. A little less than the usual time between keyframes: they are
-/// made into pictures now sooner, now later, and one that came 10 ms early would cost a whole round.
+/// Shortest time from a picture of the row to the next: keyframes of a small group of pictures say less.
 const SPAN_MIN: Duration = Duration::from_millis(1_800);
 
-/// What was compared.
+/// What of a picture is compared with later ones, and when it was received.
 #[derive(Debug, Clone)]
 struct Look {
     at: Duration,
-    thumbnail: Grid,
-    pixels: Grid,
+    grid: Grid,
 }
 
 #[derive(Debug, Clone, Default)]
 pub struct FrozenWatch {
-    anchor: Option<Look>,
-    /// Pictures like the anchor, itself among them.
-    alike: u32,
+    /// The blocks of the first of the row.
+    first: Option<Look>,
+    /// The pixels of the last ones of the row.
+    last: VecDeque<Look>,
+    /// Of the last picture: pictures of the row that are like it, itself among them.
+    alike: usize,
+    /// Whether two pictures of the row were alike.
+    has_pair: bool,
+    /// Whether the row was said to be frozen.
+    is_named: bool,
 }
 
 /// What one picture says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
-    /// Pictures in a row that are the same.
-    pub alike: u32,
-    /// Whether they are enough to say that the picture is frozen.
+    /// Whether it is like none before.
+    pub is_new: bool,
+    /// Whether the row is enough to say that the picture is frozen.
     pub is_frozen: bool,
-    /// When the first of them came.
+    /// When the first of the row came.
     pub since: Duration,
-    /// How much this one differs from the first.
+    /// How much this one differs from the row.
     pub evidence: Vec<Evidence>,
 }
 
@@ -65,51 +74,69 @@ impl FrozenWatch {
         self.alike >= 2
     }
 
-    /// Compares a picture with the ones before. `collapsed_for`: how long the frames between have said that nothing changes.
-    pub fn compare(&mut self, now: Duration, features: &Features, collapsed_for: Option<Duration>) -> Comparison {
-        let compared = self.anchor.as_ref().map(|anchor| {
-            let visible = &features.thumbnail;
-            let blocks = changed(&anchor.thumbnail, &features.thumbnail, visible, BLOCK_STEP);
-            let step = if collapsed_for.is_some() { PIXEL_STEP } else { 0 };
-            (
-                anchor.at,
-                blocks,
-                changed(&anchor.pixels, &features.pixels, visible, step),
-            )
-        });
-        if let Some((since, Some(blocks), Some(pixels))) = compared
-            && blocks <= CHANGED_MAX
-            && pixels <= CHANGED_MAX
-        {
-            let is_spaced = now.saturating_sub(since) >= SPAN_MIN * self.alike.min(2);
-            self.alike = if is_spaced {
-                self.alike.saturating_add(1)
-            } else {
-                self.alike
-            };
-            let between = u32::from(collapsed_for.is_some_and(|time| time >= COLLAPSED_MIN));
-            return Comparison {
-                alike: self.alike,
-                is_frozen: self.alike >= 2 && self.alike + between >= PICTURES,
-                since,
-                evidence: vec![
-                    Evidence::below(Measure::ChangedBlocks, blocks, CHANGED_MAX),
-                    Evidence::below(Measure::ChangedPixels, pixels, CHANGED_MAX),
-                ],
-            };
+    /// Compares a picture received `at` with the ones before. `collapsed_for`: how long the frames between have said that
+    /// nothing changes.
+    pub fn compare(&mut self, at: Duration, features: &Features, collapsed_for: Option<Duration>) -> Comparison {
+        let visible = &features.thumbnail;
+        let blocks = self
+            .first
+            .as_ref()
+            .and_then(|first| changed(&first.grid, visible, visible, BLOCK_STEP));
+        let Some((first, blocks)) = self.first.as_ref().zip(blocks.filter(|share| *share <= CHANGED_MAX)) else {
+            return self.begin(at, features);
+        };
+        let step = if collapsed_for.is_some() { PIXEL_STEP } else { 0 };
+        let spaced = self.last.iter().filter(|look| at.saturating_sub(look.at) >= SPAN_MIN);
+        let shares = spaced.filter_map(|look| changed(&look.grid, &features.pixels, visible, step));
+        let like: Vec<f32> = shares.filter(|share| *share <= CHANGED_MAX).collect();
+        if like.is_empty() && collapsed_for.is_none() {
+            return self.begin(at, features);
         }
-        self.anchor = Some(Look {
-            at: now,
-            thumbnail: features.thumbnail.clone(),
-            pixels: features.pixels.clone(),
-        });
-        self.alike = 1;
+        let since = first.at;
+        self.alike = 1 + like.len();
+        let between = usize::from(collapsed_for.is_some_and(|time| time >= COLLAPSED_MIN));
+        let is_coarse = self.alike == 1 && self.has_pair && !self.is_named;
+        let pictures = if is_coarse { 2 } else { self.alike };
+        let is_frozen = pictures >= 2 && pictures + between >= PICTURES;
+        self.has_pair |= !like.is_empty();
+        self.is_named |= is_frozen;
+        self.keep(at, features);
+        let mut evidence = vec![Evidence::below(Measure::ChangedBlocks, blocks, CHANGED_MAX)];
+        let pixels = like.into_iter().reduce(f32::min);
+        evidence.extend(pixels.map(|share| Evidence::below(Measure::ChangedPixels, share, CHANGED_MAX)));
         Comparison {
-            alike: 1,
+            is_new: self.alike == 1,
+            is_frozen,
+            since,
+            evidence,
+        }
+    }
+
+    /// Begins a row.
+    fn begin(&mut self, at: Duration, features: &Features) -> Comparison {
+        self.restart();
+        self.alike = 1;
+        let grid = features.thumbnail.clone();
+        self.first = Some(Look { at, grid });
+        self.keep(at, features);
+        Comparison {
+            is_new: true,
             is_frozen: false,
-            since: now,
+            since: at,
             evidence: Vec::new(),
         }
+    }
+
+    /// Keeps a picture for the next ones, unless one that was kept is not old enough.
+    fn keep(&mut self, at: Duration, features: &Features) {
+        if self.last.back().is_some_and(|look| at.saturating_sub(look.at) < SPAN_MIN) {
+            return;
+        }
+        if self.last.len() >= PICTURES {
+            self.last.pop_front();
+        }
+        let grid = features.pixels.clone();
+        self.last.push_back(Look { at, grid });
     }
 }
 

@@ -157,8 +157,8 @@ impl Hints {
         let frames = statistics.frames.saturating_sub(statistics.keyframes);
         if frames > 0 {
             let all = statistics.bytes.saturating_sub(statistics.keyframe_bytes);
-            let middle = statistics.between_bytes.map(|bytes| mean(bytes, 1));
-            let bytes = middle.unwrap_or_else(|| mean(all, frames));
+            let quarter = statistics.between_bytes.map(|bytes| mean(bytes, 1));
+            let bytes = quarter.unwrap_or_else(|| mean(all, frames));
             let ratio = self.between.ratio(bytes);
             if bytes < BETWEEN_BYTES_MIN || ratio.is_some_and(|ratio| ratio < BETWEEN_COLLAPSED) {
                 self.has_collapsed(now);
@@ -210,8 +210,8 @@ impl Hints {
         if now < rest.until {
             return;
         }
-        rest.is_looked_for = true;
-        if self.look_left == 0 {
+        // A look that is open for something else may be nearly over.
+        if !std::mem::replace(&mut rest.is_looked_for, true) {
             self.look_left = LOOK_PICTURES;
         }
     }

@@ -129,7 +129,12 @@ impl HealthMachine {
         }
         self.is_unseen = false;
         let collapsed_for = self.hints.collapsed_for(now.mono);
-        self.sight.look(now, features, collapsed_for);
+        // By when it was received: on a busy machine one picture is made much sooner than the next.
+        let received = Now {
+            mono: stream_time.min(now.mono),
+            ..now
+        };
+        self.sight.look(received, features, collapsed_for);
         if self.sight.is_suspicious() {
             self.hints.found();
         } else {

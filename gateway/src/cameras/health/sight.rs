@@ -150,7 +150,7 @@ impl Sight {
             || self.moved_watch.is_suspicious()
     }
 
-    /// Judges a picture, and learns from it if nothing is wrong.
+    /// Judges a picture that was received `now`, and learns from it if nothing is wrong.
     pub fn look(&mut self, now: Now, features: &Features, collapsed_for: Option<Duration>) {
         if features.visible() < VISIBLE_MIN {
             return;
@@ -187,7 +187,7 @@ impl Sight {
             self.frozen.active.get_or_insert(compared.since);
             self.frozen.good = 0;
             self.frozen.evidence = compared.evidence;
-        } else if compared.alike == 1 {
+        } else if compared.is_new {
             self.frozen.observe(now, Verdict::Good);
         }
     }

@@ -134,7 +134,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Bytes of the last keyframe, which may have come earlier; 0 before the first.
     pub keyframe_bytes: u32,
-    /// Bytes of the frame in the middle, of the frames between keyframes sorted by size; `None`
+    /// Bytes of the frame at the lower quarter, of the frames between keyframes sorted by size; `None`
     /// without any. Frames above 120 a second are not looked at.
     pub between_bytes: Option<u32>,
     /// Bytes of the largest of the same; 0 if there was none.

@@ -1,5 +1,5 @@
-//! A made-up camera, ingest and decoder around the machine: a keyframe every 2 s, 12.5 frames a second, a picture decoded
-//! every 4 s and whenever one is asked for, 200 ms after its keyframe.
+//! A made-up camera, ingest and decoder around the machine: a keyframe every 2 s, 12.5 frames a second. Of the newest
+//! keyframe a picture is made every 4 s and whenever one is asked for, one at a time, and as slowly as the rig is told.
 
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ pub enum Camera {
     Live(View),
     /// Sends this view again, encoded anew: the frames between are next to nothing.
     Stuck(View),
+    /// The same, but it takes until the middle of each group of pictures, and this is how coarse its keyframes are: the
+    /// noise that the encoder adds.
+    Refined(View, f32),
     /// Sends the same encoded pictures again.
     Looped(View),
     /// Sends nothing.
@@ -22,12 +25,25 @@ pub fn at_s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
+/// A keyframe, and when it was received.
+#[derive(Clone, Copy)]
+struct Key {
+    at: Duration,
+    view: View,
+}
+
 pub struct Rig {
     pub machine: HealthMachine,
     scene: Scene,
     tick: u64,
     hour: Option<HourOfDay>,
     is_requested: bool,
+    /// How long making one picture takes, in 100 ms, by the number of the picture.
+    pub lag: fn(u64) -> u64,
+    /// The newest keyframe, until a picture is made of it.
+    key: Option<Key>,
+    /// The picture that is being made, and the tick when it is done.
+    making: Option<(Key, u64)>,
     last_keyframe: Option<Duration>,
     last_frame: Option<Duration>,
     /// Every change of state and every record, with its time.
@@ -58,6 +74,9 @@ impl Rig {
             tick: 0,
             hour,
             is_requested: false,
+            lag: |_| 2,
+            key: None,
+            making: None,
             last_keyframe: None,
             last_frame: None,
             changes: Vec::new(),
@@ -113,10 +132,23 @@ impl Rig {
             self.tick += 1;
             let doing = camera(self.tick);
             self.second(&doing, 1);
-            let is_decoded = self.tick % 20 == 2 && (self.tick % 40 == 2 || self.is_requested);
-            if is_decoded {
-                self.decode(&doing);
+            if self.tick % 20 == 0 {
+                self.key = self.key_of(&doing);
+                self.is_requested |= self.tick % 40 == 0;
             }
+            self.make_pictures();
+        }
+    }
+
+    /// Hands over the picture that is done, and begins the next that is wanted.
+    fn make_pictures(&mut self) {
+        if let Some((key, _)) = self.making.take_if(|(_, done)| *done <= self.tick) {
+            self.decode(key);
+        }
+        if self.is_requested && self.making.is_none() {
+            let lag = (self.lag)(self.tick);
+            self.making = self.key.take().map(|key| (key, self.tick + lag));
+            self.is_requested = self.making.is_none();
         }
     }
 
@@ -127,7 +159,23 @@ impl Rig {
             self.tick += 10;
             self.second(&camera(self.tick), 10);
         }
-        self.decode(&camera(self.tick));
+        if let Some(key) = self.key_of(&camera(self.tick)) {
+            self.decode(key);
+        }
+    }
+
+    fn key_of(&self, doing: &Camera) -> Option<Key> {
+        let view = match *doing {
+            Camera::Live(view) | Camera::Stuck(view) | Camera::Looped(view) => view,
+            Camera::Refined(view, coarse) if coarse > 0.0 => View {
+                number: self.tick,
+                noise: coarse,
+                ..view
+            },
+            Camera::Refined(view, _) => view,
+            Camera::Silent => return None,
+        };
+        Some(Key { at: self.now(), view })
     }
 
     fn second(&mut self, doing: &Camera, ticks: u64) {
@@ -146,14 +194,15 @@ impl Rig {
         let keyframe = match doing {
             Camera::Live(view) if view.covered => 3_000 + jitter,
             Camera::Live(view) if view.blur > 0 => 14_000 + 5 * jitter,
-            Camera::Live(_) | Camera::Stuck(_) => 40_000 + 10 * jitter,
+            Camera::Live(_) | Camera::Stuck(_) | Camera::Refined(..) => 40_000 + 10 * jitter,
             Camera::Looped(_) => 40_000,
             Camera::Silent => 0,
         };
         let between = match doing {
             Camera::Live(view) if view.covered => 150 + jitter,
             Camera::Live(_) | Camera::Looped(_) => 1_500 + jitter,
-            Camera::Stuck(_) => 40,
+            Camera::Refined(..) if is_over(20) => 1_300 + jitter,
+            Camera::Stuck(_) | Camera::Refined(..) => 40,
             Camera::Silent => 0,
         };
         let keyframes = u32::from(is_sending && is_over(20));
@@ -176,13 +225,9 @@ impl Rig {
         }
     }
 
-    fn decode(&mut self, doing: &Camera) {
-        let (Camera::Live(view) | Camera::Stuck(view) | Camera::Looped(view)) = doing else {
-            return;
-        };
-        self.is_requested = false;
-        let features = Box::new(self.scene.measured(view));
-        let stream_time = self.now();
+    fn decode(&mut self, key: Key) {
+        let features = Box::new(self.scene.measured(&key.view));
+        let stream_time = key.at;
         self.event(Event::Picture { stream_time, features });
     }
 

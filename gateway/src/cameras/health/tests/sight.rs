@@ -75,6 +75,34 @@ fn a_camera_that_encodes_one_picture_again_and_again_is_frozen_although_its_cloc
 }
 
 #[test]
+fn a_frozen_picture_has_its_name_in_time_at_every_phase_and_however_unevenly_pictures_are_made() {
+    // Up to a second each, as on a machine that is busy with other things.
+    let lags: [fn(u64) -> u64; 3] = [|_| 2, |_| 9, |tick| if tick / 20 % 2 == 0 { 9 } else { 1 }];
+    let mut rig = rig();
+    for lag in lags {
+        rig.lag = lag;
+        for tenths in 0..20_u32 {
+            let stuck = |first, _| Camera::Refined(View::noon(first), 0.0);
+            fault(&mut rig, f64::from(tenths) / 10.0, State::Frozen, stuck);
+        }
+    }
+}
+
+#[test]
+fn one_coarse_keyframe_costs_a_frozen_picture_its_name_in_no_phase() {
+    let mut rig = rig();
+    for coarse in 1..4_u64 {
+        for tenths in [0, 1, 5, 9, 13, 18, 19_u32] {
+            let stuck = |first, number| {
+                let is_coarse = number / 20 == first / 20 + coarse;
+                Camera::Refined(View::noon(first), if is_coarse { 4.0 } else { 0.0 })
+            };
+            fault(&mut rig, f64::from(tenths) / 10.0, State::Frozen, stuck);
+        }
+    }
+}
+
+#[test]
 fn a_source_that_repeats_its_last_pictures_is_frozen() {
     at_every_phase(State::Frozen, |first, _| Camera::Looped(View::noon(first)));
 }
