@@ -1,4 +1,9 @@
-//! `gateway sensors`: the profiles that the program knows, and what a payload means by one of them.
+//! `gateway sensors`: the profiles that the program knows, what a payload means by one of them, and what a recorded field
+//! would have told.
+
+mod plot;
+mod record;
+mod replay;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -32,6 +37,10 @@ enum Verb {
     Encode(Encode),
     /// List the sensor profiles.
     Profiles,
+    /// Write raw samples of a magnetometer to a file, for `replay`.
+    Record(record::Record),
+    /// Show what the box decides by recorded samples: field, thresholds, state.
+    Replay(replay::Replay),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +99,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Verb::Decode(arguments) => tell!("{}", decode(arguments)?),
         Verb::Encode(arguments) => tell!("{}", encode(arguments)?),
         Verb::Profiles => Profile::all().iter().try_for_each(print_profile)?,
+        Verb::Record(record) => record.run()?,
+        Verb::Replay(replay) => replay.run()?,
     }
     Ok(())
 }
@@ -221,6 +232,11 @@ fn print_profile(profile: &Profile) -> anyhow::Result<()> {
     }
     for command in profile.downlinks().into_iter().flat_map(|downlinks| downlinks.commands) {
         tell!("  command {command}: {}", command.about);
+    }
+    if let Some(magnetometer) = &profile.magnetometer {
+        let rules = magnetometer.rules.pairs();
+        let rules: Vec<String> = rules.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        tell!("  rules: {}", rules.join(", "));
     }
     for quirk in &profile.quirks {
         tell!("  note: {quirk}");

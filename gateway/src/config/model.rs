@@ -216,6 +216,8 @@ pub struct Sensor {
     pub profile: String,
     /// What a distance means, for a model that tells nothing else.
     pub distance: Option<DistanceLimits>,
+    /// Its device file, for a model on a serial line.
+    pub serial: Option<PathBuf>,
 }
 
 /// Section `[video]`: what becomes of pictures.

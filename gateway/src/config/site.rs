@@ -1,6 +1,7 @@
 //! The street: zones, sensors, spaces, and which sensor watches which space.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use parking::{
     Binding, Interval, Sampling, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp,
@@ -119,6 +120,7 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
             invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
         };
         let distance = profile.and_then(|profile| distance(report, &mut table, profile));
+        let serial = serial(report, &mut table, profile, &sensors);
         let queued = table.optional("queued").map(|field| field.boolean(report));
         let place = table.place.clone();
         table.finish(report);
@@ -129,6 +131,7 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
                     id: id.clone(),
                     profile: profile.name.to_owned(),
                     distance,
+                    serial,
                 },
                 traits: SensorTraits {
                     id,
@@ -199,6 +202,38 @@ fn distance(report: &mut Report, table: &mut Table, profile: &Profile) -> Option
         return free_above.error(report, message, "a vehicle is nearer than the ground");
     }
     Some(limits)
+}
+
+/// The device file: one for each sensor on a serial line, and none elsewhere.
+fn serial(
+    report: &mut Report,
+    table: &mut Table,
+    profile: Option<&'static Profile>,
+    sensors: &[Placed<ReadSensor>],
+) -> Option<PathBuf> {
+    let profile = profile?;
+    if profile.transport != Transport::Serial {
+        let field = table.optional("serial")?;
+        let message = format!("sensors of profile \"{}\" are on no serial line", profile.name);
+        return field.error(report, message, "leave the key out");
+    }
+    let field = table.required(
+        "serial",
+        "write the line's device file, as in serial = \"/dev/ttyAMA0\"",
+    )?;
+    let path = PathBuf::from(field.text(report)?);
+    if !path.is_absolute() {
+        let message = format!("\"{}\" is no device file", field.shown());
+        return field.error(report, message, "write it from the root, as in \"/dev/ttyAMA0\"");
+    }
+    let other = sensors
+        .iter()
+        .find(|other| other.value.sensor.serial.as_ref() == Some(&path));
+    if let Some(other) = other {
+        let message = format!("sensor \"{}\" is on this line already", other.value.sensor.id);
+        return field.error(report, message, "a line carries one sensor");
+    }
+    Some(path)
 }
 
 fn own_heartbeat(report: &mut Report, place: &Place, profile: &Profile) -> Option<u32> {

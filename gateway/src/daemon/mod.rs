@@ -31,7 +31,9 @@ use crate::clock::{Clock, SimulatedClock};
 use crate::config::{Config, Sensor};
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
-use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, webhook};
+use crate::sensors::{
+    BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, serial, webhook,
+};
 use crate::state::Board;
 use crate::uplink::Topics;
 use crate::uplink::batch::BatchLimits;
@@ -280,6 +282,16 @@ fn identity(config: &Config) -> Identity {
     }
 }
 
+/// The serial line of a sensor that is on one.
+fn line(sensor: &Sensor) -> Option<serial::Line> {
+    Some(serial::Line {
+        sensor: sensor.id.clone(),
+        model: Profile::by_name(&sensor.profile)?.ultrasonic?,
+        path: sensor.serial.clone()?,
+        limits: sensor.distance?,
+    })
+}
+
 fn start_drivers(
     config: &Config,
     clock: &Arc<Clock>,
@@ -305,6 +317,10 @@ fn start_drivers(
             token_file: source.token_file.clone(),
         };
         drivers.push(Box::new(webhook::Webhook::new(options)));
+    }
+    let lines: Vec<serial::Line> = config.sensors.iter().filter_map(line).collect();
+    if !lines.is_empty() {
+        drivers.push(Box::new(serial::Serial::new(lines)));
     }
     let bound = |sensor: &Sensor| {
         let bound = BoundSensor {

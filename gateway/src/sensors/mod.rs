@@ -8,7 +8,7 @@
 //! A report that cannot be used never stops the rest. It is counted and kept for a while in [`DriverStatus`], and if
 //! it comes from a bound sensor it is handed on as [`Item::SetAside`], so that the ledger can say so.
 //!
-//! One file a driver ([`chirpstack`], [`webhook`]), one a device family in [`codecs`], one profile a model.
+//! One file a driver ([`chirpstack`], [`webhook`], [`serial`]), one a device family in [`codecs`], one profile a model.
 
 mod backoff;
 mod bound;
@@ -18,6 +18,7 @@ mod delivery;
 mod observed;
 mod profiles;
 mod secret;
+pub mod serial;
 mod status;
 pub mod webhook;
 
@@ -32,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use bound::{BoundSensor, DistanceLimits};
 pub use delivery::{Delivery, Done, Item, Outcome, SetAside};
 pub use observed::{AbsurdTime, observed};
-pub use profiles::{Ask, ERRORS_MAX, Port, Profile, ProfileError, Transport};
+pub use profiles::{Ask, ERRORS_MAX, Magnetometer, Port, Profile, ProfileError, Transport};
 pub use secret::{SecretError, read_secret};
 pub use status::{DriverState, DriverStatus, SetAsideEntry, StatusSnapshot};
 

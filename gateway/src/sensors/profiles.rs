@@ -6,6 +6,9 @@ use std::sync::LazyLock;
 
 use parking::SensorErrors;
 use serde::Deserialize;
+use wired::adaptive::Rules;
+use wired::magnetometer::Chip;
+use wired::ultrasonic::Model;
 
 use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlink, Downlinks};
 
@@ -40,9 +43,24 @@ pub struct Profile {
     pub asks: Vec<Ask>,
     /// Messages that it sends, for models that speak bytes.
     pub ports: Vec<Port>,
+    /// The chip, and how its field becomes a state, for magnetometers on a bus of the box.
+    pub magnetometer: Option<Magnetometer>,
+    /// How it speaks, for ultrasonic sensors on a serial line of the box.
+    pub ultrasonic: Option<Model>,
     /// What an installer should know.
     pub quirks: Vec<String>,
     codec: Option<&'static Codec>,
+}
+
+/// A magnetometer on a bus of the box.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Magnetometer {
+    /// Its chip.
+    pub chip: Chip,
+    /// How its field becomes a state.
+    #[serde(default)]
+    pub rules: Rules,
 }
 
 /// A question to a sensor.
@@ -62,6 +80,10 @@ pub enum Transport {
     ChirpStack,
     /// By HTTP POST to the box.
     Webhook,
+    /// On a serial line of the box.
+    Serial,
+    /// On an I2C bus of the box.
+    I2c,
 }
 
 /// A kind of message.
@@ -99,7 +121,8 @@ pub enum ProfileError {
     },
 }
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 16] = [
+    ("a02yyuw", include_str!("../../../firmware-config/sensors/a02yyuw.toml")),
     (
         "bosch-tps110",
         include_str!("../../../firmware-config/sensors/bosch-tps110.toml"),
@@ -113,9 +136,15 @@ const FILES: [(&str, &str); 11] = [
         include_str!("../../../firmware-config/sensors/libelium-smart-parking.toml"),
     ),
     (
+        "jsn-sr04t",
+        include_str!("../../../firmware-config/sensors/jsn-sr04t.toml"),
+    ),
+    ("lis3mdl", include_str!("../../../firmware-config/sensors/lis3mdl.toml")),
+    (
         "milesight-em400-mud",
         include_str!("../../../firmware-config/sensors/milesight-em400-mud.toml"),
     ),
+    ("mmc5603", include_str!("../../../firmware-config/sensors/mmc5603.toml")),
     (
         "netvox-r719a",
         include_str!("../../../firmware-config/sensors/netvox-r719a.toml"),
@@ -135,6 +164,10 @@ const FILES: [(&str, &str); 11] = [
     (
         "pni-placepod",
         include_str!("../../../firmware-config/sensors/pni-placepod.toml"),
+    ),
+    (
+        "qmc5883l",
+        include_str!("../../../firmware-config/sensors/qmc5883l.toml"),
     ),
     (
         "tekzitel-tekzipark",
@@ -179,6 +212,8 @@ struct File {
     asks: Vec<AskFile>,
     #[serde(default)]
     ports: Vec<Port>,
+    magnetometer: Option<Magnetometer>,
+    ultrasonic: Option<Model>,
 }
 
 impl Profile {
@@ -251,9 +286,23 @@ impl Profile {
             quirks,
             asks,
             ports,
+            magnetometer,
+            ultrasonic,
         } = file;
         let asks: Result<Vec<Ask>, String> = asks.iter().map(|ask| asked(codec, ask)).collect();
         let asks = asks.map_err(|reason| value("asks", reason))?;
+        if magnetometer.is_some() != (transport == Transport::I2c) {
+            let reason = "a magnetometer is on i2c, and nothing else is".to_owned();
+            return Err(value("magnetometer", reason));
+        }
+        if ultrasonic.is_some() != (transport == Transport::Serial) || ultrasonic.is_some() && !only_distance {
+            let reason =
+                "an ultrasonic sensor is on serial and tells only_distance, and nothing else is on serial".to_owned();
+            return Err(value("ultrasonic", reason));
+        }
+        if let Some(Err(error)) = magnetometer.map(|magnetometer| magnetometer.rules.check()) {
+            return Err(value("magnetometer.rules", error.to_string()));
+        }
         if errors.missed > ERRORS_MAX || errors.invented > ERRORS_MAX {
             return Err(value(
                 "errors",
@@ -272,6 +321,8 @@ impl Profile {
             errors,
             asks,
             ports,
+            magnetometer,
+            ultrasonic,
             quirks,
             codec,
         })
@@ -356,7 +407,7 @@ mod tests {
         assert!(Profile::by_name("bosch").is_none());
         assert_eq!(
             Profile::names(),
-            "bosch-tps110, dingtek-do20x, libelium-smart-parking, milesight-em400-mud, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, tekzitel-tekzipark or webhook"
+            "a02yyuw, bosch-tps110, dingtek-do20x, jsn-sr04t, libelium-smart-parking, lis3mdl, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark or webhook"
         );
     }
 
@@ -382,13 +433,13 @@ mod tests {
 
     #[test]
     fn a_profile_with_an_unknown_key_a_missing_key_or_a_wrong_codec_is_refused() {
-        let text = FILES[0].1;
+        let text = FILES.iter().find(|(name, _)| *name == "bosch-tps110").unwrap().1;
         for (bad, told) in [
             (format!("battery = 3\n{text}"), "battery"),
             (text.replace("queued = true", ""), "queued"),
             (
                 text.replace("codec = \"bosch-tps110\"", "codec = \"bosh\""),
-                "bosch-tps110, dingtek-do20x, ",
+                "dingtek-do20x, ",
             ),
             (text.replace("port = 2", "port = 1"), "listed twice"),
             (text.replace("port = 2", "port = 300"), "300"),

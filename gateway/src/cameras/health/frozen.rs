@@ -129,7 +129,11 @@ impl FrozenWatch {
 
     /// Keeps a picture for the next ones, unless one that was kept is not old enough.
     fn keep(&mut self, at: Duration, features: &Features) {
-        if self.last.back().is_some_and(|look| at.saturating_sub(look.at) < SPAN_MIN) {
+        if self
+            .last
+            .back()
+            .is_some_and(|look| at.saturating_sub(look.at) < SPAN_MIN)
+        {
             return;
         }
         if self.last.len() >= PICTURES {

@@ -132,9 +132,9 @@ impl Rig {
             self.tick += 1;
             let doing = camera(self.tick);
             self.second(&doing, 1);
-            if self.tick % 20 == 0 {
+            if self.tick.is_multiple_of(20) {
                 self.key = self.key_of(&doing);
-                self.is_requested |= self.tick % 40 == 0;
+                self.is_requested |= self.tick.is_multiple_of(40);
             }
             self.make_pictures();
         }
@@ -166,13 +166,12 @@ impl Rig {
 
     fn key_of(&self, doing: &Camera) -> Option<Key> {
         let view = match *doing {
-            Camera::Live(view) | Camera::Stuck(view) | Camera::Looped(view) => view,
             Camera::Refined(view, coarse) if coarse > 0.0 => View {
                 number: self.tick,
                 noise: coarse,
                 ..view
             },
-            Camera::Refined(view, _) => view,
+            Camera::Live(view) | Camera::Stuck(view) | Camera::Looped(view) | Camera::Refined(view, _) => view,
             Camera::Silent => return None,
         };
         Some(Key { at: self.now(), view })

@@ -1,0 +1,335 @@
+//! Ultrasonic sensors on serial lines of the box, one on each line.
+//!
+//! A distance becomes a state by the site's limits, and counts when it has held for [`HOLD_S`]: somebody who walks by is no
+//! vehicle. The driver says the state when it changes, and every [`SAY_EVERY`] as long as the sensor measures; a line
+//! that is pulled out, or a sensor that is silent or sees nothing, says nothing more, and its space becomes unknown. A line
+//! that comes back is read again.
+//!
+//! Lines are no queue: what a sensor measured while the box was off is gone. A reading that cannot be kept now (the disk is
+//! full) waits here, with [`WAITING_MAX`] others.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use parking::{Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
+use serial2_tokio::SerialPort;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use wired::Steady;
+use wired::ultrasonic::{Echo, Frames, Model, TRIGGER};
+
+use super::backoff::Backoff;
+use super::codecs::Health;
+use super::{Delivery, DistanceLimits, Done, Driver, DriverContext, DriverState, Item, Outcome};
+
+/// Both models speak at this rate.
+const BAUD: u32 = 9_600;
+/// A distance has to mean the same for so long, seconds.
+const HOLD_S: f64 = 3.0;
+/// The state is said so often although nothing changes; the profiles' `heartbeat_s` is the same.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+/// A sensor that sends nothing for so long is silent.
+const SILENT: Duration = Duration::from_secs(5);
+/// Readings of one line that wait for the disk.
+const WAITING_MAX: usize = 256;
+/// Wait before a reading that was refused is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Waits before a line that failed is opened again.
+const WAIT_MIN: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A sensor and its line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// The sensor.
+    pub sensor: SensorId,
+    /// What it is.
+    pub model: Model,
+    /// Its device file.
+    pub path: PathBuf,
+    /// What a distance means.
+    pub limits: DistanceLimits,
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct Serial {
+    lines: Vec<Line>,
+}
+
+impl Serial {
+    /// A driver of these lines.
+    pub fn new(lines: Vec<Line>) -> Self {
+        Self { lines }
+    }
+}
+
+impl Driver for Serial {
+    fn name(&self) -> &'static str {
+        "serial"
+    }
+
+    fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
+        async move {
+            let open = Arc::new(AtomicUsize::new(0));
+            let lines = self.lines.into_iter().map(|line| {
+                let task = Task {
+                    line,
+                    context: context.clone(),
+                    open: Arc::clone(&open),
+                };
+                task.run_until(cancel.clone())
+            });
+            join_all(lines).await;
+            context.status.set_state(DriverState::Stopped);
+        }
+        .boxed()
+    }
+}
+
+/// One line.
+struct Task {
+    line: Line,
+    context: DriverContext,
+    /// Lines of the driver that are open.
+    open: Arc<AtomicUsize>,
+}
+
+/// Why a line is not read any more.
+#[derive(Debug, thiserror::Error)]
+enum LineError {
+    #[error(
+        "cannot open {path}: {source}; is the sensor's line in the configuration, and may the gateway's user open it (group dialout)?"
+    )]
+    Open { path: String, source: std::io::Error },
+    #[error("{path} fails: {source}; is it plugged in?")]
+    Io { path: String, source: std::io::Error },
+    #[error("{path}: no byte for {} s; look at the sensor's supply and at its cable", SILENT.as_secs())]
+    Silent { path: String },
+}
+
+impl Task {
+    async fn run_until(self, cancel: CancellationToken) {
+        let (sender, waiting) = mpsc::channel(WAITING_MAX);
+        let hand_on = hand_on(self.context.sink.clone(), waiting);
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = self.read_for_ever(sender) => {}
+            () = hand_on => {}
+        }
+    }
+
+    async fn read_for_ever(&self, sender: mpsc::Sender<Reading>) {
+        let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
+        loop {
+            let mut meter = Meter::new(self.line.clone());
+            let error = self.read(&sender, &mut meter, &mut backoff).await;
+            let now = (self.context.clock)();
+            let reason = error.to_string();
+            self.context
+                .status
+                .set_aside("line", self.line.sensor.as_str(), &reason, &now);
+            if self.open.load(Ordering::Relaxed) == 0 {
+                self.context.status.set_state(DriverState::Waiting { reason });
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    /// Reads until the line fails.
+    async fn read(&self, sender: &mpsc::Sender<Reading>, meter: &mut Meter, backoff: &mut Backoff) -> LineError {
+        let path = self.line.path.display().to_string();
+        let port = match SerialPort::open(&self.line.path, BAUD) {
+            Ok(port) => port,
+            Err(source) => return LineError::Open { path, source },
+        };
+        let _open = Opened::count(&self.open);
+        let mut trigger = interval(Duration::from_millis(self.line.model.pace_ms().into()));
+        let mut last = Instant::now();
+        let mut bytes = [0; 256];
+        loop {
+            let read = timeout(SILENT, port.read(&mut bytes));
+            let count = tokio::select! {
+                read = read => match read {
+                    Ok(Ok(0)) => return LineError::Io { path, source: std::io::ErrorKind::UnexpectedEof.into() },
+                    Ok(Ok(count)) => count,
+                    Ok(Err(source)) => return LineError::Io { path, source },
+                    Err(_) => return LineError::Silent { path },
+                },
+                _ = trigger.tick(), if self.line.model.is_triggered() => {
+                    if let Err(source) = port.write_all(&[TRIGGER]).await {
+                        return LineError::Io { path, source };
+                    }
+                    if last.elapsed() >= SILENT {
+                        return LineError::Silent { path };
+                    }
+                    continue;
+                }
+            };
+            last = Instant::now();
+            let now = (self.context.clock)();
+            for byte in bytes.iter().take(count) {
+                let Some(reading) = meter.push(now, *byte) else {
+                    continue;
+                };
+                if sender.try_send(reading).is_err() {
+                    let reason = format!("{WAITING_MAX} readings wait for the disk; this one is lost");
+                    self.context
+                        .status
+                        .set_aside("overrun", self.line.sensor.as_str(), &reason, &now);
+                }
+            }
+            for (kind, reason) in meter.trouble() {
+                self.context
+                    .status
+                    .set_aside(kind, self.line.sensor.as_str(), &reason, &now);
+            }
+            if meter.is_good() {
+                backoff.reset();
+                self.context.status.set_state(DriverState::Connected);
+            }
+        }
+    }
+}
+
+/// Counts an open line while it lives.
+struct Opened<'a>(&'a AtomicUsize);
+
+impl<'a> Opened<'a> {
+    fn count(open: &'a AtomicUsize) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open)
+    }
+}
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Hands readings on in their order, each again until it is on disk.
+async fn hand_on(sink: mpsc::Sender<Delivery>, mut waiting: mpsc::Receiver<Reading>) {
+    while let Some(reading) = waiting.recv().await {
+        loop {
+            let (sender, told) = oneshot::channel();
+            let delivery = Delivery {
+                item: Item::Reading {
+                    reading: reading.clone(),
+                    health: Health::default(),
+                },
+                done: Done::new(move |outcome| {
+                    sender.send(outcome).ok();
+                }),
+            };
+            if sink.send(delivery).await.is_err() {
+                return;
+            }
+            match told.await {
+                Ok(Outcome::Journalled) => break,
+                Ok(Outcome::Refused | Outcome::Dropped) | Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+    }
+}
+
+/// Bytes in, readings out: no line and no clock.
+struct Meter {
+    line: Line,
+    frames: Frames,
+    steady: Steady,
+    /// Wrong sums that were told.
+    told_sums: u64,
+    is_too_near: bool,
+    /// When the state was said last, milliseconds.
+    said_ms: Option<u64>,
+}
+
+impl Meter {
+    fn new(line: Line) -> Self {
+        Self {
+            line,
+            frames: Frames::default(),
+            steady: Steady::new(HOLD_S),
+            told_sums: 0,
+            is_too_near: false,
+            said_ms: None,
+        }
+    }
+
+    /// Whether it understands the sensor.
+    fn is_good(&self) -> bool {
+        self.frames.counts().frames > 0
+    }
+
+    fn push(&mut self, now: Stamp, byte: u8) -> Option<Reading> {
+        let echo = self.line.model.echo(self.frames.push(byte)?);
+        self.is_too_near = echo == Echo::TooNear;
+        let Echo::At(distance_mm) = echo else {
+            self.steady.interrupted();
+            return None;
+        };
+        let at_s = Duration::from_millis(now.mono_ms).as_secs_f64();
+        let is_occupied = self.line.limits.is_occupied(distance_mm.into());
+        let change = is_occupied.and_then(|is_occupied| self.steady.step(at_s, is_occupied));
+        let is_due = self
+            .said_ms
+            .is_none_or(|said| u128::from(now.mono_ms.saturating_sub(said)) >= SAY_EVERY.as_millis());
+        let state = self.steady.state()?;
+        let (kind, ago_s) = match change {
+            Some(change) => (ReportKind::Status, at_s - change.since_s),
+            None if is_due => (ReportKind::Heartbeat, 0.0),
+            None => return None,
+        };
+        self.said_ms = Some(now.mono_ms);
+        Some(self.reading(now, kind, state, ago_s))
+    }
+
+    fn reading(&self, now: Stamp, kind: ReportKind, is_occupied: bool, ago_s: f64) -> Reading {
+        let ago = Duration::from_secs_f64(ago_s.max(0.0)).as_millis();
+        let observed: Timestamp = now.at.plus_millis(-i64::try_from(ago).unwrap_or(0));
+        Reading {
+            sensor: self.line.sensor.clone(),
+            observed,
+            received: now,
+            sequence: None,
+            // The same reading may be handed on again.
+            message: Some(format!("{}-{}", now.boot.0, now.mono_ms)),
+            report: Report {
+                kind,
+                occupied: Some(is_occupied),
+                ..Report::default()
+            },
+        }
+    }
+
+    /// What is wrong and was not told yet.
+    fn trouble(&mut self) -> Vec<(&'static str, String)> {
+        let mut trouble = Vec::new();
+        let sums = self.frames.counts().wrong_sums;
+        if sums > self.told_sums {
+            let wrong = sums - self.told_sums;
+            trouble.push((
+                "checksum",
+                format!("{wrong} frames with a wrong sum: a loose or long cable?"),
+            ));
+            self.told_sums = sums;
+        }
+        if std::mem::take(&mut self.is_too_near) {
+            let (near, _) = self.line.model.range_mm();
+            trouble.push((
+                "too_near",
+                format!("something is nearer than {near} mm: mud or a nest on its face?"),
+            ));
+        }
+        trouble
+    }
+}
+
+#[cfg(test)]
+mod tests;
