@@ -116,9 +116,9 @@ impl Rig {
         let delivery = tokio::time::timeout(Duration::from_secs(30), self.deliveries.recv());
         let Delivery { item, done } = delivery.await.expect("nothing in 30 s").expect("the driver has ended");
         if keep {
-            done.journalled()
+            done.journalled();
         } else {
-            done.refused()
+            done.refused();
         }
         let Item::Reading { reading, .. } = item else {
             panic!("{item:?}")

@@ -1,5 +1,6 @@
 mod cameras;
 mod files;
+mod sensors;
 
 use std::path::Path;
 use std::time::Duration;
@@ -108,35 +109,6 @@ fn a_sensor_takes_heartbeat_and_queue_of_its_profile_unless_it_has_its_own() {
         .map(|sensor| (sensor.heartbeat_s, sensor.queued))
         .collect();
     assert_eq!(traits, [(86_400, true), (3_600, true), (600, true)]);
-}
-
-#[test]
-fn a_sensor_that_tells_a_distance_needs_both_limits_and_another_takes_none() {
-    let with = |keys: &str| {
-        let text = sound_but(&[("heartbeat_s = 3600\n", keys)]);
-        text.replacen("profile = \"bosch-tps110\"", "profile = \"milesight-em400-mud\"", 1)
-    };
-    let config = parse(&with("occupied_below_mm = 1500\nfree_above_mm = 2000\n")).unwrap();
-    let limits = config.sensors.iter().find_map(|sensor| sensor.distance);
-    assert_eq!(
-        limits.map(|it| (it.occupied_below_mm, it.free_above_mm)),
-        Some((1_500, 2_000))
-    );
-    for (text, told) in [
-        (with(""), "occupied_below_mm: this key is missing"),
-        (with("occupied_below_mm = 1500\n"), "free_above_mm: this key is missing"),
-        (
-            with("occupied_below_mm = 1500\nfree_above_mm = 1400\n"),
-            "free_above_mm is less than occupied_below_mm",
-        ),
-        (
-            sound_but(&[("heartbeat_s = 3600\n", "free_above_mm = 1400\n")]),
-            "say themselves whether a space is occupied",
-        ),
-    ] {
-        let problems = parse(&text).unwrap_err().to_string();
-        assert!(problems.contains(told), "{problems}");
-    }
 }
 
 #[test]
