@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gateway::sensors::serial::{Line, Serial};
 use gateway::sensors::{Delivery, DistanceLimits, Driver, DriverContext, DriverState, Item};
-use parking::{Reading, SensorId};
+use parking::{Reading, SensorId, Stamp};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use support::context;
+use support::{context, now};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wired::ultrasonic::{Model, TRIGGER};
@@ -86,7 +86,17 @@ struct Rig {
 impl Rig {
     fn new(model: Model) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (context, deliveries) = context("serial", &[("u-1", "a02yyuw")], 16);
+        let (mut context, deliveries) = context("serial", &[("u-1", "a02yyuw")], 16);
+        let begin = Instant::now();
+        context.clock = Arc::new(move || {
+            let passed_ms = u64::try_from(begin.elapsed().as_millis()).unwrap();
+            let now = now();
+            Stamp {
+                at: now.at.plus_millis(i64::try_from(passed_ms).unwrap()),
+                mono_ms: now.mono_ms + passed_ms,
+                ..now
+            }
+        });
         let line = Line {
             sensor: SensorId::new("u-1").unwrap(),
             model,

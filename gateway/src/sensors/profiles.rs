@@ -132,12 +132,12 @@ const FILES: [(&str, &str); 16] = [
         include_str!("../../../firmware-config/sensors/dingtek-do20x.toml"),
     ),
     (
-        "libelium-smart-parking",
-        include_str!("../../../firmware-config/sensors/libelium-smart-parking.toml"),
-    ),
-    (
         "jsn-sr04t",
         include_str!("../../../firmware-config/sensors/jsn-sr04t.toml"),
+    ),
+    (
+        "libelium-smart-parking",
+        include_str!("../../../firmware-config/sensors/libelium-smart-parking.toml"),
     ),
     ("lis3mdl", include_str!("../../../firmware-config/sensors/lis3mdl.toml")),
     (
