@@ -86,26 +86,28 @@ impl FrozenWatch {
             return self.begin(at, features);
         };
         let step = if collapsed_for.is_some() { PIXEL_STEP } else { 0 };
-        let spaced = self.last.iter().filter(|look| at.saturating_sub(look.at) >= SPAN_MIN);
-        let shares = spaced.filter_map(|look| changed(&look.grid, &features.pixels, visible, step));
-        let like: Vec<f32> = shares.filter(|share| *share <= CHANGED_MAX).collect();
+        let share = |look: &Look| changed(&look.grid, &features.pixels, visible, step);
+        let looks = self.last.iter().filter_map(|look| Some((look.at, share(look)?)));
+        let like: Vec<(Duration, f32)> = looks.filter(|(_, share)| *share <= CHANGED_MAX).collect();
         if like.is_empty() && collapsed_for.is_none() {
             return self.begin(at, features);
         }
         let since = first.at;
-        self.alike = 1 + like.len();
+        let is_spaced = |(then, _): &&(Duration, f32)| at.saturating_sub(*then) >= SPAN_MIN;
+        self.alike = 1 + like.iter().filter(is_spaced).count();
         let between = usize::from(collapsed_for.is_some_and(|time| time >= COLLAPSED_MIN));
-        let is_coarse = self.alike == 1 && self.has_pair && !self.is_named;
+        let is_coarse = like.is_empty() && self.has_pair && !self.is_named;
         let pictures = if is_coarse { 2 } else { self.alike };
         let is_frozen = pictures >= 2 && pictures + between >= PICTURES;
-        self.has_pair |= !like.is_empty();
+        self.has_pair |= self.alike >= 2;
         self.is_named |= is_frozen;
         self.keep(at, features);
         let mut evidence = vec![Evidence::below(Measure::ChangedBlocks, blocks, CHANGED_MAX)];
-        let pixels = like.into_iter().reduce(f32::min);
+        let is_new = like.is_empty();
+        let pixels = like.into_iter().map(|(_, share)| share).reduce(f32::min);
         evidence.extend(pixels.map(|share| Evidence::below(Measure::ChangedPixels, share, CHANGED_MAX)));
         Comparison {
-            is_new: self.alike == 1,
+            is_new,
             is_frozen,
             since,
             evidence,

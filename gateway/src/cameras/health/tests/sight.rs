@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::frozen::FrozenWatch;
 use super::super::*;
 use super::rig::{Camera, Rig, at_s};
 use super::scene::{Scene, View};
@@ -100,6 +101,28 @@ fn one_coarse_keyframe_costs_a_frozen_picture_its_name_in_no_phase() {
             fault(&mut rig, f64::from(tenths) / 10.0, State::Frozen, stuck);
         }
     }
+}
+
+#[test]
+fn a_source_that_repeats_its_pictures_twice_a_second_is_frozen_as_soon() {
+    let picture = Scene::new(1).measured(&View::noon(7));
+    for keyframes_ms in [250, 500, 1_000, 1_900, 4_000] {
+        let mut watch = FrozenWatch::default();
+        let told = (0..100_u64).map(|number| number * keyframes_ms).find(|at_ms| {
+            let at = Duration::from_millis(*at_ms);
+            watch.compare(at, &picture, None).is_frozen
+        });
+        assert_eq!(
+            told,
+            Some(told_after(keyframes_ms)),
+            "a keyframe every {keyframes_ms} ms"
+        );
+    }
+}
+
+/// Three pictures at least 1.8 s apart.
+fn told_after(keyframes_ms: u64) -> u64 {
+    2 * 1_800_u64.div_ceil(keyframes_ms) * keyframes_ms
 }
 
 #[test]
