@@ -123,7 +123,7 @@ fn a_wrong_length_port_or_profile_ends_with_status_2_and_says_what_was_expected(
         ),
         (
             plain(&["bosch", "--port", "1", "01"]),
-            "expected bosch-tps110, dingtek-do20x, libelium",
+            "expected a02yyuw, bosch-tps110, dingtek",
         ),
         (plain(&["bosch-tps110", "--port", "1", "0"]), "two for each byte"),
         (

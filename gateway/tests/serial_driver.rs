@@ -160,6 +160,7 @@ async fn distances_become_states_and_a_refused_one_comes_again() {
         (2_900..6_000).contains(&ago_ms),
         "it is dated by its begin: {ago_ms} ms"
     );
+    assert_eq!(rig.context.status.snapshot().readings, 3, "one of them twice");
     rig.cancel.cancel();
     rig.state(|state| *state == DriverState::Stopped).await;
     peer.unplug();

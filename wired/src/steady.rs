@@ -55,11 +55,6 @@ impl Steady {
     pub fn interrupted(&mut self) {
         self.coming = None;
     }
-
-    /// Nothing is known any more.
-    pub fn forget(&mut self) {
-        (self.state, self.coming) = (None, None);
-    }
 }
 
 #[cfg(test)]
@@ -103,7 +98,5 @@ mod tests {
                 since_s
             })
         );
-        steady.forget();
-        assert_eq!(steady.state(), None);
     }
 }

@@ -37,7 +37,7 @@ enum Verb {
     Encode(Encode),
     /// List the sensor profiles.
     Profiles,
-    /// Write raw samples of a magnetometer to a file, for `replay`.
+    /// Make up samples of a magnetometer, for `replay`.
     Record(record::Record),
     /// Show what the box decides by recorded samples: field, thresholds, state.
     Replay(replay::Replay),

@@ -108,7 +108,7 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
         let id = id.and_then(|field| sensor_id(report, &field, profile.map(|profile| profile.transport), &mut names));
         let heartbeat = table.optional("heartbeat_s");
         let heartbeat_s = match &heartbeat {
-            Some(field) => field.integer(report, &(10..=7 * 24 * 3_600)),
+            Some(field) => field.integer(report, &(heartbeat_s_min(profile)..=7 * 24 * 3_600)),
             None => profile.and_then(|profile| own_heartbeat(report, &table.place, profile)),
         };
         let error_rate = |table: &mut Table, report: &mut Report, key, of: fn(SensorErrors) -> u32| {
@@ -121,7 +121,14 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
         };
         let distance = profile.and_then(|profile| distance(report, &mut table, profile));
         let serial = serial(report, &mut table, profile, &sensors);
-        let queued = table.optional("queued").map(|field| field.boolean(report));
+        let queued = table.optional("queued");
+        let queued = queued.map(|field| match (profile, field.boolean(report)) {
+            (Some(profile), Some(true)) if profile.transport == Transport::Serial => {
+                let message = "a serial line keeps nothing while the box is off";
+                field.error(report, message, "leave the key out")
+            }
+            (_, queued) => queued,
+        });
         let place = table.place.clone();
         table.finish(report);
         let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
@@ -234,6 +241,12 @@ fn serial(
         return field.error(report, message, "a line carries one sensor");
     }
     Some(path)
+}
+
+/// The box itself says the state of what hangs on it, and not more often than by the profile.
+fn heartbeat_s_min(profile: Option<&Profile>) -> u32 {
+    let own = profile.filter(|profile| profile.transport == Transport::Serial);
+    own.and_then(|profile| profile.heartbeat_s).unwrap_or(10)
 }
 
 fn own_heartbeat(report: &mut Report, place: &Place, profile: &Profile) -> Option<u32> {

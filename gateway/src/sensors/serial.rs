@@ -1,9 +1,9 @@
 //! Ultrasonic sensors on serial lines of the box, one on each line.
 //!
 //! A distance becomes a state by the site's limits, and counts when it has held for [`HOLD_S`]: somebody who walks by is no
-//! vehicle. The driver says the state when it changes, and every [`SAY_EVERY`] as long as the sensor measures; a line
-//! that is pulled out, or a sensor that is silent or sees nothing, says nothing more, and its space becomes unknown. A line
-//! that comes back is read again.
+//! vehicle. The driver says the state when it changes, and every [`SAY_EVERY`] while the distance means it; a line that is
+//! pulled out, or a sensor that is silent, sees nothing or tells a distance between the limits, says nothing more, and its
+//! space becomes unknown. A line that comes back is read again.
 //!
 //! Lines are no queue: what a sensor measured while the box was off is gone. A reading that cannot be kept now (the disk is
 //! full) waits here, with [`WAITING_MAX`] others.
@@ -33,7 +33,9 @@ const BAUD: u32 = 9_600;
 const HOLD_S: f64 = 3.0;
 /// The state is said so often although nothing changes; the profiles' `heartbeat_s` is the same.
 const SAY_EVERY: Duration = Duration::from_secs(60);
-/// A sensor that sends nothing for so long is silent.
+/// An echo that is missing for so long leaves open what was there meanwhile; a shorter pause does not.
+const ECHO_GAP_MS: u64 = 1_000;
+/// A sensor that sends nothing that can be understood for so long is silent.
 const SILENT: Duration = Duration::from_secs(5);
 /// Readings of one line that wait for the disk.
 const WAITING_MAX: usize = 256;
@@ -96,7 +98,7 @@ impl Driver for Serial {
 struct Task {
     line: Line,
     context: DriverContext,
-    /// Lines of the driver that are open.
+    /// Lines of the driver that are understood.
     open: Arc<AtomicUsize>,
 }
 
@@ -111,12 +113,14 @@ enum LineError {
     Io { path: String, source: std::io::Error },
     #[error("{path}: no byte for {} s; look at the sensor's supply and at its cable", SILENT.as_secs())]
     Silent { path: String },
+    #[error("{path}: bytes, but no frame for {} s ({strays} stray bytes); is it this sensor, in its serial mode?", SILENT.as_secs())]
+    Strange { path: String, strays: u64 },
 }
 
 impl Task {
     async fn run_until(self, cancel: CancellationToken) {
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
-        let hand_on = hand_on(self.context.sink.clone(), waiting);
+        let hand_on = hand_on(self.context.clone(), waiting);
         tokio::select! {
             () = cancel.cancelled() => {}
             () = self.read_for_ever(sender) => {}
@@ -148,11 +152,16 @@ impl Task {
             Ok(port) => port,
             Err(source) => return LineError::Open { path, source },
         };
-        let _open = Opened::count(&self.open);
+        let mut open = None;
         let mut trigger = interval(Duration::from_millis(self.line.model.pace_ms().into()));
-        let mut last = Instant::now();
+        let (mut last, mut understood) = (Instant::now(), Instant::now());
         let mut bytes = [0; 256];
         loop {
+            if understood.elapsed() >= SILENT && last.elapsed() < SILENT {
+                let strays = meter.frames.counts().strays;
+                return LineError::Strange { path, strays };
+            }
+            let frames = meter.frames.counts().frames;
             let read = timeout(SILENT, port.read(&mut bytes));
             let count = tokio::select! {
                 read = read => match read {
@@ -189,7 +198,9 @@ impl Task {
                     .status
                     .set_aside(kind, self.line.sensor.as_str(), &reason, &now);
             }
-            if meter.is_good() {
+            if meter.frames.counts().frames > frames {
+                understood = Instant::now();
+                open.get_or_insert_with(|| Opened::count(&self.open));
                 backoff.reset();
                 self.context.status.set_state(DriverState::Connected);
             }
@@ -197,7 +208,7 @@ impl Task {
     }
 }
 
-/// Counts an open line while it lives.
+/// Counts a line that is understood while it lives.
 struct Opened<'a>(&'a AtomicUsize);
 
 impl<'a> Opened<'a> {
@@ -214,9 +225,10 @@ impl Drop for Opened<'_> {
 }
 
 /// Hands readings on in their order, each again until it is on disk.
-async fn hand_on(sink: mpsc::Sender<Delivery>, mut waiting: mpsc::Receiver<Reading>) {
+async fn hand_on(context: DriverContext, mut waiting: mpsc::Receiver<Reading>) {
     while let Some(reading) = waiting.recv().await {
         loop {
+            context.status.count_reading();
             let (sender, told) = oneshot::channel();
             let delivery = Delivery {
                 item: Item::Reading {
@@ -227,7 +239,7 @@ async fn hand_on(sink: mpsc::Sender<Delivery>, mut waiting: mpsc::Receiver<Readi
                     sender.send(outcome).ok();
                 }),
             };
-            if sink.send(delivery).await.is_err() {
+            if context.sink.send(delivery).await.is_err() {
                 return;
             }
             match told.await {
@@ -246,6 +258,10 @@ struct Meter {
     /// Wrong sums that were told.
     told_sums: u64,
     is_too_near: bool,
+    /// Whether that was told.
+    told_near: bool,
+    /// When there was an echo last, milliseconds.
+    echo_ms: Option<u64>,
     /// When the state was said last, milliseconds.
     said_ms: Option<u64>,
 }
@@ -258,32 +274,40 @@ impl Meter {
             steady: Steady::new(HOLD_S),
             told_sums: 0,
             is_too_near: false,
+            told_near: false,
+            echo_ms: None,
             said_ms: None,
         }
     }
 
-    /// Whether it understands the sensor.
-    fn is_good(&self) -> bool {
-        self.frames.counts().frames > 0
-    }
-
     fn push(&mut self, now: Stamp, byte: u8) -> Option<Reading> {
-        let echo = self.line.model.echo(self.frames.push(byte)?);
-        self.is_too_near = echo == Echo::TooNear;
-        let Echo::At(distance_mm) = echo else {
+        let distance_mm = match self.line.model.echo(self.frames.push(byte)?) {
+            Echo::At(distance_mm) => distance_mm,
+            Echo::None => return None,
+            Echo::TooNear => {
+                self.is_too_near = true;
+                return None;
+            }
+        };
+        (self.is_too_near, self.told_near) = (false, false);
+        let before_ms = self.echo_ms.replace(now.mono_ms);
+        if before_ms.is_some_and(|before| now.mono_ms.saturating_sub(before) > ECHO_GAP_MS) {
+            self.steady.interrupted();
+        }
+        let at_s = Duration::from_millis(now.mono_ms).as_secs_f64();
+        let Some(is_occupied) = self.line.limits.is_occupied(distance_mm.into()) else {
             self.steady.interrupted();
             return None;
         };
-        let at_s = Duration::from_millis(now.mono_ms).as_secs_f64();
-        let is_occupied = self.line.limits.is_occupied(distance_mm.into());
-        let change = is_occupied.and_then(|is_occupied| self.steady.step(at_s, is_occupied));
+        let change = self.steady.step(at_s, is_occupied);
         let is_due = self
             .said_ms
             .is_none_or(|said| u128::from(now.mono_ms.saturating_sub(said)) >= SAY_EVERY.as_millis());
         let state = self.steady.state()?;
         let (kind, ago_s) = match change {
             Some(change) => (ReportKind::Status, at_s - change.since_s),
-            None if is_due => (ReportKind::Heartbeat, 0.0),
+            // What is about to change would be dated before this.
+            None if is_due && is_occupied == state => (ReportKind::Heartbeat, 0.0),
             None => return None,
         };
         self.said_ms = Some(now.mono_ms);
@@ -320,7 +344,7 @@ impl Meter {
             ));
             self.told_sums = sums;
         }
-        if std::mem::take(&mut self.is_too_near) {
+        if self.is_too_near && !std::mem::replace(&mut self.told_near, true) {
             let (near, _) = self.line.model.range_mm();
             trouble.push((
                 "too_near",

@@ -4,9 +4,9 @@
 //! one stands there; but the baseline wanders by more in a day, with the heat, than a small vehicle makes. So:
 //!
 //! - While the space is free and the field quiet, the baseline follows it slowly.
-//! - A field beyond [`Rules::enter_nt`] for some samples opens a candidate; when it has become quiet beyond
-//!   [`Rules::leave_nt`], a vehicle has stopped, and it came when the candidate opened. A bus in the next lane moves on, and
-//!   leaves the field where it was.
+//! - A field beyond [`Rules::enter_nt`] for some samples, or one that moves, opens a candidate; when it has become quiet
+//!   beyond [`Rules::leave_nt`], a vehicle has stopped, and it came when the candidate opened. A bus in the next lane moves
+//!   on, and leaves the field where it was. What moves and stays within `leave_nt` is no vehicle: a neighbour.
 //! - Under a vehicle the baseline cannot be seen. What changes there slowly, and no faster than heat does, is taken for a
 //!   change of the baseline; a step is another position of the vehicle, or a neighbour.
 //! - The vehicle has left when the field is near the baseline for some time; or, if a neighbour came meanwhile, when far
@@ -73,8 +73,6 @@ pub struct View {
     pub baseline: Option<Field>,
     /// How far the field is from it, nanotesla.
     pub distance_nt: Option<f64>,
-    /// Standard deviation over the last seconds, nanotesla, once they are over.
-    pub deviation_nt: Option<f64>,
     /// The state.
     pub state: State,
     /// Whether a vehicle has not moved for longer than is plausible.
@@ -85,7 +83,7 @@ pub struct View {
 enum Phase {
     /// No baseline.
     Uncalibrated,
-    /// The baseline may have wandered by up to `slack_nt`. `seen`: the first quiet level.
+    /// The baseline may have wandered by up to `slack_nt`. `seen`: the last quiet level.
     Unsure { slack_nt: f64, seen: Option<Field> },
     Free {
         /// Samples in a row beyond the threshold, or with movement.
@@ -96,6 +94,8 @@ enum Phase {
         candidate_s: Option<f64>,
     },
     Occupied {
+        /// By how much the baseline may be off.
+        slack_nt: f64,
         /// The quiet field under the vehicle.
         level: Field,
         /// The one before that, if it changed.
@@ -184,7 +184,6 @@ impl Detector {
         View {
             baseline: self.baseline,
             distance_nt: seen.map(|(last, baseline)| last.field.distance(baseline)),
-            deviation_nt: self.short.level().map(|level| level.deviation),
             state: self.state(),
             is_stuck: self.last.is_some_and(is_stuck),
         }
@@ -274,7 +273,8 @@ impl Detector {
             None if off < self.rules.leave_nt => true,
             None if off >= self.rules.enter_nt + slack_nt => false,
             None => {
-                let seen = Some(seen.unwrap_or(level.mean));
+                // It wanders on; what jumps is another.
+                let seen = Some(level.mean);
                 self.phase = Phase::Unsure { slack_nt, seen };
                 return None;
             }
@@ -282,7 +282,8 @@ impl Detector {
         Some(if is_free {
             self.free(sample.at_s)
         } else {
-            self.occupied(level.mean, sample.at_s, sample.at_s)
+            let slack_nt = if is_another.is_some() { 0.0 } else { slack_nt };
+            self.occupied(level.mean, sample.at_s, sample.at_s, slack_nt)
         })
     }
 
@@ -294,8 +295,9 @@ impl Detector {
         }
     }
 
-    fn occupied(&mut self, level: Field, since_s: f64, now_s: f64) -> Decision {
+    fn occupied(&mut self, level: Field, since_s: f64, now_s: f64, slack_nt: f64) -> Decision {
         self.phase = Phase::Occupied {
+            slack_nt,
             level,
             before: None,
             other: None,
@@ -320,7 +322,13 @@ impl Detector {
         };
         let level = self.short.level();
         let moves = level.is_some_and(|level| level.deviation >= MOVEMENT_FACTOR * self.rules.quiet_nt);
-        if moves || sample.field.distance(baseline) >= self.rules.enter_nt {
+        let distance = sample.field.distance(baseline);
+        if distance < self.rules.leave_nt {
+            // Whoever comes has not come before this.
+            since_s = sample.at_s;
+            candidate_s = candidate_s.filter(|last_s| sample.at_s - last_s < CANDIDATE_S);
+        }
+        if moves || distance >= self.rules.enter_nt {
             if beyond == 0 && candidate_s.is_none() {
                 since_s = sample.at_s;
             }
@@ -335,10 +343,9 @@ impl Detector {
             let off = level.mean.distance(baseline);
             match candidate_s {
                 Some(_) if off >= self.rules.leave_nt && sample.at_s - since_s >= self.rules.enter_quiet_s => {
-                    return Some(self.occupied(level.mean, since_s, sample.at_s));
+                    return Some(self.occupied(level.mean, since_s, sample.at_s, 0.0));
                 }
                 Some(_) if off >= self.rules.leave_nt => {}
-                Some(last_s) if sample.at_s - last_s >= CANDIDATE_S => candidate_s = None,
                 // It may be manoeuvring.
                 Some(_) => since_s = sample.at_s,
                 None if off < self.rules.enter_nt => {
@@ -363,6 +370,7 @@ impl Detector {
 
     fn watch_occupied(&mut self, sample: Sample, baseline: Field) -> Option<Decision> {
         let Phase::Occupied {
+            slack_nt,
             mut level,
             mut before,
             mut other,
@@ -402,8 +410,9 @@ impl Detector {
                 if sample.at_s - since_s >= SETTLED_S {
                     // It stood for long, and what is left is less than a vehicle: a neighbour who came meanwhile.
                     let has_left = now.mean.distance(level) >= 2.0 * self.rules.enter_nt
-                        && now.mean.distance(baseline) < self.rules.enter_nt;
+                        && now.mean.distance(baseline) < self.rules.enter_nt + slack_nt;
                     if has_left && since_s - moved_s >= SETTLED_S {
+                        self.baseline = Some(now.mean);
                         return Some(self.free(since_s - self.rules.leave_s));
                     }
                     (level, before, other, moved_s) = (now.mean, Some(level), None, since_s);
@@ -412,6 +421,7 @@ impl Detector {
             quiet_s = sample.at_s;
         }
         self.phase = Phase::Occupied {
+            slack_nt,
             level,
             before,
             other,

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rules {
-    /// A field further than this from the baseline may be a vehicle, nanotesla.
+    /// A field further than this from the baseline may be a vehicle, nanotesla; so may one that moves.
     pub enter_nt: f64,
-    /// A field nearer than this to the baseline is that of a free space, nanotesla.
+    /// A field nearer than this to the baseline is that of a free space, nanotesla. What is quiet beyond it after something
+    /// moved is a vehicle.
     pub leave_nt: f64,
     /// So many samples in a row have to be beyond `enter_nt`.
     pub enter_samples: u32,
@@ -85,10 +86,15 @@ impl Rules {
     /// # Errors
     /// When there is no rule of this name: tells those that there are.
     pub fn set(&mut self, name: &str, value: f64) -> Result<(), String> {
+        if name == "enter_samples" {
+            let samples = (1..=100_u32).find(|samples| (f64::from(*samples) - value).abs() < 1e-9);
+            self.enter_samples = samples.ok_or("expected a whole number from 1 to 100")?;
+            return Ok(());
+        }
         let Some((_, of)) = ACCESS.iter().find(|(known, _)| *known == name) else {
             let names: Vec<&str> = ACCESS.iter().map(|(name, _)| *name).collect();
             return Err(format!(
-                "there is no rule \"{name}\"; expected one of {}",
+                "there is no rule \"{name}\"; expected one of {}, enter_samples",
                 names.join(", ")
             ));
         };

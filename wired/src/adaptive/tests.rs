@@ -188,10 +188,31 @@ fn a_space_that_was_not_watched_for_long_is_unknown_until_the_field_tells() {
     space.stands(30.0, z(-2_000.0));
     assert_eq!(space.told().last().map(|(state, _)| *state), Some(State::Free));
 
+    // A vehicle came while heat moved the baseline by more than a small vehicle makes: it is seen, and seen to leave.
+    let mut hot = self::space();
+    hot.now_s += 4_200.0;
+    hot.stands(300.0, Field::new(7_000.0, 0.0, 60_000.0));
+    hot.moves(3.0, z(6_000.0));
+    hot.stands(200.0, Field::new(7_000.0, 0.0, 0.0));
+    let states: Vec<State> = hot.told().iter().map(|(state, _)| *state).collect();
+    assert_eq!(states, [State::Unknown, State::Occupied, State::Free]);
+
     let mut short = self::space();
     short.now_s += 30.0;
     short.stands(30.0, z(9_000.0));
     assert_eq!(short.told(), [(State::Occupied, 50)]);
+}
+
+#[test]
+fn heat_alone_makes_no_vehicle_of_a_space_that_was_not_watched_for_long() {
+    let mut space = space();
+    space.now_s += 12.0 * 3_600.0;
+    let mut heat = 10_000.0;
+    for _ in 0..36_000 {
+        heat += 100.0 / 60.0 * PACE_S;
+        space.step(Field::new(heat, 0.0, 0.0));
+    }
+    assert_eq!(space.detector.state(), State::Unknown);
 }
 
 #[test]
@@ -275,19 +296,23 @@ fn arrivals_and_departures_are_found_on_made_up_streets() {
 proptest! {
     #[test]
     fn states_alternate_and_times_go_on_whatever_is_measured(
-        samples in prop::collection::vec((0.0..30.0_f64, prop::array::uniform3(-1e6..1e6_f64)), 0..300),
+        plateaus in prop::collection::vec((0.0..30.0_f64, 1..200_u32, prop::array::uniform3(-3e4..3e4_f64)), 0..40),
     ) {
         let mut detector = Detector::new(Rules::default()).unwrap();
         detector.resume(EARTH, 0.0);
-        let (mut at_s, mut state) = (0.0, State::Unknown);
-        for (pause_s, [x, y, z]) in samples {
+        let (mut at_s, mut state, mut since_s) = (0.0, State::Unknown, 0.0);
+        for (pause_s, samples, [x, y, z]) in plateaus {
             at_s += pause_s;
-            if let Some(decision) = detector.step(Sample { at_s, field: Field::new(x, y, z) }) {
-                prop_assert_ne!(decision.state, state);
-                prop_assert!(decision.since_s <= at_s);
-                state = decision.state;
+            for _ in 0..samples {
+                at_s += PACE_S;
+                let field = EARTH + Field::new(x, y, z);
+                if let Some(decision) = detector.step(Sample { at_s, field }) {
+                    prop_assert_ne!(decision.state, state);
+                    prop_assert!(since_s <= decision.since_s && decision.since_s <= at_s, "{:?}", decision);
+                    (state, since_s) = (decision.state, decision.since_s);
+                }
+                prop_assert_eq!(detector.state(), state);
             }
-            prop_assert_eq!(detector.state(), state);
         }
     }
 }

@@ -20,6 +20,8 @@ const MEASURED: u8 = 0x08;
 /// The first byte of the data, and that more follow.
 const DATA: u8 = 0x28 | 0x80;
 const NT_PER_COUNT: f64 = 100_000.0 / 6_842.0;
+/// Counts go on to 4.8 G, and mean nothing there.
+const RANGE_NT: f64 = 400_000.0;
 
 pub(super) fn start<I: I2c, D: DelayNs>(chip: &mut Magnetometer<I, D>) -> Result<(), Fault<I::Error>> {
     chip.expect_identity(IDENTITY.0, IDENTITY.1)?;
@@ -36,8 +38,9 @@ pub(super) fn start<I: I2c, D: DelayNs>(chip: &mut Magnetometer<I, D>) -> Result
 pub(super) fn measure<I: I2c, D: DelayNs>(chip: &mut Magnetometer<I, D>) -> Result<Field, Fault<I::Error>> {
     chip.await_bit(STATUS, MEASURED)?;
     let bytes: [u8; 6] = chip.read(DATA)?;
-    if bytes.chunks(2).any(|axis| matches!(axis, [0xff, 0x7f] | [0x00, 0x80])) {
+    let field = little_endian(bytes, NT_PER_COUNT);
+    if [field.x, field.y, field.z].iter().any(|axis| axis.abs() > RANGE_NT) {
         return Err(Fault::Overflow { chip: chip.chip });
     }
-    Ok(little_endian(bytes, NT_PER_COUNT))
+    Ok(field)
 }

@@ -1,6 +1,7 @@
 //! MEMSIC MMC5603NJ.
 //!
-//! Source: MEMSIC, MMC5603NJ data sheet, rev. B. 20 bits, 0.00625 µT a count, ±30 G. SET and RESET turn the sensing film
+//! Source: MEMSIC, MMC5603NJ data sheet, rev. B. 20 bits, 0.0625 mG a count (the same
+//! document also gives 16,384 counts a gauss, which is 2.3 % less), ±30 G. SET and RESET turn the sensing film
 //! over: what is measured after one is the field plus the chip's offset, after the other the offset minus the field. Half of
 //! the difference is the field alone.
 

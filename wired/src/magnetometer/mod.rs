@@ -80,7 +80,7 @@ pub enum Fault<E: fmt::Debug> {
         found: u8,
     },
     /// It never says that it has measured.
-    #[error("the {chip} has not measured after {READY_MS_MAX} ms; it is restarted, and broken if this goes on")]
+    #[error("the {chip} has not measured after {READY_MS_MAX} ms; start it again, and exchange it if this goes on")]
     NotReady {
         /// The chip.
         chip: Chip,

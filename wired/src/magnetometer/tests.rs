@@ -142,7 +142,7 @@ fn a_field_beyond_the_range_is_no_field() {
         Err(Fault::Overflow { chip })
     );
     let chip = Chip::Lis3mdl;
-    let full = [read(0x1c, 0x27, &[0x08]), read(0x1c, 0xa8, &[0, 0, 0x00, 0x80, 0, 0])];
+    let full = [read(0x1c, 0x27, &[0x08]), read(0x1c, 0xa8, &[0, 0, 0x94, 0x6d, 0, 0])];
     assert_eq!(
         played(chip, &full, Magnetometer::measure),
         Err(Fault::Overflow { chip })

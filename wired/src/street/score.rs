@@ -27,11 +27,9 @@ impl Score {
             wanted.map(|decision| decision.since_s).collect::<Vec<f64>>()
         };
         let (occupied, mut free) = (times(State::Occupied), times(State::Free));
-        // The first word of a space that was free before the first vehicle came.
-        if stays
-            .first()
-            .is_some_and(|stay| free.first().is_some_and(|first| *first < stay.from_s - TOLERANCE_S))
-        {
+        // The first word of a space that is free.
+        let first = occupied.first().copied().unwrap_or(f64::INFINITY);
+        if free.first().is_some_and(|free| *free < first) {
             free.remove(0);
         }
         let arrivals = matched(stays.iter().map(|stay| stay.from_s), &occupied);

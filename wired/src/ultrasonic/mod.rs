@@ -5,12 +5,10 @@
 //! JSN-SR04T answers [`TRIGGER`]. Sources: DFRobot, A02YYUW wiki SEN0311; Jahankit (JSN), JSN-SR04T-2.0 manual, mode 3.
 
 mod frames;
-mod sound;
 
 use serde::{Deserialize, Serialize};
 
 pub use frames::{Counts, Frames};
-pub use sound::{corrected_mm, speed_of_sound};
 
 /// What a JSN-SR04T is sent for each measurement.
 pub const TRIGGER: u8 = 0x55;

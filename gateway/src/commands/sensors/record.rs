@@ -1,4 +1,4 @@
-//! `gateway sensors record`: raw samples of a magnetometer, as a file for `replay`.
+//! `gateway sensors record`: samples of a magnetometer, made up, as a file for `replay`.
 
 use std::path::PathBuf;
 

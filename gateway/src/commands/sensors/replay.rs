@@ -45,6 +45,7 @@ impl Replay {
         let mut plot = Plot::new(first.sample.at_s, last.sample.at_s);
         let mut decisions = Vec::new();
         let mut is_calibrated = false;
+        let mut stuck_s = None;
         for line in &lines {
             decisions.extend(detector.step(line.sample));
             if !is_calibrated
@@ -60,7 +61,9 @@ impl Replay {
                     baseline.z
                 );
             }
-            plot.add(line.sample.at_s, &detector.view(), line.truth);
+            let view = detector.view();
+            stuck_s = stuck_s.or(view.is_stuck.then_some(line.sample.at_s));
+            plot.add(line.sample.at_s, &view, line.truth);
         }
         if !is_calibrated {
             let reason = "its field is never quiet, so the sensor was not calibrated; record some seconds of a free space \
@@ -76,6 +79,10 @@ impl Replay {
                 clock(decision.since_s - first.sample.at_s),
                 name(decision.state)
             );
+        }
+        if let Some(stuck_s) = stuck_s {
+            let at = clock(stuck_s - first.sample.at_s);
+            tell!("{at:>9}  a vehicle has not moved for longer than stuck_s: doubtful");
         }
         let states = decisions.iter().filter(|decision| decision.state == State::Occupied);
         tell!("{} arrivals", states.count());

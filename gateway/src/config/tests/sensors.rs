@@ -55,6 +55,12 @@ fn a_sensor_on_a_serial_line_has_the_line_and_what_a_distance_means() {
         ("serial = \"/dev/ttyAMA0\"\n", "", "write the line's device file"),
         ("/dev/ttyAMA0", "ttyAMA0", "write it from the root"),
         ("free_above_mm = 2000\n", "", "free_above_mm: this key is missing"),
+        ("free_above_mm", "heartbeat_s = 30\nfree_above_mm", "60"),
+        (
+            "free_above_mm",
+            "queued = true\nfree_above_mm",
+            "keeps nothing while the box is off",
+        ),
         ("a02yyuw", "mmc5603", "does not read its own buses yet"),
     ] {
         let problems = parse(&on_a_line(old, new)).unwrap_err().to_string();

@@ -90,6 +90,47 @@ fn somebody_who_walks_by_and_a_distance_between_the_limits_change_nothing() {
 }
 
 #[test]
+fn a_state_is_not_said_again_while_it_is_about_to_change() {
+    let mut sensor = Sensor::new();
+    sensor.measures(62, 2_500);
+    sensor.measures(59, 2_500);
+    // The change begins before the minute is over and counts after it.
+    sensor.measures(10, 900);
+    let told = sensor.told();
+    assert_eq!(told.last(), Some(&(ReportKind::Status, Some(true), 1_210)));
+    let seen: Vec<i64> = told.iter().map(|(_, _, seen)| *seen).collect();
+    assert!(seen.is_sorted(), "{told:?}");
+}
+
+#[test]
+fn single_echoes_that_are_missing_cost_nothing_and_a_long_pause_holds_anew() {
+    let mut sensor = Sensor::new();
+    sensor.measures(10, 2_500);
+    for _ in 0..10 {
+        sensor.measures(1, 900);
+        let [high, low, sum] = [0, 0, 0xff];
+        sensor.bytes(&[0xff, high, low, sum]);
+    }
+    assert_eq!(sensor.told().len(), 2);
+    sensor.measures(1, 2_500);
+    sensor.now_ms += 3_600_000;
+    sensor.measures(1, 2_500);
+    assert_eq!(sensor.told().len(), 2);
+    sensor.measures(3, 2_500);
+    assert_eq!(sensor.told().last(), Some(&(ReportKind::Status, Some(false), 36_210)));
+}
+
+#[test]
+fn a_distance_between_the_limits_means_nothing_and_says_nothing() {
+    let mut sensor = Sensor::new();
+    sensor.measures(10, 2_500);
+    sensor.measures(1, 800);
+    sensor.measures(3_600, 1_700);
+    sensor.measures(1, 800);
+    assert_eq!(sensor.told().len(), 1);
+}
+
+#[test]
 fn a_sensor_that_sees_nothing_says_nothing() {
     let mut sensor = Sensor::new();
     sensor.measures(10, 2_500);
@@ -97,6 +138,7 @@ fn a_sensor_that_sees_nothing_says_nothing() {
     sensor.measures(300, 20);
     assert_eq!(sensor.told().len(), 1);
     assert_eq!(sensor.meter.trouble().first().map(|(kind, _)| *kind), Some("too_near"));
+    assert_eq!(sensor.meter.trouble(), [], "it is told once");
     sensor.measures(1, 2_500);
     assert_eq!(sensor.told().len(), 2, "its state is said as soon as it sees again");
 }
