@@ -8,7 +8,8 @@
 //! blocks are allowed to differ.
 //!
 //! An encoder makes a coarse keyframe now and then, further from the others than its noise would be. It is like no other
-//! picture of the row, but does not end the row while the frames beside it have collapsed.
+//! picture of the row, but does not end the row while the frames beside it have collapsed; and where two others were alike
+//! and the frames have collapsed for long enough, it need not be waited for another.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,7 +31,7 @@ const CHANGED_MAX: f32 = 0.03;
 /// Shortest time from a picture of the row to the next: keyframes of a small group of pictures say less.
 const SPAN_MIN: Duration = Duration::from_millis(1_800);
 
-/// What of a picture is compared with later ones, and when it was received.
+/// The pixels of a picture, and when it was received.
 #[derive(Debug, Clone)]
 struct Look {
     at: Duration,
@@ -40,13 +41,13 @@ struct Look {
 #[derive(Debug, Clone, Default)]
 pub struct FrozenWatch {
     /// The blocks of the first of the row.
-    first: Option<Look>,
-    /// The pixels of the last ones of the row.
+    first: Option<Grid>,
+    /// The last ones of the row.
     last: VecDeque<Look>,
     /// Of the last picture: pictures of the row that are like it, itself among them.
     alike: usize,
-    /// Whether two pictures of the row were alike.
-    has_pair: bool,
+    /// When the first of two pictures of the row that were alike came.
+    pair: Option<Duration>,
     /// Whether the row was said to be frozen.
     is_named: bool,
 }
@@ -58,7 +59,7 @@ pub struct Comparison {
     pub is_new: bool,
     /// Whether the row is enough to say that the picture is frozen.
     pub is_frozen: bool,
-    /// When the first of the row came.
+    /// When the first that is like others came.
     pub since: Duration,
     /// How much this one differs from the row.
     pub evidence: Vec<Evidence>,
@@ -77,12 +78,16 @@ impl FrozenWatch {
     /// Compares a picture received `at` with the ones before. `collapsed_for`: how long the frames between have said that
     /// nothing changes.
     pub fn compare(&mut self, at: Duration, features: &Features, collapsed_for: Option<Duration>) -> Comparison {
+        // A camera's clock that steps back says nothing of how far apart pictures are.
+        if self.last.back().is_some_and(|look| at < look.at) {
+            self.last.clear();
+        }
         let visible = &features.thumbnail;
         let blocks = self
             .first
             .as_ref()
-            .and_then(|first| changed(&first.grid, visible, visible, BLOCK_STEP));
-        let Some((first, blocks)) = self.first.as_ref().zip(blocks.filter(|share| *share <= CHANGED_MAX)) else {
+            .and_then(|first| changed(first, visible, visible, BLOCK_STEP));
+        let Some(blocks) = blocks.filter(|share| *share <= CHANGED_MAX) else {
             return self.begin(at, features);
         };
         let step = if collapsed_for.is_some() { PIXEL_STEP } else { 0 };
@@ -92,14 +97,16 @@ impl FrozenWatch {
         if like.is_empty() && collapsed_for.is_none() {
             return self.begin(at, features);
         }
-        let since = first.at;
         let is_spaced = |(then, _): &&(Duration, f32)| at.saturating_sub(*then) >= SPAN_MIN;
         self.alike = 1 + like.iter().filter(is_spaced).count();
         let between = usize::from(collapsed_for.is_some_and(|time| time >= COLLAPSED_MIN));
-        let is_coarse = like.is_empty() && self.has_pair && !self.is_named;
+        let is_coarse = like.is_empty() && self.pair.is_some() && !self.is_named;
         let pictures = if is_coarse { 2 } else { self.alike };
         let is_frozen = pictures >= 2 && pictures + between >= PICTURES;
-        self.has_pair |= self.alike >= 2;
+        if self.alike >= 2 {
+            self.pair = self.pair.or(like.iter().map(|(then, _)| *then).min());
+        }
+        let since = self.pair.unwrap_or(at);
         self.is_named |= is_frozen;
         self.keep(at, features);
         let mut evidence = vec![Evidence::below(Measure::ChangedBlocks, blocks, CHANGED_MAX)];
@@ -118,8 +125,7 @@ impl FrozenWatch {
     fn begin(&mut self, at: Duration, features: &Features) -> Comparison {
         self.restart();
         self.alike = 1;
-        let grid = features.thumbnail.clone();
-        self.first = Some(Look { at, grid });
+        self.first = Some(features.thumbnail.clone());
         self.keep(at, features);
         Comparison {
             is_new: true,

@@ -32,8 +32,8 @@ const KEYFRAME_SHRUNK: f32 = 0.6;
 const KEYFRAME_GROWN: f32 = 1.6;
 /// Frames between keyframes below this share of their usual size have collapsed.
 const BETWEEN_COLLAPSED: f32 = 0.25;
-/// Frames between keyframes of fewer bytes have collapsed whatever the usual size is: H.264 needs about 20 bytes to say
-/// that nothing changed.
+/// Frames between keyframes of fewer bytes have collapsed while the usual size is not known: H.264 needs about 20 bytes to
+/// say that nothing changed. Some cameras say so of every third frame all night.
 const BETWEEN_BYTES_MIN: f32 = 100.0;
 
 /// Frames between keyframes below this share of the smallest that were live are no live ones.
@@ -160,7 +160,7 @@ impl Hints {
             let quarter = statistics.between_bytes.map(|bytes| mean(bytes, 1));
             let bytes = quarter.unwrap_or_else(|| mean(all, frames));
             let ratio = self.between.ratio(bytes);
-            if bytes < BETWEEN_BYTES_MIN || ratio.is_some_and(|ratio| ratio < BETWEEN_COLLAPSED) {
+            if ratio.map_or(bytes < BETWEEN_BYTES_MIN, |ratio| ratio < BETWEEN_COLLAPSED) {
                 self.has_collapsed(now);
             }
             if self.between.known().is_some() && self.least.is_undercut(bytes) {

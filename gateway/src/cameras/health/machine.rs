@@ -134,7 +134,7 @@ impl HealthMachine {
             mono: stream_time.min(now.mono),
             ..now
         };
-        self.sight.look(received, features, collapsed_for);
+        self.sight.look(received, stream_time, features, collapsed_for);
         if self.sight.is_suspicious() {
             self.hints.found();
         } else {

@@ -21,8 +21,8 @@
 //! for `max(15 s, 2 x GOP)`; connecting takes at most 10 s. While attempts follow one another, the state is that of the
 //! last failure, not `connecting`.
 //!
-//! A fault of the picture is named after two pictures that agree, `frozen` after three, and gone after two that agree
-//! on that. Pictures come at the caller's pace, about one in 4 s. As soon as one is bad, or the statistics make
+//! A fault of the picture is named after two pictures that agree, `frozen` after three that are alike or two and
+//! frames that say the same, and gone after two that agree on that. Pictures come at the caller's pace, about one in 4 s. As soon as one is bad, or the statistics make
 //! suspicious (`hints`), [`Effect::RequestPicture`] asks for every keyframe. With a keyframe every 2 s that is at most
 //! 8 s from the start of a fault to its name, and 5 s from its end.
 //!

@@ -1,7 +1,7 @@
 //! What is wrong with the picture: black, frozen, blurred or moved.
 //!
 //! Each verdict has a limit for bad and another one for good; between them nothing changes. Two agreeing pictures
-//! confirm either way, three for `frozen`.
+//! confirm either way; `frozen` has rules of its own.
 
 use std::time::Duration;
 
@@ -150,8 +150,9 @@ impl Sight {
             || self.moved_watch.is_suspicious()
     }
 
-    /// Judges a picture that was received `now`, and learns from it if nothing is wrong.
-    pub fn look(&mut self, now: Now, features: &Features, collapsed_for: Option<Duration>) {
+    /// Judges a picture that was received `now`, and learns from it if nothing is wrong. `stream_time`: the same by the
+    /// stream, which may be a little ahead of the box's clock, and tells how far apart pictures are.
+    pub fn look(&mut self, now: Now, stream_time: Duration, features: &Features, collapsed_for: Option<Duration>) {
         if features.visible() < VISIBLE_MIN {
             return;
         }
@@ -163,7 +164,7 @@ impl Sight {
             self.moved_watch.restart();
             return;
         }
-        self.judge_frozen(now.mono, features, collapsed_for);
+        self.judge_frozen(now.mono, stream_time, features, collapsed_for);
         if self.frozen.active.is_some() {
             return;
         }
@@ -181,10 +182,16 @@ impl Sight {
         }
     }
 
-    fn judge_frozen(&mut self, now: Duration, features: &Features, collapsed_for: Option<Duration>) {
-        let compared = self.frozen_watch.compare(now, features, collapsed_for);
+    fn judge_frozen(
+        &mut self,
+        now: Duration,
+        stream_time: Duration,
+        features: &Features,
+        collapsed_for: Option<Duration>,
+    ) {
+        let compared = self.frozen_watch.compare(stream_time, features, collapsed_for);
         if compared.is_frozen {
-            self.frozen.active.get_or_insert(compared.since);
+            self.frozen.active.get_or_insert(compared.since.min(now));
             self.frozen.good = 0;
             self.frozen.evidence = compared.evidence;
         } else if compared.is_new {

@@ -120,6 +120,30 @@ fn a_source_that_repeats_its_pictures_twice_a_second_is_frozen_as_soon() {
     }
 }
 
+#[test]
+fn a_freeze_begins_with_its_first_picture_and_not_with_the_quiet_night_before() {
+    let scene = Scene::new(1);
+    let quiet = Some(Duration::from_secs(60));
+    let mut watch = FrozenWatch::default();
+    for second in (0..20).step_by(2) {
+        let alive = View {
+            noise: 5.0,
+            ..View::noon(second)
+        };
+        let alive = View { traffic: 0, ..alive };
+        let told = watch.compare(Duration::from_secs(second), &scene.measured(&alive), quiet);
+        assert!(!told.is_frozen, "{second} s: {told:?}");
+    }
+    let stuck = scene.measured(&View {
+        traffic: 0,
+        ..View::noon(20)
+    });
+    assert!(!watch.compare(Duration::from_secs(20), &stuck, quiet).is_frozen);
+    let told = watch.compare(Duration::from_secs(22), &stuck, quiet);
+    assert!(told.is_frozen, "{told:?}");
+    assert_eq!(told.since, Duration::from_secs(20));
+}
+
 /// Three pictures at least 1.8 s apart.
 fn told_after(keyframes_ms: u64) -> u64 {
     2 * 1_800_u64.div_ceil(keyframes_ms) * keyframes_ms
