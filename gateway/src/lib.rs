@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod daemon;
+pub mod hardware;
 pub mod journal;
 mod listener;
 pub mod memory;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gateway::sensors::serial::{Line, Serial};
+use gateway::sensors::attached::serial::{Line, Serial};
 use gateway::sensors::{Delivery, DistanceLimits, Driver, DriverContext, DriverState, Item};
 use parking::{Reading, SensorId, Stamp};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};

@@ -176,6 +176,7 @@ const KINDS: &[&str] = &[
     "camera_restored",
     "camera_tampered",
     "camera_unsteady",
+    "box_contact",
 ];
 
 fn kind_of(body: &RecordBody) -> &'static str {
@@ -195,6 +196,7 @@ fn kind_of(body: &RecordBody) -> &'static str {
         RecordBody::CameraRestored { .. } => "camera_restored",
         RecordBody::CameraTampered { .. } => "camera_tampered",
         RecordBody::CameraUnsteady { .. } => "camera_unsteady",
+        RecordBody::BoxContact { .. } => "box_contact",
     }
 }
 

@@ -3,6 +3,8 @@
 //! The field order below is the order on the wire. A reader must accept unknown `kind`s (an older city with a newer
 //! box keeps and proves what it cannot yet interpret).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -158,6 +160,15 @@ pub enum RecordBody {
         /// Since when.
         since: Timestamp,
     },
+    /// A contact of the box itself changed: somebody opened its door, or its supply fails.
+    BoxContact {
+        /// Which.
+        contact: BoxContact,
+        /// Whether what it tells is the case now.
+        active: bool,
+        /// Since when.
+        since: Timestamp,
+    },
     /// A camera changed more often in an hour than is written down.
     CameraUnsteady {
         /// The camera.
@@ -167,6 +178,25 @@ pub enum RecordBody {
         /// Changes that were not written down.
         changes: u32,
     },
+}
+
+/// A contact of the box itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxContact {
+    /// The door's switch: it is open.
+    Tamper,
+    /// The supply's output: mains are gone, the battery feeds the box.
+    PowerFail,
+}
+
+impl fmt::Display for BoxContact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tamper => "tamper",
+            Self::PowerFail => "power_fail",
+        })
+    }
 }
 
 /// What is wrong with a camera's picture.

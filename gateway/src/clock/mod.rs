@@ -160,6 +160,18 @@ impl Clock {
         }
     }
 
+    /// How many seconds of the axis pass in a real one: one, but for a simulated clock.
+    pub fn rate(&self) -> f64 {
+        self.simulated.map_or(1.0, |line| line.rate())
+    }
+
+    /// Now, for who measures spans of time: a simulated clock's monotonic time runs as fast as it does.
+    pub fn now_with_spans(&self) -> Stamp {
+        let now = self.now();
+        let mono_ms = self.simulated.map_or(now.mono_ms, |line| line.span_ms(now.mono_ms));
+        Stamp { mono_ms, ..now }
+    }
+
     /// What time it was at `boottime_ns` of the kernel's monotonic clock, in this boot.
     pub fn at_boottime(&self, boottime_ns: u64) -> Stamp {
         let kernel = Kernel::read();

@@ -28,6 +28,12 @@ impl SimulatedClock {
             .plus_millis(((real_ms - self.real_start_ms) as f64 * self.rate) as i64)
     }
 
+    /// How long a real span of time lasts on this clock.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as above
+    pub fn span_ms(&self, real_ms: u64) -> u64 {
+        (real_ms as f64 * self.rate) as u64
+    }
+
     /// How many simulated seconds pass in a real one.
     pub fn rate(&self) -> f64 {
         self.rate

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::check;
 use crate::clock::SimulatedClock;
+use crate::hardware::Board;
 use crate::{daemon, memory};
 
 /// Runs the daemon until a signal comes.
@@ -18,6 +19,9 @@ pub struct RunArguments {
     /// refuses them unless told otherwise.
     #[arg(long, value_name = "LINE")]
     simulated_clock: Option<SimulatedClock>,
+    /// Reads pins and buses from files in this folder; only on a made-up clock.
+    #[arg(long, value_name = "FOLDER", requires = "simulated_clock")]
+    simulated_board: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -33,5 +37,9 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    runtime.block_on(daemon::run(config, arguments.simulated_clock))
+    let board = arguments
+        .simulated_board
+        .clone()
+        .map_or_else(Board::detect, Board::Simulated);
+    runtime.block_on(daemon::run(config, arguments.simulated_clock, board))
 }

@@ -27,12 +27,6 @@ pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, chirp
             "by HTTP",
             "add a section [webhook] with listen and token_file",
         ),
-        (
-            Transport::I2c,
-            false,
-            "on an I2C bus of the box",
-            "leave the sensor out: the box does not read its own buses yet, it only replays what was recorded there",
-        ),
     ];
     for (transport, configured, way, hint) in drivers {
         let sensor = street.sensors.iter().find(|sensor| sensor.value.transport == transport);

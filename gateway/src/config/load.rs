@@ -7,12 +7,13 @@ use parking::{GatewayId, SessionRules, Site, Timezone};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
+use super::attachment::Pins;
 use super::model::Config;
 use super::problem::{ConfigErrors, Position, Problem};
 use super::reader::Table;
 use super::report::{Place, Report};
 use super::street::Street;
-use super::{cameras, checks, sections, site, tariffs};
+use super::{attachment, cameras, checks, sections, site, tariffs};
 
 /// Longest configuration file. A box of 250 spaces needs about 50 KiB.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -84,7 +85,10 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
     let default_rules = root.section_or_empty(report, "rules");
     let default_rules = site::rules(report, default_rules, &SessionRules::default());
     let (zones, zone_names) = site::zones(report, &mut root, &default_rules);
-    let (sensors, sensor_names) = site::sensors(report, &mut root);
+    let mut pins = Pins::default();
+    let (sensors, sensor_names) = site::sensors(report, &mut root, &mut pins);
+    let contacts = attachment::contacts(report, &mut root, &mut pins);
+    let lights = attachment::lights(report, &mut root, &mut pins);
     let spaces = site::spaces(report, &mut root, &zone_names, &sensor_names, own.timezone);
     let mut bindings = spaces.bindings;
     bindings.extend(site::bindings(
@@ -140,6 +144,8 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
         chirpstack,
         webhook,
         sensors: street.sensors.into_iter().map(|sensor| sensor.value.sensor).collect(),
+        contacts,
+        lights,
         video: video?,
         cameras,
         page,

@@ -1,5 +1,6 @@
 //! The configuration of a box: one TOML file, read strictly, every problem told at once.
 
+mod attachment;
 mod cameras;
 mod checks;
 mod files;
@@ -18,8 +19,8 @@ mod values;
 pub use checks::class_name;
 pub use load::FILE_BYTES_MAX;
 pub use model::{
-    Camera, ChirpStack, Config, FarView, Gateway, Journal, Keys, Local, Login, Page, Record, RingLimits, Sensor,
-    Uplink, Video, Webhook, log_origin,
+    Attachment, Camera, ChirpStack, Config, FarView, Gateway, Journal, Keys, Local, Login, Page, Record, RingLimits,
+    Sensor, Uplink, Video, Webhook, log_origin,
 };
 pub use problem::{ConfigErrors, PROBLEMS_MAX, Position, Problem, Warning};
 pub use values::is_log_domain;

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parking::{CameraId, GatewayId, SensorId, Site, SpaceId};
+use wired::adaptive::Rules;
 
 use super::{Position, Warning};
 use crate::cameras::wire::{Client, Quirks, Transport};
 use crate::sensors::DistanceLimits;
+use crate::sensors::attached::contacts::{Line, OwnContact};
+use crate::sensors::attached::lights::Places;
 
 /// The configuration of one box, read from one TOML file and found to be without a problem.
 #[derive(Debug, Clone)]
@@ -34,6 +37,10 @@ pub struct Config {
     pub webhook: Option<Webhook>,
     /// Sensors and how to decode them, in the order of the file.
     pub sensors: Vec<Sensor>,
+    /// Contacts of the box itself.
+    pub contacts: Vec<OwnContact>,
+    /// Lights of the box.
+    pub lights: Option<Places>,
     /// What becomes of cameras' pictures.
     pub video: Video,
     /// Cameras, in the order of the file.
@@ -208,7 +215,7 @@ pub struct Webhook {
 }
 
 /// One of `[[sensors]]`; its heartbeat and queue are in [`Site::sensors`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sensor {
     /// The sensor; for LoRaWAN the device EUI, 16 lower-case hexadecimal digits.
     pub id: SensorId,
@@ -216,8 +223,51 @@ pub struct Sensor {
     pub profile: String,
     /// What a distance means, for a model that tells nothing else.
     pub distance: Option<DistanceLimits>,
-    /// Its device file, for a model on a serial line.
-    pub serial: Option<PathBuf>,
+    /// Where it hangs on the box.
+    pub attachment: Attachment,
+}
+
+/// Where a sensor hangs on the box.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attachment {
+    /// Nowhere: it comes over a network.
+    None,
+    /// On a serial line, by its device file.
+    Serial(PathBuf),
+    /// On an I2C bus.
+    I2c {
+        /// Device file of the bus.
+        bus: PathBuf,
+        /// Address on the bus.
+        address: u8,
+        /// How its field becomes a state.
+        rules: Rules,
+    },
+    /// On pins: a loop detector.
+    Loop {
+        /// Its presence output.
+        presence: Line,
+        /// Its fault output.
+        fault: Option<Line>,
+    },
+}
+
+impl Attachment {
+    /// Whether another sensor cannot be where this one is.
+    pub(super) fn is_in_the_way_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Serial(line), Self::Serial(other)) => line == other,
+            (
+                Self::I2c { bus, address, .. },
+                Self::I2c {
+                    bus: other,
+                    address: other_address,
+                    ..
+                },
+            ) => (bus, address) == (other, other_address),
+            _ => false,
+        }
+    }
 }
 
 /// Section `[video]`: what becomes of pictures.

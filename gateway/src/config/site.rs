@@ -1,13 +1,13 @@
 //! The street: zones, sensors, spaces, and which sensor watches which space.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use parking::{
     Binding, Interval, Sampling, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp,
     Timezone, Zone, ZoneId,
 };
 
+use super::attachment::{self, Pins};
 use super::model::Sensor;
 use super::names::Names;
 use super::reader::{Field, Table};
@@ -94,7 +94,11 @@ pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRul
     (zones, names)
 }
 
-pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<ReadSensor>>, Names) {
+pub(super) fn sensors(
+    report: &mut Report,
+    root: &mut Table,
+    pins: &mut Pins,
+) -> (Vec<Placed<ReadSensor>>, Names) {
     let mut names = Names::of("sensor");
     let mut sensors = Vec::new();
     for mut table in root.tables(report, "sensors", SPACES_MAX) {
@@ -120,11 +124,12 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
             invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
         };
         let distance = profile.and_then(|profile| distance(report, &mut table, profile));
-        let serial = serial(report, &mut table, profile, &sensors);
+        let attachment =
+            profile.and_then(|profile| attachment::attachment(report, &mut table, profile, pins, &sensors));
         let queued = table.optional("queued");
         let queued = queued.map(|field| match (profile, field.boolean(report)) {
-            (Some(profile), Some(true)) if profile.transport == Transport::Serial => {
-                let message = "a serial line keeps nothing while the box is off";
+            (Some(profile), Some(true)) if profile.transport.is_attached() => {
+                let message = "what hangs on the box keeps nothing while the box is off";
                 field.error(report, message, "leave the key out")
             }
             (_, queued) => queued,
@@ -132,13 +137,15 @@ pub(super) fn sensors(report: &mut Report, root: &mut Table) -> (Vec<Placed<Read
         let place = table.place.clone();
         table.finish(report);
         let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
-        if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued)) = (id, profile, heartbeat_s, queued) {
+        if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued), Some(attachment)) =
+            (id, profile, heartbeat_s, queued, attachment)
+        {
             let value = ReadSensor {
                 sensor: Sensor {
                     id: id.clone(),
                     profile: profile.name.to_owned(),
                     distance,
-                    serial,
+                    attachment,
                 },
                 traits: SensorTraits {
                     id,
@@ -211,41 +218,9 @@ fn distance(report: &mut Report, table: &mut Table, profile: &Profile) -> Option
     Some(limits)
 }
 
-/// The device file: one for each sensor on a serial line, and none elsewhere.
-fn serial(
-    report: &mut Report,
-    table: &mut Table,
-    profile: Option<&'static Profile>,
-    sensors: &[Placed<ReadSensor>],
-) -> Option<PathBuf> {
-    let profile = profile?;
-    if profile.transport != Transport::Serial {
-        let field = table.optional("serial")?;
-        let message = format!("sensors of profile \"{}\" are on no serial line", profile.name);
-        return field.error(report, message, "leave the key out");
-    }
-    let field = table.required(
-        "serial",
-        "write the line's device file, as in serial = \"/dev/ttyAMA0\"",
-    )?;
-    let path = PathBuf::from(field.text(report)?);
-    if !path.is_absolute() {
-        let message = format!("\"{}\" is no device file", field.shown());
-        return field.error(report, message, "write it from the root, as in \"/dev/ttyAMA0\"");
-    }
-    let other = sensors
-        .iter()
-        .find(|other| other.value.sensor.serial.as_ref() == Some(&path));
-    if let Some(other) = other {
-        let message = format!("sensor \"{}\" is on this line already", other.value.sensor.id);
-        return field.error(report, message, "a line carries one sensor");
-    }
-    Some(path)
-}
-
 /// The box itself says the state of what hangs on it, and not more often than by the profile.
 fn heartbeat_s_min(profile: Option<&Profile>) -> u32 {
-    let own = profile.filter(|profile| profile.transport == Transport::Serial);
+    let own = profile.filter(|profile| profile.transport.is_attached());
     own.and_then(|profile| profile.heartbeat_s).unwrap_or(10)
 }
 

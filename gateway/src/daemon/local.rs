@@ -24,6 +24,7 @@ use crate::cameras::far::FarStatus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::{self, Item, Journal, JournalError, Sequence};
+use crate::sensors::attached::magnetometers::Handle;
 use crate::sensors::{DriverStatus, StatusSnapshot};
 use crate::state::Board;
 use crate::uplink::dialer::Traffic;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub spaces: watch::Receiver<Arc<Vec<SpaceNow>>>,
     /// How the drivers are.
     pub drivers: Vec<DriverStatus>,
+    /// The magnetometers of the box, if there are any.
+    pub magnetometers: Option<Handle>,
     /// Bytes on the link.
     pub traffic: Arc<Traffic>,
     /// The cameras.

@@ -7,33 +7,31 @@
 //! settles what is queued and takes a snapshot. A second signal stops at once; the journal makes that harmless. A task that
 //! fails stops the whole daemon, and its service manager starts it again from what is on disk.
 
+mod drivers;
 pub mod engine;
 pub mod local;
 pub mod recovery;
 mod viewing;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
 use ledger::{CosignerVerifier, LogSigner};
-use parking::SensorId;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::drivers::{Around, Drivers};
 use self::engine::{Engine, Sources};
 use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
 use self::viewing::Shared;
 use crate::clock::{Clock, SimulatedClock};
-use crate::config::{Config, Sensor};
+use crate::config::Config;
+use crate::hardware;
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
-use crate::sensors::{
-    BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile, chirpstack, serial, webhook,
-};
 use crate::state::Board;
 use crate::uplink::Topics;
 use crate::uplink::batch::BatchLimits;
@@ -49,8 +47,6 @@ const UPLINK_EVENTS_MAX: usize = 64;
 const FACTS_MAX: usize = 64;
 /// Commands of the city that wait. Full: a further one is dropped; the city asks again.
 const COMMANDS_MAX: usize = 16;
-/// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
-const UNACKNOWLEDGED_MAX: u16 = 128;
 
 /// A task of the daemon, by name.
 type Task = (&'static str, anyhow::Result<()>);
@@ -86,8 +82,12 @@ impl Group {
     }
 }
 
-/// Runs the daemon until a signal or a failure.
-pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::Result<()> {
+/// Runs the daemon on a board until a signal or a failure.
+pub async fn run(
+    config: Config,
+    simulated: Option<SimulatedClock>,
+    hardware: hardware::Board,
+) -> anyhow::Result<()> {
     let config = Arc::new(config);
     let data_dir = &config.gateway.data_dir;
     std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
@@ -146,8 +146,19 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
     centre.spawn("engine", |stop| async move {
         engine.run(sources, stop).await.map_err(Into::into)
     });
-    let drivers = start_drivers(&config, &clock, &deliveries, inward);
-    drop(deliveries);
+    let around = Around {
+        config: &config,
+        clock: &clock,
+        board: &board,
+        hardware,
+        deliveries,
+        facts: &facts,
+        link: &link_status,
+    };
+    let Drivers {
+        statuses,
+        magnetometers,
+    } = drivers::start(around, inward)?;
     let shared = Shared {
         config: Arc::clone(&config),
         clock: Arc::clone(&clock),
@@ -172,7 +183,8 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>) -> anyhow::R
         board,
         link: link_status,
         spaces: spaces_now,
-        drivers,
+        drivers: statuses,
+        magnetometers,
         traffic,
         cameras: viewing.cameras,
         far_view: viewing.far_view,
@@ -280,74 +292,6 @@ fn identity(config: &Config) -> Identity {
         certificate_file: wanted.certificate_file.clone(),
         private_key_file: wanted.private_key_file.clone(),
     }
-}
-
-/// The serial line of a sensor that is on one.
-fn line(sensor: &Sensor) -> Option<serial::Line> {
-    Some(serial::Line {
-        sensor: sensor.id.clone(),
-        model: Profile::by_name(&sensor.profile)?.ultrasonic?,
-        path: sensor.serial.clone()?,
-        limits: sensor.distance?,
-    })
-}
-
-fn start_drivers(
-    config: &Config,
-    clock: &Arc<Clock>,
-    sink: &mpsc::Sender<Delivery>,
-    group: &mut Group,
-) -> Vec<DriverStatus> {
-    let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
-    if let Some(source) = &config.chirpstack {
-        drivers.push(Box::new(chirpstack::ChirpStack::new(chirpstack::Options {
-            host: source.host.clone(),
-            port: source.port,
-            login: source
-                .login
-                .as_ref()
-                .map(|login| (login.username.clone(), login.password_file.clone())),
-            client_id: source.client_id.clone(),
-            unacknowledged_max: UNACKNOWLEDGED_MAX,
-        })));
-    }
-    if let Some(source) = &config.webhook {
-        let options = webhook::Options {
-            listen: source.listen,
-            token_file: source.token_file.clone(),
-        };
-        drivers.push(Box::new(webhook::Webhook::new(options)));
-    }
-    let lines: Vec<serial::Line> = config.sensors.iter().filter_map(line).collect();
-    if !lines.is_empty() {
-        drivers.push(Box::new(serial::Serial::new(lines)));
-    }
-    let bound = |sensor: &Sensor| {
-        let bound = BoundSensor {
-            profile: Profile::by_name(&sensor.profile)?,
-            distance: sensor.distance,
-        };
-        Some((sensor.id.clone(), bound))
-    };
-    let sensors: HashMap<SensorId, BoundSensor> = config.sensors.iter().filter_map(bound).collect();
-    let sensors = Arc::new(sensors);
-    let mut statuses = Vec::new();
-    for driver in drivers {
-        let status = DriverStatus::new(driver.name());
-        statuses.push(status.clone());
-        let clock = Arc::clone(clock);
-        let context = DriverContext {
-            clock: Arc::new(move || clock.now()),
-            sink: sink.clone(),
-            sensors: Arc::clone(&sensors),
-            status,
-        };
-        group.spawn(driver.name(), |stop| async move {
-            driver.run(context, stop).await;
-            Ok(())
-        });
-    }
-    statuses
 }
 
 /// Waits for a signal or the end of a task, then stops the groups in order.

@@ -8,8 +8,9 @@
 //! A report that cannot be used never stops the rest. It is counted and kept for a while in [`DriverStatus`], and if
 //! it comes from a bound sensor it is handed on as [`Item::SetAside`], so that the ledger can say so.
 //!
-//! One file a driver ([`chirpstack`], [`webhook`], [`serial`]), one a device family in [`codecs`], one profile a model.
+//! One file a driver ([`chirpstack`], [`webhook`], those of [`attached`]), one a device family in [`codecs`], one profile a model.
 
+pub mod attached;
 mod backoff;
 mod bound;
 pub mod chirpstack;
@@ -18,7 +19,6 @@ mod delivery;
 mod observed;
 mod profiles;
 mod secret;
-pub mod serial;
 mod status;
 pub mod webhook;
 

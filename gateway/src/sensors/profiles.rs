@@ -84,6 +84,18 @@ pub enum Transport {
     Serial,
     /// On an I2C bus of the box.
     I2c,
+    /// On pins of the box.
+    Gpio,
+}
+
+impl Transport {
+    /// Whether its sensors hang on the box, which says for them what it sees.
+    pub fn is_attached(self) -> bool {
+        match self {
+            Self::ChirpStack | Self::Webhook => false,
+            Self::Serial | Self::I2c | Self::Gpio => true,
+        }
+    }
 }
 
 /// A kind of message.
@@ -121,7 +133,7 @@ pub enum ProfileError {
     },
 }
 
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 17] = [
     ("a02yyuw", include_str!("../../../firmware-config/sensors/a02yyuw.toml")),
     (
         "bosch-tps110",
@@ -140,6 +152,10 @@ const FILES: [(&str, &str); 16] = [
         include_str!("../../../firmware-config/sensors/libelium-smart-parking.toml"),
     ),
     ("lis3mdl", include_str!("../../../firmware-config/sensors/lis3mdl.toml")),
+    (
+        "loop-relay",
+        include_str!("../../../firmware-config/sensors/loop-relay.toml"),
+    ),
     (
         "milesight-em400-mud",
         include_str!("../../../firmware-config/sensors/milesight-em400-mud.toml"),
@@ -407,7 +423,7 @@ mod tests {
         assert!(Profile::by_name("bosch").is_none());
         assert_eq!(
             Profile::names(),
-            "a02yyuw, bosch-tps110, dingtek-do20x, jsn-sr04t, libelium-smart-parking, lis3mdl, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark or webhook"
+            "a02yyuw, bosch-tps110, dingtek-do20x, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark or webhook"
         );
     }
 

@@ -103,6 +103,11 @@ impl DriverStatus {
         }
     }
 
+    /// Whether the source is there.
+    pub fn state(&self) -> DriverState {
+        self.0.state.borrow().clone()
+    }
+
     /// Waits until the state is one that `wanted` accepts.
     pub async fn wait_for(&self, wanted: impl FnMut(&DriverState) -> bool) -> DriverState {
         match self.0.state.subscribe().wait_for(wanted).await {

@@ -548,6 +548,7 @@ fn tell(body: &RecordBody) -> String {
         RecordBody::CameraUnsteady { camera, since, changes } => {
             format!("unsteady {camera} since {}: {changes}", clock(*since))
         }
+        RecordBody::BoxContact { contact, active, since } => format!("{contact} {active} since {}", clock(*since)),
     }
 }
 

@@ -129,6 +129,8 @@ pub struct Detector {
     baseline: Option<Field>,
     phase: Phase,
     last: Option<Sample>,
+    /// The last sample before a gap, until what is seen after it confirms the state.
+    blind_since_s: Option<f64>,
 }
 
 impl Detector {
@@ -146,6 +148,7 @@ impl Detector {
             baseline: None,
             phase: Phase::Uncalibrated,
             last: None,
+            blind_since_s: None,
         })
     }
 
@@ -198,6 +201,30 @@ impl Detector {
         }
     }
 
+    /// Until when the state is certain: no later decision begins before this. None while nothing is known.
+    pub fn sure_until_s(&self) -> Option<f64> {
+        let last_s = self.last?.at_s;
+        match self.phase {
+            Phase::Uncalibrated | Phase::Unsure { .. } => None,
+            _ if self.blind_since_s.is_some() => self.blind_since_s,
+            Phase::Free {
+                beyond,
+                since_s,
+                candidate_s,
+            } => Some(if beyond > 0 || candidate_s.is_some() {
+                since_s
+            } else {
+                last_s
+            }),
+            Phase::Occupied { other, near_s, .. } => {
+                // All departures but one are dated by the begin of as much quiet as they need.
+                let since_s = other.map_or(last_s, |(since_s, _)| since_s.min(last_s));
+                let quiet_s = since_s - self.rules.leave_s;
+                Some(near_s.map_or(quiet_s, |near_s| near_s.min(quiet_s)))
+            }
+        }
+    }
+
     /// Takes a sample; one that is not later than the last is ignored.
     pub fn step(&mut self, sample: Sample) -> Option<Decision> {
         let elapsed_s = self.last.map_or(0.0, |last| sample.at_s - last.at_s);
@@ -214,6 +241,7 @@ impl Detector {
         self.last = Some(sample);
         self.short.push(sample);
         self.long.push(sample);
+        self.confirm();
         let Some(baseline) = self.baseline else { return lost };
         let decided = match self.phase {
             Phase::Uncalibrated => None,
@@ -222,6 +250,23 @@ impl Detector {
             Phase::Occupied { .. } => self.watch_occupied(sample, baseline),
         };
         decided.or(lost)
+    }
+
+    /// After a gap, a quiet field tells whether the state is still what it was.
+    fn confirm(&mut self) {
+        let Some((baseline, _)) = self.baseline.zip(self.blind_since_s) else {
+            return;
+        };
+        let is_confirmed = match self.phase {
+            Phase::Uncalibrated | Phase::Unsure { .. } => true,
+            Phase::Free { .. } => self
+                .quiet(&self.short)
+                .is_some_and(|level| level.mean.distance(baseline) < self.rules.enter_nt),
+            Phase::Occupied { near_s, .. } => near_s.is_none() && self.quiet(&self.long).is_some(),
+        };
+        if is_confirmed {
+            self.blind_since_s = None;
+        }
     }
 
     /// Nothing was measured for `gap_s`.
@@ -241,6 +286,7 @@ impl Detector {
             Phase::Occupied { near_s, .. } => *near_s = None,
         }
         let since_s = self.last.map_or(0.0, |last| last.at_s);
+        self.blind_since_s.get_or_insert(since_s);
         (self.state() != was).then_some(Decision {
             state: State::Unknown,
             since_s,
@@ -288,6 +334,7 @@ impl Detector {
     }
 
     fn free(&mut self, since_s: f64) -> Decision {
+        self.blind_since_s = None;
         self.phase = FREE;
         Decision {
             state: State::Free,
@@ -296,6 +343,7 @@ impl Detector {
     }
 
     fn occupied(&mut self, level: Field, since_s: f64, now_s: f64, slack_nt: f64) -> Decision {
+        self.blind_since_s = None;
         self.phase = Phase::Occupied {
             slack_nt,
             level,

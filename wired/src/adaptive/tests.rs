@@ -316,3 +316,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn after_a_gap_nothing_is_certain_until_the_field_is_seen_to_be_quiet() {
+    let mut space = space();
+    space.stands(10.0, z(0.0));
+    let before_s = space.now_s;
+    space.now_s += 20.0;
+    space.step(z(12_000.0));
+    assert_eq!(space.detector.state(), State::Free, "nobody has seen another");
+    assert_eq!(space.detector.sure_until_s(), Some(before_s));
+    space.stands(20.0, z(12_000.0));
+    assert_eq!(space.detector.state(), State::Occupied);
+    let before_s = space.now_s;
+    space.now_s += 20.0;
+    space.step(z(12_000.0));
+    assert_eq!(space.detector.sure_until_s(), Some(before_s));
+    space.stands(10.0, z(12_000.0));
+    assert!(space.detector.sure_until_s().unwrap() > before_s + 20.0);
+}
+
+#[test]
+fn no_decision_begins_before_what_was_certain_already() {
+    for scenario in Scenario::ALL {
+        for seed in 1..=3 {
+            let mut detector = Detector::new(Rules::default()).unwrap();
+            let (mut sure_s, mut decisions, mut lag_s) = (f64::MIN, 0, 0.0_f64);
+            for sample in trace(scenario, seed, 6.0).samples {
+                if let Some(decision) = detector.step(sample) {
+                    let name = scenario.name();
+                    assert!(decision.since_s >= sure_s, "{name} {seed}: {decision:?}, sure until {sure_s}");
+                    decisions += 1;
+                }
+                if sample.at_s >= 30.0 && detector.state() == State::Unknown {
+                    detector.calibrate().ok();
+                }
+                if let Some(until_s) = detector.sure_until_s() {
+                    sure_s = sure_s.max(until_s);
+                    lag_s = lag_s.max(sample.at_s - sure_s);
+                }
+            }
+            assert!(decisions > 0 && lag_s < 150.0, "{}: {decisions}, {lag_s}", scenario.name());
+        }
+    }
+}

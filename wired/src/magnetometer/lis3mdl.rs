@@ -6,6 +6,7 @@
 use embedded_hal::delay::DelayNs;
 use embedded_hal::i2c::I2c;
 
+use super::simulated::byte_of;
 use super::{Fault, Magnetometer, little_endian};
 use crate::Field;
 
@@ -43,4 +44,14 @@ pub(super) fn measure<I: I2c, D: DelayNs>(chip: &mut Magnetometer<I, D>) -> Resu
         return Err(Fault::Overflow { chip: chip.chip });
     }
     Ok(field)
+}
+
+/// A register of a chip that is played.
+pub(super) fn register(register: u8, field: Field) -> u8 {
+    match register {
+        STATUS => MEASURED,
+        register if register == IDENTITY.0 => IDENTITY.1,
+        register if register >= DATA => byte_of(field, NT_PER_COUNT, register - DATA),
+        _ => 0,
+    }
 }

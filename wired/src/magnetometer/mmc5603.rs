@@ -52,3 +52,35 @@ fn once<I: I2c, D: DelayNs>(chip: &mut Magnetometer<I, D>, turn: u8) -> Result<F
     let [x, y, z] = counts.map(|count| (f64::from(count) - f64::from(MIDDLE)) * NT_PER_COUNT);
     Ok(Field::new(x, y, z))
 }
+
+/// Whether writing this to a register turns the film, and which way.
+pub(super) fn turn(register: u8, value: u8) -> Option<bool> {
+    match (register, value) {
+        (CONTROL_0, SET) => Some(false),
+        (CONTROL_0, RESET) => Some(true),
+        _ => None,
+    }
+}
+
+/// A register of a chip that is played.
+pub(super) fn register(is_reversed: bool, register: u8, field: Field) -> u8 {
+    /// Any chip has one.
+    const OFFSET_NT: f64 = 3_000.0;
+    match register {
+        STATUS => MEASURED,
+        register if register == IDENTITY.0 => IDENTITY.1,
+        0..=8 => {
+            let turn = if is_reversed { -1.0 } else { 1.0 };
+            let count = |nt: f64| ((nt * turn + OFFSET_NT) / NT_PER_COUNT + f64::from(MIDDLE)).round();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to 20 bits"
+            )]
+            let bytes = |nt: f64| ((count(nt).clamp(0.0, f64::from(2 * MIDDLE - 1)) as u32) << 4).to_be_bytes();
+            let [[_, x0, x1, x2], [_, y0, y1, y2], [_, z0, z1, z2]] = [field.x, field.y, field.z].map(bytes);
+            [x0, x1, y0, y1, z0, z1, x2, y2, z2][usize::from(register)]
+        }
+        _ => 0,
+    }
+}

@@ -7,6 +7,7 @@
 mod lis3mdl;
 mod mmc5603;
 mod qmc5883l;
+mod simulated;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use embedded_hal::delay::DelayNs;
 use embedded_hal::i2c::I2c;
 use serde::{Deserialize, Serialize};
 
+pub use self::simulated::SimulatedChip;
 use crate::Field;
 
 /// How often a chip is asked whether it has measured, and for how long, milliseconds.
@@ -43,6 +45,11 @@ impl Chip {
             Self::Lis3mdl => "LIS3MDL",
             Self::Qmc5883l => "QMC5883L",
         }
+    }
+
+    /// The chip with this name, in lower case.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|chip| chip.name().to_ascii_lowercase() == name)
     }
 
     /// Addresses that it can have on the bus; the first is the usual one.

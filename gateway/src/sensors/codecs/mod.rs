@@ -51,6 +51,12 @@ pub struct Health {
     /// Distance to whatever is in front of the sensor, millimetres.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distance_mm: Option<u32>,
+    /// How far the magnetic field is from that of the free space, nanotesla.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field_off_nt: Option<f64>,
+    /// What it sees has not moved for longer than is plausible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<bool>,
     /// Firmware version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firmware: Option<String>,

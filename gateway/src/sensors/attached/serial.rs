@@ -1,12 +1,8 @@
 //! Ultrasonic sensors on serial lines of the box, one on each line.
 //!
 //! A distance becomes a state by the site's limits, and counts when it has held for [`HOLD_S`]: somebody who walks by is no
-//! vehicle. The driver says the state when it changes, and every [`SAY_EVERY`] while the distance means it; a line that is
-//! pulled out, or a sensor that is silent, sees nothing or tells a distance between the limits, says nothing more, and its
-//! space becomes unknown. A line that comes back is read again.
-//!
-//! Lines are no queue: what a sensor measured while the box was off is gone. A reading that cannot be kept now (the disk is
-//! full) waits here, with [`WAITING_MAX`] others.
+//! vehicle. A line that is pulled out, or a sensor that is silent, sees nothing or tells a distance between the limits, says
+//! nothing more. A line that comes back is read again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,35 +11,24 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use parking::{Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
+use parking::{Reading, SensorId, Stamp};
 use serial2_tokio::SerialPort;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use wired::Steady;
 use wired::ultrasonic::{Echo, Frames, Model, TRIGGER};
 
-use super::backoff::Backoff;
-use super::codecs::Health;
-use super::{Delivery, DistanceLimits, Done, Driver, DriverContext, DriverState, Item, Outcome};
+use super::super::backoff::Backoff;
+use super::super::codecs::Health;
+use super::super::{DistanceLimits, Driver, DriverContext, DriverState};
+use super::{Outbox, SILENT, Voice, WAIT_MAX, WAIT_MIN};
 
 /// Both models speak at this rate.
 const BAUD: u32 = 9_600;
 /// A distance has to mean the same for so long, seconds.
 const HOLD_S: f64 = 3.0;
-/// The state is said so often although nothing changes; the profiles' `heartbeat_s` is the same.
-const SAY_EVERY: Duration = Duration::from_secs(60);
 /// An echo that is missing for so long leaves open what was there meanwhile; a shorter pause does not.
 const ECHO_GAP_MS: u64 = 1_000;
-/// A sensor that sends nothing that can be understood for so long is silent.
-const SILENT: Duration = Duration::from_secs(5);
-/// Readings of one line that wait for the disk.
-const WAITING_MAX: usize = 256;
-/// Wait before a reading that was refused is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Waits before a line that failed is opened again.
-const WAIT_MIN: Duration = Duration::from_millis(500);
-const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A sensor and its line.
 #[derive(Debug, Clone)]
@@ -119,20 +104,19 @@ enum LineError {
 
 impl Task {
     async fn run_until(self, cancel: CancellationToken) {
-        let (sender, waiting) = mpsc::channel(WAITING_MAX);
-        let hand_on = hand_on(self.context.clone(), waiting);
+        let (outbox, hand_on) = Outbox::new(&self.context);
         tokio::select! {
             () = cancel.cancelled() => {}
-            () = self.read_for_ever(sender) => {}
+            () = self.read_for_ever(outbox) => {}
             () = hand_on => {}
         }
     }
 
-    async fn read_for_ever(&self, sender: mpsc::Sender<Reading>) {
+    async fn read_for_ever(&self, outbox: Outbox) {
         let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
         loop {
             let mut meter = Meter::new(self.line.clone());
-            let error = self.read(&sender, &mut meter, &mut backoff).await;
+            let error = self.read(&outbox, &mut meter, &mut backoff).await;
             let now = (self.context.clock)();
             let reason = error.to_string();
             self.context
@@ -146,7 +130,7 @@ impl Task {
     }
 
     /// Reads until the line fails.
-    async fn read(&self, sender: &mpsc::Sender<Reading>, meter: &mut Meter, backoff: &mut Backoff) -> LineError {
+    async fn read(&self, outbox: &Outbox, meter: &mut Meter, backoff: &mut Backoff) -> LineError {
         let path = self.line.path.display().to_string();
         let port = match SerialPort::open(&self.line.path, BAUD) {
             Ok(port) => port,
@@ -183,14 +167,8 @@ impl Task {
             last = Instant::now();
             let now = (self.context.clock)();
             for byte in bytes.iter().take(count) {
-                let Some(reading) = meter.push(now, *byte) else {
-                    continue;
-                };
-                if sender.try_send(reading).is_err() {
-                    let reason = format!("{WAITING_MAX} readings wait for the disk; this one is lost");
-                    self.context
-                        .status
-                        .set_aside("overrun", self.line.sensor.as_str(), &reason, &now);
+                if let Some(reading) = meter.push(now, *byte) {
+                    outbox.put(reading, Health::default());
                 }
             }
             for (kind, reason) in meter.trouble() {
@@ -224,32 +202,6 @@ impl Drop for Opened<'_> {
     }
 }
 
-/// Hands readings on in their order, each again until it is on disk.
-async fn hand_on(context: DriverContext, mut waiting: mpsc::Receiver<Reading>) {
-    while let Some(reading) = waiting.recv().await {
-        loop {
-            context.status.count_reading();
-            let (sender, told) = oneshot::channel();
-            let delivery = Delivery {
-                item: Item::Reading {
-                    reading: reading.clone(),
-                    health: Health::default(),
-                },
-                done: Done::new(move |outcome| {
-                    sender.send(outcome).ok();
-                }),
-            };
-            if context.sink.send(delivery).await.is_err() {
-                return;
-            }
-            match told.await {
-                Ok(Outcome::Journalled) => break,
-                Ok(Outcome::Refused | Outcome::Dropped) | Err(_) => tokio::time::sleep(AGAIN).await,
-            }
-        }
-    }
-}
-
 /// Bytes in, readings out: no line and no clock.
 struct Meter {
     line: Line,
@@ -262,13 +214,13 @@ struct Meter {
     told_near: bool,
     /// When there was an echo last, milliseconds.
     echo_ms: Option<u64>,
-    /// When the state was said last, milliseconds.
-    said_ms: Option<u64>,
+    voice: Voice,
 }
 
 impl Meter {
     fn new(line: Line) -> Self {
         Self {
+            voice: Voice::new(line.sensor.clone()),
             line,
             frames: Frames::default(),
             steady: Steady::new(HOLD_S),
@@ -276,7 +228,6 @@ impl Meter {
             is_too_near: false,
             told_near: false,
             echo_ms: None,
-            said_ms: None,
         }
     }
 
@@ -300,35 +251,15 @@ impl Meter {
             return None;
         };
         let change = self.steady.step(at_s, is_occupied);
-        let is_due = self
-            .said_ms
-            .is_none_or(|said| u128::from(now.mono_ms.saturating_sub(said)) >= SAY_EVERY.as_millis());
         let state = self.steady.state()?;
-        let (kind, ago_s) = match change {
-            Some(change) => (ReportKind::Status, at_s - change.since_s),
+        match change {
+            Some(change) => {
+                let ago = Duration::from_secs_f64((at_s - change.since_s).max(0.0));
+                Some(self.voice.changed(now, state, ago))
+            }
             // What is about to change would be dated before this.
-            None if is_due && is_occupied == state => (ReportKind::Heartbeat, 0.0),
-            None => return None,
-        };
-        self.said_ms = Some(now.mono_ms);
-        Some(self.reading(now, kind, state, ago_s))
-    }
-
-    fn reading(&self, now: Stamp, kind: ReportKind, is_occupied: bool, ago_s: f64) -> Reading {
-        let ago = Duration::from_secs_f64(ago_s.max(0.0)).as_millis();
-        let observed: Timestamp = now.at.plus_millis(-i64::try_from(ago).unwrap_or(0));
-        Reading {
-            sensor: self.line.sensor.clone(),
-            observed,
-            received: now,
-            sequence: None,
-            // The same reading may be handed on again.
-            message: Some(format!("{}-{}", now.boot.0, now.mono_ms)),
-            report: Report {
-                kind,
-                occupied: Some(is_occupied),
-                ..Report::default()
-            },
+            None if is_occupied == state => self.voice.still(now, state, Duration::ZERO),
+            None => None,
         }
     }
 

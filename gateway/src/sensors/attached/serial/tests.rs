@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use parking::{BootId, ClockQuality};
+use parking::{BootId, ClockQuality, ReportKind, Timestamp};
 
 use super::*;
 
@@ -70,8 +70,8 @@ fn a_distance_that_holds_is_a_state_and_is_said_again_every_minute() {
     assert_eq!(
         sensor.told(),
         [
-            (ReportKind::Status, Some(false), 0),
-            (ReportKind::Heartbeat, Some(false), 630),
+            (ReportKind::Heartbeat, Some(false), 0),
+            (ReportKind::Heartbeat, Some(false), 600),
             (ReportKind::Status, Some(true), 700)
         ]
     );

@@ -1,0 +1,173 @@
+//! Which drivers of sensors there are, by the configuration, and the box's lights.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use parking::{Input, SensorId};
+use tokio::sync::{mpsc, watch};
+
+use super::Group;
+use crate::clock::Clock;
+use crate::config::{Attachment, Config, Sensor};
+use crate::hardware::Board;
+use crate::sensors::attached::contacts::{self, Contacts, LoopDetector};
+use crate::sensors::attached::lights::Lights;
+use crate::sensors::attached::magnetometers::{self, Handle, Magnetometers, Probe};
+use crate::sensors::attached::serial::{Line, Serial};
+use crate::sensors::chirpstack::{self, ChirpStack};
+use crate::sensors::webhook::{self, Webhook};
+use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile};
+use crate::state;
+use crate::uplink::link::LinkStatus;
+
+/// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
+const UNACKNOWLEDGED_MAX: u16 = 128;
+/// The least real time between two looks at a pin or a bus, on a clock that runs fast.
+const PACE_MIN: Duration = Duration::from_millis(1);
+
+/// What drivers work with.
+pub(super) struct Around<'a> {
+    pub config: &'a Arc<Config>,
+    pub clock: &'a Arc<Clock>,
+    pub board: &'a Arc<state::Board>,
+    pub hardware: Board,
+    pub deliveries: mpsc::Sender<Delivery>,
+    pub facts: &'a mpsc::Sender<Input>,
+    pub link: &'a watch::Receiver<LinkStatus>,
+}
+
+/// Drivers that run.
+pub(super) struct Drivers {
+    /// How they are.
+    pub statuses: Vec<DriverStatus>,
+    /// The magnetometers, if there are any.
+    pub magnetometers: Option<Handle>,
+}
+
+/// Starts everything.
+pub(super) fn start(around: Around, group: &mut Group) -> anyhow::Result<Drivers> {
+    let mut drivers = of_networks(around.config);
+    let (attached, magnetometers) = attached(&around)?;
+    drivers.extend(attached);
+    let bound = |sensor: &Sensor| {
+        let bound = BoundSensor {
+            profile: Profile::by_name(&sensor.profile)?,
+            distance: sensor.distance,
+        };
+        Some((sensor.id.clone(), bound))
+    };
+    let sensors: HashMap<SensorId, BoundSensor> = around.config.sensors.iter().filter_map(bound).collect();
+    let sensors = Arc::new(sensors);
+    let mut statuses = Vec::new();
+    for driver in drivers {
+        let status = DriverStatus::new(driver.name());
+        statuses.push(status.clone());
+        let clock = Arc::clone(around.clock);
+        let context = DriverContext {
+            clock: Arc::new(move || clock.now_with_spans()),
+            sink: around.deliveries.clone(),
+            sensors: Arc::clone(&sensors),
+            status,
+        };
+        group.spawn(driver.name(), |stop| async move {
+            driver.run(context, stop).await;
+            Ok(())
+        });
+    }
+    if let Some(places) = &around.config.lights {
+        let lights = Lights {
+            board: around.hardware.clone(),
+            places: places.clone(),
+            link: around.link.clone(),
+            drivers: statuses.clone(),
+        };
+        group.spawn("lights", |stop| async move {
+            lights.run(stop).await;
+            Ok(())
+        });
+    }
+    Ok(Drivers {
+        statuses,
+        magnetometers,
+    })
+}
+
+fn of_networks(config: &Config) -> Vec<Box<dyn Driver>> {
+    let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
+    if let Some(source) = &config.chirpstack {
+        drivers.push(Box::new(ChirpStack::new(chirpstack::Options {
+            host: source.host.clone(),
+            port: source.port,
+            login: source
+                .login
+                .as_ref()
+                .map(|login| (login.username.clone(), login.password_file.clone())),
+            client_id: source.client_id.clone(),
+            unacknowledged_max: UNACKNOWLEDGED_MAX,
+        })));
+    }
+    if let Some(source) = &config.webhook {
+        let options = webhook::Options {
+            listen: source.listen,
+            token_file: source.token_file.clone(),
+        };
+        drivers.push(Box::new(Webhook::new(options)));
+    }
+    drivers
+}
+
+/// Drivers of what hangs on the box.
+fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Handle>)> {
+    let (mut lines, mut probes, mut loops) = (Vec::new(), Vec::new(), Vec::new());
+    for sensor in &around.config.sensors {
+        let profile = Profile::by_name(&sensor.profile).context("the configuration knows profiles only")?;
+        match &sensor.attachment {
+            Attachment::None => {}
+            Attachment::Serial(path) => lines.push(Line {
+                sensor: sensor.id.clone(),
+                model: profile.ultrasonic.context("only ultrasonic sensors are on lines")?,
+                path: path.clone(),
+                limits: sensor.distance.context("they have limits")?,
+            }),
+            Attachment::I2c { bus, address, rules } => probes.push(Probe {
+                sensor: sensor.id.clone(),
+                chip: profile.magnetometer.context("only magnetometers are on buses")?.chip,
+                bus: bus.clone(),
+                address: *address,
+                rules: *rules,
+            }),
+            Attachment::Loop { presence, fault } => loops.push(LoopDetector {
+                sensor: sensor.id.clone(),
+                presence: presence.clone(),
+                fault: fault.clone(),
+            }),
+        }
+    }
+    let pace = |pace: Duration| pace.div_f64(around.clock.rate()).max(PACE_MIN);
+    let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
+    if !lines.is_empty() {
+        drivers.push(Box::new(Serial::new(lines)));
+    }
+    if !loops.is_empty() || !around.config.contacts.is_empty() {
+        drivers.push(Box::new(Contacts {
+            board: around.hardware.clone(),
+            loops,
+            own: around.config.contacts.clone(),
+            pace: pace(contacts::POLL_EVERY),
+            facts: around.facts.clone(),
+        }));
+    }
+    if probes.is_empty() {
+        return Ok((drivers, None));
+    }
+    let (driver, handle) = Magnetometers::new(
+        around.hardware.clone(),
+        probes,
+        pace(magnetometers::SAMPLE_EVERY),
+        Arc::clone(around.board),
+    )?;
+    drivers.push(Box::new(driver));
+    Ok((drivers, Some(handle)))
+}

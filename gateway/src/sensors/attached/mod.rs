@@ -1,0 +1,26 @@
+//! Sensors on pins, buses and lines of the box itself.
+//!
+//! They keep nothing while the box is off, and say nothing by themselves: the box measures, decides, and says a space's state
+//! when it changes and every [`SAY_EVERY`] while that is what it sees. A sensor that cannot be read, or says nothing clear,
+//! is silent, and its space becomes unknown. What is said waits for the disk in an [`Outbox`].
+
+pub mod contacts;
+pub mod lights;
+pub mod magnetometers;
+mod outbox;
+pub mod serial;
+mod voice;
+
+use std::time::Duration;
+
+pub use outbox::Outbox;
+pub use voice::Voice;
+
+/// The state is said so often although nothing changes; the profiles' `heartbeat_s` is the same.
+pub const SAY_EVERY: Duration = Duration::from_secs(60);
+/// A sensor that gives nothing that can be understood for so long is silent.
+pub const SILENT: Duration = Duration::from_secs(5);
+/// Waits before what failed is tried again.
+pub const WAIT_MIN: Duration = Duration::from_millis(500);
+/// The longest of them.
+pub const WAIT_MAX: Duration = Duration::from_secs(30);
