@@ -5,9 +5,10 @@
 mod support;
 
 use gateway::mqtt::{QoS, Subscription};
-use gateway::sensors::chirpstack::{ChirpStack, Options};
+use gateway::sensors::chirpstack::{ChirpStack, Commander, Options, OrderError, Sending};
+use gateway::sensors::codecs::Downlink;
 use gateway::sensors::{Delivery, Driver, DriverContext, DriverState, Item};
-use parking::{Reading, ReportKind};
+use parking::{Reading, ReportKind, SensorId};
 use serde_json::json;
 use support::{Broker, context, next_message, now, subscribed};
 use tokio::sync::mpsc;
@@ -23,6 +24,7 @@ struct Running {
     task: JoinHandle<()>,
     context: DriverContext,
     deliveries: mpsc::Receiver<Delivery>,
+    commander: Commander,
 }
 
 fn run(broker: &Broker) -> Running {
@@ -40,13 +42,15 @@ fn run_with(broker: &Broker, unacknowledged_max: u16, login: Option<(String, std
         unacknowledged_max,
     };
     let cancel = CancellationToken::new();
-    let driver = Box::new(ChirpStack::new(options));
+    let (driver, commander) = ChirpStack::new(options);
+    let driver = Box::new(driver);
     let task = tokio::spawn(driver.run(context.clone(), cancel.clone()));
     Running {
         cancel,
         task,
         context,
         deliveries,
+        commander,
     }
 }
 
@@ -309,6 +313,51 @@ async fn after_a_restart_of_the_broker_everything_unacknowledged_comes_again_and
         assert_eq!(running.reading().await.sequence, Some(f_cnt));
     }
     assert_eq!(running.context.status.snapshot().state, DriverState::Connected);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_order_waits_for_its_sensor_to_be_heard_and_then_goes_at_once() {
+    let broker = Broker::start().await;
+    let mut server = broker.options("network-server");
+    server.subscriptions = vec![Subscription {
+        filter: format!("application/+/device/{NWAVE}/command/down"),
+        qos: QoS::AtLeastOnce,
+    }];
+    let (_publisher, mut events) = subscribed(&server).await;
+    let mut running = run(&broker);
+    running.connected().await;
+    let sensor = SensorId::new(NWAVE).unwrap();
+    let order = |byte| {
+        let payload = vec![byte];
+        running.commander.send(sensor.clone(), Downlink { port: 7, payload })
+    };
+    assert_eq!(order(1).await, Ok(Sending::WhenHeard));
+    broker.publish(&topic(NWAVE), uplink(NWAVE, 1, 1, "lQ==")).await;
+    let down = next_message(&mut events).await;
+    assert_eq!(down.topic, topic(NWAVE).replace("event/up", "command/down"));
+    let told: serde_json::Value = serde_json::from_slice(&down.payload).unwrap();
+    let expected = json!({"devEui": NWAVE, "confirmed": false, "fPort": 7, "data": "AQ=="});
+    assert_eq!(told, expected);
+    assert_eq!(order(2).await, Ok(Sending::Now));
+    let down = next_message(&mut events).await;
+    let told: serde_json::Value = serde_json::from_slice(&down.payload).unwrap();
+    assert_eq!(told["data"], "Ag==");
+    let silent = SensorId::new(BOSCH).unwrap();
+    for place in 0..9 {
+        let downlink = Downlink {
+            port: 7,
+            payload: vec![place],
+        };
+        let taken = running.commander.send(silent.clone(), downlink).await;
+        let expected = if place < 8 {
+            Ok(Sending::WhenHeard)
+        } else {
+            Err(OrderError::TooMany)
+        };
+        assert_eq!(taken, expected);
+    }
+    running.reading().await;
     running.stop().await;
 }
 

@@ -26,7 +26,7 @@ use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
 use super::wire::{self, Cause, Command, Event, FromWorker, Profile};
-use super::words::{Text, Value};
+use crate::words::{Text, Value};
 use super::worker::{Program, Worker};
 use crate::clock::Clock;
 use crate::state::Board;

@@ -58,7 +58,6 @@ pub mod stream;
 pub mod told;
 mod translation;
 pub mod wire;
-pub mod words;
 pub mod worker;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::pictures::PictureError;
 use super::stream::Key;
-use super::words::{Language, Phrase, Text, Value};
+use crate::words::{Language, Phrase, Text, Value};
 
 /// Requests to one camera that wait. Full: the asker waits.
 pub const REQUESTS_MAX: usize = 16;

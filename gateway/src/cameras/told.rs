@@ -9,7 +9,7 @@ use super::health::{self, Evidence};
 use super::recorder::RingStatus;
 use super::ring;
 use super::stream::StreamStatus;
-use super::words::{Phrase, Text, Value};
+use crate::words::{Phrase, Text, Value};
 
 const NO_SPACE: Text = Text::new(
     "{}: tidak direkam: disk hampir penuh, {} MiB kosong. Kosongkan disk, atau turunkan video.free_mib_min.",

@@ -20,8 +20,6 @@ mod login;
 mod probe;
 mod series;
 mod snapshot;
-mod table;
-mod time;
 
 use std::path::Path;
 

@@ -76,6 +76,42 @@ impl Daemon {
         self.ask(Method::GET, path)
     }
 
+    /// Has it do something, and reads what came of it.
+    pub fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T, AskError> {
+        Ok(serde_json::from_slice(&self.ask(Method::POST, path)?.body)?)
+    }
+
+    /// What it goes on answering for a time: each piece is handed to `take`, which says whether to go on.
+    pub fn follow(
+        &self,
+        path: &str,
+        lasting: Duration,
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let absent = |source| AskError::Absent {
+            socket: self.socket.clone(),
+            source,
+        };
+        self.runtime.block_on(async {
+            let end = tokio::time::Instant::now() + lasting;
+            let request = self.client.get(format!("http://gateway{path}"));
+            let request = request.timeout(lasting + ANSWER_TIMEOUT);
+            let mut response = request.send().await.map_err(absent)?;
+            let status = response.status();
+            if !status.is_success() {
+                let message = response.text().await.map_err(absent)?;
+                return Err(AskError::Refused { status, message }.into());
+            }
+            while let Ok(piece) = tokio::time::timeout_at(end, response.chunk()).await {
+                match piece.map_err(absent)? {
+                    Some(piece) => take(&piece)?,
+                    None => break,
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// Has it do something.
     pub fn tell(&self, path: &str) -> Result<(), AskError> {
         self.ask(Method::POST, path).map(drop)

@@ -16,6 +16,8 @@ mod password;
 mod run;
 mod sensors;
 mod status;
+mod table;
+mod time;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,9 +1,13 @@
-//! `gateway sensors`: the profiles that the program knows, what a payload means by one of them, and what a recorded field
-//! would have told.
+//! `gateway sensors`: how sensors are and what they are told, the profiles that the program knows, what a payload means by one
+//! of them, and what a recorded field would have told.
 
+mod calibrate;
+mod list;
 mod plot;
 mod record;
 mod replay;
+mod send;
+mod test;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,7 +22,8 @@ use serde::Serialize;
 use super::UsageError;
 use crate::sensors::Profile;
 use crate::sensors::chirpstack::envelope::Uplink;
-use crate::sensors::codecs::{CommandError, Downlink, hex};
+use crate::config::{Config, Sensor};
+use crate::sensors::codecs::{CommandError, Downlink, hex, unhex};
 
 /// Largest envelope read, bytes.
 const ENVELOPE_BYTES_MAX: u64 = 1024 * 1024;
@@ -37,7 +42,17 @@ enum Verb {
     Encode(Encode),
     /// List the sensor profiles.
     Profiles,
-    /// Make up samples of a magnetometer, for `replay`.
+    /// Shows how every sensor is, asked of the running daemon.
+    List(list::List),
+    /// Shows it again every second, until Ctrl-C.
+    Watch(list::Watch),
+    /// Tries one sensor: waits until it has told both states.
+    Test(test::Test),
+    /// Says that no vehicle is at a magnetometer's space: what it measures now is the field of the free space.
+    Calibrate(calibrate::Calibrate),
+    /// Sends a command to a sensor, through the LoRaWAN network server.
+    Send(send::Send),
+    /// Write samples of a magnetometer of the box, or made-up ones, for `replay`.
     Record(record::Record),
     /// Show what the box decides by recorded samples: field, thresholds, state.
     Replay(replay::Replay),
@@ -99,6 +114,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Verb::Decode(arguments) => tell!("{}", decode(arguments)?),
         Verb::Encode(arguments) => tell!("{}", encode(arguments)?),
         Verb::Profiles => Profile::all().iter().try_for_each(print_profile)?,
+        Verb::List(list) => list.run()?,
+        Verb::Watch(watch) => watch.run()?,
+        Verb::Test(test) => test.run()?,
+        Verb::Calibrate(calibrate) => calibrate.run()?,
+        Verb::Send(send) => send.run()?,
         Verb::Record(record) => record.run()?,
         Verb::Replay(replay) => replay.run()?,
     }
@@ -110,20 +130,34 @@ fn profile(name: &str) -> Result<&'static Profile, UsageError> {
     Profile::by_name(name).ok_or_else(unknown)
 }
 
-fn encode(arguments: &Encode) -> anyhow::Result<String> {
-    let profile = profile(&arguments.profile)?;
+/// The sensor of a configuration with this id.
+fn sensor<'c>(config: &'c Config, id: &str) -> Result<&'c Sensor, UsageError> {
+    let known = config.sensors.iter().find(|sensor| sensor.id.as_str() == id);
+    known.ok_or_else(|| {
+        let file = config.path.display();
+        UsageError(format!("{file} has no sensor \"{id}\"\n  hint: `gateway sensors list {file}` lists them"))
+    })
+}
+
+/// The bytes of a command to sensors of a profile.
+fn downlink(profile: &Profile, command: &str, arguments: &[String]) -> Result<Downlink, UsageError> {
     let mut pairs = Vec::new();
-    for argument in &arguments.arguments {
+    for argument in arguments {
         let Some(pair) = argument.split_once('=') else {
             let reason = format!("\"{argument}\" is no argument; write it as in hours=4");
-            return Err(UsageError(reason).into());
+            return Err(UsageError(reason));
         };
         pairs.push(pair);
     }
     let usage = |error: CommandError| UsageError(format!("{}: {error}", profile.name));
     let downlinks = profile.downlinks().ok_or(CommandError::None).map_err(usage)?;
-    let command = downlinks.command(&arguments.command, &pairs).map_err(usage)?;
-    let Downlink { port, payload } = downlinks.encode(&command).map_err(usage)?;
+    let command = downlinks.command(command, &pairs).map_err(usage)?;
+    downlinks.encode(&command).map_err(usage)
+}
+
+fn encode(arguments: &Encode) -> anyhow::Result<String> {
+    let profile = profile(&arguments.profile)?;
+    let Downlink { port, payload } = downlink(profile, &arguments.command, &arguments.arguments)?;
     let encoded = Encoded {
         port,
         bytes_hex: hex(&payload),
@@ -159,7 +193,7 @@ fn decode(arguments: &Decode) -> anyhow::Result<String> {
         };
         return Ok(serde_json::to_string(&all)?);
     }
-    let payload = parse_hex(&arguments.hex.concat())?;
+    let payload = unhex(&arguments.hex.concat()).map_err(|error| UsageError(error.to_string()))?;
     // Without an envelope clap has asked for the port.
     let port = arguments.port.unwrap_or_default();
     if arguments.downlink {
@@ -191,31 +225,6 @@ fn read_envelope(path: &Path) -> anyhow::Result<Vec<u8>> {
             .map_err(unreadable)?;
     }
     Ok(bytes)
-}
-
-fn parse_hex(text: &str) -> Result<Vec<u8>, UsageError> {
-    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
-    if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
-        return Err(UsageError(format!(
-            "'{wrong}' is no hexadecimal digit; expected a payload such as 01ff"
-        )));
-    }
-    if digits.len() % 2 == 1 {
-        return Err(UsageError(format!(
-            "{} hexadecimal digits; expected two for each byte",
-            digits.len()
-        )));
-    }
-    let value = |digit: char| {
-        digit
-            .to_digit(16)
-            .and_then(|value| u8::try_from(value).ok())
-            .unwrap_or_default()
-    };
-    Ok(digits
-        .chunks_exact(2)
-        .map(|pair| value(pair[0]) << 4 | value(pair[1]))
-        .collect())
 }
 
 fn print_profile(profile: &Profile) -> anyhow::Result<()> {

@@ -16,7 +16,7 @@ use crate::sensors::attached::contacts::{self, Contacts, LoopDetector};
 use crate::sensors::attached::lights::Lights;
 use crate::sensors::attached::magnetometers::{self, Handle, Magnetometers, Probe};
 use crate::sensors::attached::serial::{Line, Serial};
-use crate::sensors::chirpstack::{self, ChirpStack};
+use crate::sensors::chirpstack::{self, ChirpStack, Commander};
 use crate::sensors::webhook::{self, Webhook};
 use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile};
 use crate::state;
@@ -44,11 +44,13 @@ pub(super) struct Drivers {
     pub statuses: Vec<DriverStatus>,
     /// The magnetometers, if there are any.
     pub magnetometers: Option<Handle>,
+    /// Takes orders to sensors behind `ChirpStack`.
+    pub commander: Option<Commander>,
 }
 
 /// Starts everything.
 pub(super) fn start(around: Around, group: &mut Group) -> anyhow::Result<Drivers> {
-    let mut drivers = of_networks(around.config);
+    let (mut drivers, commander) = of_networks(around.config);
     let (attached, magnetometers) = attached(&around)?;
     drivers.extend(attached);
     let bound = |sensor: &Sensor| {
@@ -91,13 +93,14 @@ pub(super) fn start(around: Around, group: &mut Group) -> anyhow::Result<Drivers
     Ok(Drivers {
         statuses,
         magnetometers,
+        commander,
     })
 }
 
-fn of_networks(config: &Config) -> Vec<Box<dyn Driver>> {
+fn of_networks(config: &Config) -> (Vec<Box<dyn Driver>>, Option<Commander>) {
     let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
-    if let Some(source) = &config.chirpstack {
-        drivers.push(Box::new(ChirpStack::new(chirpstack::Options {
+    let commander = config.chirpstack.as_ref().map(|source| {
+        let (driver, commander) = ChirpStack::new(chirpstack::Options {
             host: source.host.clone(),
             port: source.port,
             login: source
@@ -106,8 +109,10 @@ fn of_networks(config: &Config) -> Vec<Box<dyn Driver>> {
                 .map(|login| (login.username.clone(), login.password_file.clone())),
             client_id: source.client_id.clone(),
             unacknowledged_max: UNACKNOWLEDGED_MAX,
-        })));
-    }
+        });
+        drivers.push(Box::new(driver));
+        commander
+    });
     if let Some(source) = &config.webhook {
         let options = webhook::Options {
             listen: source.listen,
@@ -115,7 +120,7 @@ fn of_networks(config: &Config) -> Vec<Box<dyn Driver>> {
         };
         drivers.push(Box::new(Webhook::new(options)));
     }
-    drivers
+    (drivers, commander)
 }
 
 /// Drivers of what hangs on the box.

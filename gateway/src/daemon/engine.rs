@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::heard::Heard;
 use super::recovery::DurableState;
 use crate::clock::Clock;
 use crate::journal::{Append, Entry, EntryKind, Journal, JournalError, Sequence};
@@ -78,6 +79,7 @@ pub struct Engine {
     journal: Arc<Journal>,
     clock: Arc<Clock>,
     board: Arc<Board>,
+    heard: Arc<Heard>,
     state: DurableState,
     unsettled: FuturesOrdered<Settled>,
     spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
@@ -101,6 +103,7 @@ impl Engine {
         journal: Arc<Journal>,
         clock: Arc<Clock>,
         board: Arc<Board>,
+        heard: Arc<Heard>,
         state: DurableState,
         spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
     ) -> Self {
@@ -108,6 +111,7 @@ impl Engine {
             journal,
             clock,
             board,
+            heard,
             state,
             unsettled: FuturesOrdered::new(),
             spaces,
@@ -164,6 +168,7 @@ impl Engine {
             Item::Reading { reading, health } => {
                 let seen = json!({"heard": reading.observed, "received": reading.received.at, "health": health});
                 self.board.put(&format!("sensor/{}", reading.sensor), seen);
+                self.heard.note(&reading, &health);
                 Input::Reading(reading)
             }
             Item::SetAside(set_aside) => Input::Note(RecordBody::ReadingSetAside {

@@ -1,6 +1,7 @@
 //! The daemon's own API on a Unix socket: what `gateway status` and other commands ask.
 
 pub mod cameras;
+pub mod sensors;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -24,7 +25,9 @@ use crate::cameras::far::FarStatus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::{self, Item, Journal, JournalError, Sequence};
+use super::heard::Heard;
 use crate::sensors::attached::magnetometers::Handle;
+use crate::sensors::chirpstack::Commander;
 use crate::sensors::{DriverStatus, StatusSnapshot};
 use crate::state::Board;
 use crate::uplink::dialer::Traffic;
@@ -49,6 +52,10 @@ pub struct Parts {
     pub spaces: watch::Receiver<Arc<Vec<SpaceNow>>>,
     /// How the drivers are.
     pub drivers: Vec<DriverStatus>,
+    /// What sensors said last.
+    pub heard: Arc<Heard>,
+    /// Takes orders to sensors behind `ChirpStack`.
+    pub commander: Option<Commander>,
     /// The magnetometers of the box, if there are any.
     pub magnetometers: Option<Handle>,
     /// Bytes on the link.
@@ -162,6 +169,7 @@ impl LocalApi {
             .route("/spaces", get(spaces))
             .route("/ledger", get(ledger))
             .merge(cameras::routes())
+            .merge(sensors::routes())
             .with_state(Arc::clone(&self.parts));
         let board = tokio::spawn(keep_box_on_board(Arc::clone(&self.parts), cancel.clone()));
         let served = axum::serve(self.listener, app)

@@ -9,6 +9,7 @@
 
 mod drivers;
 pub mod engine;
+pub mod heard;
 pub mod local;
 pub mod recovery;
 mod viewing;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::drivers::{Around, Drivers};
 use self::engine::{Engine, Sources};
+use self::heard::Heard;
 use self::local::{LocalApi, Parts};
 use self::recovery::Restored;
 use self::viewing::Shared;
@@ -124,10 +126,12 @@ pub async fn run(
         link,
     )?;
     let traffic = dialer.traffic();
+    let heard = Arc::new(Heard::default());
     let mut engine = Engine::new(
         Arc::clone(&journal),
         Arc::clone(&clock),
         Arc::clone(&board),
+        Arc::clone(&heard),
         state,
         spaces,
     );
@@ -158,6 +162,7 @@ pub async fn run(
     let Drivers {
         statuses,
         magnetometers,
+        commander,
     } = drivers::start(around, inward)?;
     let shared = Shared {
         config: Arc::clone(&config),
@@ -184,6 +189,8 @@ pub async fn run(
         link: link_status,
         spaces: spaces_now,
         drivers: statuses,
+        heard,
+        commander,
         magnetometers,
         traffic,
         cameras: viewing.cameras,

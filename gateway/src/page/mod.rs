@@ -37,7 +37,7 @@ use self::password::Hash;
 use crate::cameras::Cameras;
 use crate::cameras::snapshot::SnapshotError;
 use crate::cameras::told::CameraStatus;
-use crate::cameras::words::Language;
+use crate::words::Language;
 use crate::listener;
 
 /// Most connections at once; more wait in the kernel's queue. A viewer takes one.

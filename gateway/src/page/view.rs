@@ -6,7 +6,7 @@ use parking::CameraId;
 
 use crate::cameras::told::{CameraStatus, StreamLine};
 use crate::cameras::wire::Profile;
-use crate::cameras::words::{Language, Text, Value};
+use crate::words::{Language, Text, Value};
 use crate::cameras::{Cameras, health, told};
 
 const TITLE: Text = Text::new("Kamera", "Cameras");

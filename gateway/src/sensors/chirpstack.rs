@@ -17,12 +17,14 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking::{Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::asking::Asking;
+use self::asking::{Asking, Orders};
 use self::envelope::{EnvelopeError, Uplink};
 use super::backoff::Backoff;
-use super::codecs::{CodecError, Decoded};
+use super::codecs::{CodecError, Decoded, Downlink};
 use super::{
     AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, SecretError, SetAside,
     observed, read_secret,
@@ -36,6 +38,8 @@ const WAIT_MIN: Duration = Duration::from_millis(250);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest time to take leave of the broker.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
+/// Orders on their way to the driver.
+const WANTED_MAX: usize = 8;
 /// A session that lasted so long was a good one, milliseconds.
 const GOOD_SESSION_MS: u64 = 60_000;
 
@@ -55,18 +59,99 @@ pub struct Options {
 }
 
 /// The driver.
-#[derive(Debug)]
 pub struct ChirpStack {
     options: Options,
+    wanted: mpsc::Receiver<Order>,
+    orders: Orders,
+}
+
+/// Something that a sensor is to be told.
+struct Order {
+    sensor: SensorId,
+    downlink: Downlink,
+    answer: oneshot::Sender<Option<bool>>,
+}
+
+/// Takes orders to sensors.
+#[derive(Debug, Clone)]
+pub struct Commander(mpsc::Sender<Order>);
+
+/// What becomes of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// It goes to the network server, which sends it after the sensor's next uplink.
+    Now,
+    /// The sensor has to be heard first.
+    WhenHeard,
+}
+
+/// An order that is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OrderError {
+    /// The sensor does not speak.
+    #[error("orders for this sensor wait already: it has not been heard since; look at the sensor, then try again")]
+    TooMany,
+    /// The daemon stops.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+impl Commander {
+    /// Has a sensor told something. What waits is lost when the daemon stops.
+    ///
+    /// # Errors
+    /// When too much waits.
+    pub async fn send(&self, sensor: SensorId, downlink: Downlink) -> Result<Sending, OrderError> {
+        let (answer, answered) = oneshot::channel();
+        let order = Order {
+            sensor,
+            downlink,
+            answer,
+        };
+        self.0.send(order).await.map_err(|_| OrderError::Stopping)?;
+        match answered.await.map_err(|_| OrderError::Stopping)? {
+            Some(true) => Ok(Sending::Now),
+            Some(false) => Ok(Sending::WhenHeard),
+            None => Err(OrderError::TooMany),
+        }
+    }
 }
 
 impl ChirpStack {
     /// A driver for the broker of `options`.
-    pub fn new(options: Options) -> Self {
-        Self { options }
+    pub fn new(options: Options) -> (Self, Commander) {
+        let (sender, wanted) = mpsc::channel(WANTED_MAX);
+        let driver = Self {
+            options,
+            wanted,
+            orders: Orders::default(),
+        };
+        (driver, Commander(sender))
     }
 
-    async fn run_until_cancelled(self, context: DriverContext, cancel: CancellationToken) {
+    fn take_order(&mut self, order: Order) {
+        let Order {
+            sensor,
+            downlink,
+            answer,
+        } = order;
+        // Who asked may have gone.
+        answer.send(self.orders.take(&sensor, downlink)).ok();
+    }
+
+    /// Publishes orders as long as there is room.
+    fn give_orders(&mut self, publisher: &Publisher) -> Result<(), MqttError> {
+        while let Some((sensor, publication)) = self.orders.next()
+            && let Some(room) = publisher.try_room()
+        {
+            room.publish(publication)?;
+            tracing::info!(%sensor, "an order of somebody at the box goes to the network server");
+            self.orders.gone(&sensor);
+        }
+        Ok(())
+    }
+
+    async fn run_until_cancelled(mut self, context: DriverContext, cancel: CancellationToken) {
         let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
         loop {
             let began_ms = (context.clock)().mono_ms;
@@ -80,16 +165,23 @@ impl ChirpStack {
                 backoff.reset();
             }
             context.status.set_state(DriverState::Waiting { reason });
-            tokio::select! {
-                () = cancel.cancelled() => break,
-                () = tokio::time::sleep(backoff.next_wait()) => {}
+            let again = Instant::now() + backoff.next_wait();
+            while Instant::now() < again && !cancel.is_cancelled() {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = tokio::time::sleep_until(again) => {}
+                    Some(order) = self.wanted.recv() => self.take_order(order),
+                }
+            }
+            if cancel.is_cancelled() {
+                break;
             }
         }
         context.status.set_state(DriverState::Stopped);
     }
 
     /// One connection, from begin to end.
-    async fn session(&self, context: &DriverContext, cancel: &CancellationToken, progress: &Arc<AtomicBool>) -> Ended {
+    async fn session(&mut self, context: &DriverContext, cancel: &CancellationToken, progress: &Arc<AtomicBool>) -> Ended {
         let options = match self.mqtt_options() {
             Ok(options) => options,
             Err(error) => return Ended::Failed(error.to_string()),
@@ -104,7 +196,14 @@ impl ChirpStack {
         };
         let mut asking = Asking::default();
         loop {
+            if let Err(error) = self.give_orders(&publisher) {
+                return error.into();
+            }
             let event = tokio::select! {
+                Some(order) = self.wanted.recv() => {
+                    self.take_order(order);
+                    continue;
+                }
                 () = cancel.cancelled() => {
                     leave(&publisher, &mut events).await;
                     return Ended::ByUs;
@@ -128,6 +227,7 @@ impl ChirpStack {
                 continue;
             };
             if let Item::Reading { reading, .. } = &delivery.item {
+                self.orders.heard(&topic, &reading.sensor);
                 for question in asking.due(context, &topic, reading) {
                     // Without room for it the uplinks go first.
                     if let Some(room) = publisher.try_room()

@@ -1,7 +1,7 @@
 //! The words of the findings: what, why, and what to change.
 
 use super::{Finding, Severity, Subject};
-use crate::cameras::words::{Text, Value};
+use crate::words::{Text, Value};
 
 /// The words of one finding, before numbers are filled in. Only `what` has places for numbers.
 #[derive(Debug, Clone, Copy)]

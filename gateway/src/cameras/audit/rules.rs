@@ -3,7 +3,7 @@
 use super::findings::{self as words};
 use super::{Codec, Finding, Role, StreamFacts, Transport};
 use crate::cameras::picture::{SIDE_PIXELS_MAX, SIDE_PIXELS_MIN};
-use crate::cameras::words::Value;
+use crate::words::Value;
 
 /// Longest distance of keyframes, seconds.
 const KEYFRAME_S_MAX: f32 = 4.0;

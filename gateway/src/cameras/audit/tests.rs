@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::findings;
 use super::*;
-use crate::cameras::words::Language;
+use crate::words::Language;
 
 fn good() -> StreamFacts {
     StreamFacts {

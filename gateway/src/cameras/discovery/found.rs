@@ -14,7 +14,7 @@ use super::device::Information;
 use super::media::{Codec, MediaProfile};
 use super::probe::Scopes;
 use crate::cameras::profiles::CameraProfile;
-use crate::cameras::words::{self, Language};
+use crate::words::{self, Language};
 
 /// Longest time between keyframes, seconds. Recordings are cut and live views started at keyframes.
 const GOP_SECONDS_MAX: f32 = 4.0;

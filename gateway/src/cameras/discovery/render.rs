@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::address::Stream;
 use super::found::{CLOCK_OFFSET_MAX, Found, FoundProfile, offset_text};
 use crate::cameras::profiles::CameraProfile;
-use crate::cameras::words::wrapped;
+use crate::words::wrapped;
 
 /// Widest line, columns.
 const WIDTH_MAX: usize = 120;

@@ -1,7 +1,7 @@
 //! What is said to a technician about each state, cause and measure, in Indonesian and English.
 
 use super::event::{Cause, Measure, State};
-use crate::cameras::words::Text;
+use crate::words::Text;
 
 /// The name of a state.
 pub fn state_text(state: State) -> Text {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cameras::picture::Features;
-use crate::cameras::words::{Language, Value};
+use crate::words::{Language, Value};
 
 /// An hour of the day where the camera is, 0 to 23.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

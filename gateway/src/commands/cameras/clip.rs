@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use parking::Timezone;
 use sha2::{Digest, Sha256};
 
-use super::{camera, check_target, time};
+use super::{camera, check_target};
+use crate::commands::time;
 use crate::cameras::recorder::ring_folder;
 use crate::cameras::recordings::{Recording, Stretch};
 use crate::cameras::ring::clip::{ClipError, ClipFile, ClipReport, Plan, export, plan};

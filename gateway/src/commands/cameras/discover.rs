@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::login::Login;
-use super::time;
+use crate::commands::time;
 use crate::cameras::discovery::{
     Credentials, DiscoverError, HTTP_PORTS, Interface, Interfaces, MULTICAST_TARGET, Now, Options, Report,
     config_sections, discover, table,

@@ -21,7 +21,7 @@ use crate::cameras::measure::{Measured, Measurement, role_of};
 use crate::cameras::profiles::CameraProfile;
 use crate::cameras::ring::Init;
 use crate::cameras::wire::{self, Cause, Client, Command, Credentials, Event, FromWorker, Profile, Source, Transport};
-use crate::cameras::words::Language;
+use crate::words::Language;
 use crate::cameras::worker::{Program, Worker};
 use crate::clock::WallClock;
 

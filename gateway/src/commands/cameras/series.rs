@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use parking::Timezone;
 
-use super::table::{Side, lines};
-use super::{camera, time};
+use crate::commands::table::{Side, lines};
+use super::camera;
+use crate::commands::time;
 use crate::cameras::series::subject;
 use crate::cameras::wire::Profile;
-use crate::cameras::words::{Language, Text, Value};
+use crate::words::{Language, Text, Value};
 use crate::commands::load_config;
 use crate::commands::local::Daemon;
 use crate::daemon::local::cameras::SERIES_HOURS_MAX;

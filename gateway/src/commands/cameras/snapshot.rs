@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::{camera, check_target, time};
+use super::{camera, check_target};
+use crate::commands::time;
 use crate::commands::load_config;
 use crate::commands::local::{AskError, Daemon};
 use crate::daemon::local::cameras::{AT_HEADER, CLOCK_HEADER};

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use parking::{PreviousState, Report, ReportKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use downlink::{Argument, Command, CommandError, Downlink, Downlinks, Spec, Values};
@@ -37,7 +37,8 @@ pub struct Decoded {
 }
 
 /// How a sensor is doing. Goes to the state lane, not to the ledger.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Health {
     /// Temperature at the sensor, degrees Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +70,35 @@ pub struct Health {
     /// Signal to noise ratio at that receiver, dB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snr_db: Option<f64>,
+}
+
+impl Health {
+    /// Takes over what another tells; what it does not tell stays.
+    pub fn update(&mut self, newer: &Self) {
+        let Self {
+            temperature_c,
+            battery_v,
+            low_battery,
+            distance_mm,
+            field_off_nt,
+            stuck,
+            firmware,
+            reset_cause,
+            rssi_dbm,
+            snr_db,
+        } = newer;
+        self.temperature_c = temperature_c.or(self.temperature_c);
+        self.battery_v = battery_v.or(self.battery_v);
+        self.low_battery = low_battery.or(self.low_battery);
+        self.distance_mm = distance_mm.or(self.distance_mm);
+        self.field_off_nt = field_off_nt.or(self.field_off_nt);
+        // Told only while it lasts.
+        self.stuck = *stuck;
+        self.firmware = firmware.clone().or_else(|| self.firmware.take());
+        self.reset_cause = reset_cause.clone().or_else(|| self.reset_cause.take());
+        self.rssi_dbm = rssi_dbm.or(self.rssi_dbm);
+        self.snr_db = snr_db.or(self.snr_db);
+    }
 }
 
 /// Why a payload cannot be decoded, and what was expected.
@@ -261,6 +291,33 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").unwrap_or_default();
         text
     })
+}
+
+/// Why a text is no bytes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HexError {
+    /// Something else stands in it.
+    #[error("'{0}' is no hexadecimal digit; expected a payload such as 01ff")]
+    Digit(char),
+    /// A digit is missing.
+    #[error("{0} hexadecimal digits; expected two for each byte")]
+    Odd(usize),
+}
+
+/// Bytes of a text of hexadecimal digits; spaces and colons are ignored.
+pub fn unhex(text: &str) -> Result<Vec<u8>, HexError> {
+    let digits = text.chars().filter(|c| !c.is_whitespace() && *c != ':');
+    let values: Result<Vec<u8>, HexError> = digits
+        .map(|digit| {
+            let value = digit.to_digit(16).and_then(|value| u8::try_from(value).ok());
+            value.ok_or(HexError::Digit(digit))
+        })
+        .collect();
+    let values = values?;
+    if values.len() % 2 == 1 {
+        return Err(HexError::Odd(values.len()));
+    }
+    Ok(values.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn firmware(major: u8, minor: u8, patch: u8) -> String {

@@ -1,7 +1,7 @@
 //! The catalogue has both languages for everything.
 
 use super::super::*;
-use crate::cameras::words::Text;
+use crate::words::Text;
 
 #[test]
 fn every_state_cause_and_measure_has_a_text_in_both_languages() {
