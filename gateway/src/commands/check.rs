@@ -149,7 +149,7 @@ impl Summary<'_> {
         let config = self.config;
         let mut by_profile: BTreeMap<&str, usize> = BTreeMap::new();
         for sensor in &config.sensors {
-            *by_profile.entry(&sensor.profile).or_default() += 1;
+            *by_profile.entry(sensor.profile.name.as_str()).or_default() += 1;
         }
         let models: Vec<String> = by_profile
             .iter()

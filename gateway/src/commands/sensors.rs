@@ -20,7 +20,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::UsageError;
-use crate::sensors::Profile;
+use crate::sensors::{Profile, Profiles};
 use crate::sensors::chirpstack::envelope::Uplink;
 use crate::config::{Config, Sensor};
 use crate::sensors::codecs::{CommandError, Downlink, hex, unhex};
@@ -113,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.verb {
         Verb::Decode(arguments) => tell!("{}", decode(arguments)?),
         Verb::Encode(arguments) => tell!("{}", encode(arguments)?),
-        Verb::Profiles => Profile::all().iter().try_for_each(print_profile)?,
+        Verb::Profiles => Profiles::built_in().all().try_for_each(print_profile)?,
         Verb::List(list) => list.run()?,
         Verb::Watch(watch) => watch.run()?,
         Verb::Test(test) => test.run()?,
@@ -125,9 +125,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A profile of the program, or that of a file.
 fn profile(name: &str) -> Result<&'static Profile, UsageError> {
-    let unknown = || UsageError(format!("there is no profile \"{name}\"; expected {}", Profile::names()));
-    Profile::by_name(name).ok_or_else(unknown)
+    if let Some(profile) = Profile::by_name(name) {
+        return Ok(profile);
+    }
+    let path = Path::new(name);
+    if path.extension().is_some_and(|extension| extension == "toml") {
+        let profile = Profile::load(path).map_err(|error| UsageError(error.to_string()))?;
+        return Ok(Box::leak(Box::new(profile)));
+    }
+    let known = Profiles::built_in().names();
+    Err(UsageError(format!(
+        "there is no profile \"{name}\"; expected {known}, or a file NAME.toml"
+    )))
 }
 
 /// The sensor of a configuration with this id.

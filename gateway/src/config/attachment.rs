@@ -12,6 +12,8 @@ use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::ReadSensor;
 use crate::sensors::attached::contacts::{Line, OwnContact};
 use crate::sensors::attached::lights::Places;
+use crate::sensors::attached::modbus::map::Map;
+use crate::sensors::attached::modbus::{Rate, Way};
 use crate::sensors::{Magnetometer, Profile, Transport};
 
 /// The chip of pins if none is named.
@@ -24,6 +26,7 @@ const CONTACTS_MAX: usize = 2;
 /// Keys of each way to hang on the box.
 const SERIAL_KEYS: &[&str] = &["serial"];
 const I2C_KEYS: &[&str] = &["i2c", "i2c_address", "rules"];
+const MODBUS_KEYS: &[&str] = &["modbus", "modbus_address", "modbus_baud"];
 const GPIO_KEYS: &[&str] = &[
     "presence_line",
     "presence_active",
@@ -64,6 +67,7 @@ pub(super) fn attachment(
     let ways = [
         (Transport::Serial, SERIAL_KEYS),
         (Transport::I2c, I2C_KEYS),
+        (Transport::Modbus, MODBUS_KEYS),
         (Transport::Gpio, GPIO_KEYS),
     ];
     let hint = format!("leave the key out: sensors of profile \"{}\" do not hang there", profile.name);
@@ -77,7 +81,20 @@ pub(super) fn attachment(
         Transport::Gpio => return detector(report, table, pins),
         Transport::Serial => serial(report, table)?,
         Transport::I2c => i2c(report, table, profile.magnetometer?)?,
+        Transport::Modbus => modbus(report, table, profile.modbus.as_ref()?)?,
     };
+    if let Attachment::Modbus { way, rate, .. } = &attachment {
+        let differs = |other: &&Placed<ReadSensor>| match &other.value.sensor.attachment {
+            Attachment::Modbus { way: other_way, rate: other, .. } => other_way == way && other != rate,
+            _ => false,
+        };
+        if let Some(other) = earlier.iter().find(differs) {
+            let other = &other.value.sensor.id;
+            let message = format!("sensor \"{other}\" is on this line with another baud, parity or stop bits");
+            let hint = "set all devices of a line to the same, and write modbus_baud where it is not the profile's";
+            return field.error(report, message, hint);
+        }
+    }
     let is_same = |other: &&Placed<ReadSensor>| other.value.sensor.attachment.is_in_the_way_of(&attachment);
     if let Some(other) = earlier.iter().find(is_same) {
         let message = format!("sensor \"{}\" is there already", other.value.sensor.id);
@@ -127,6 +144,32 @@ fn i2c<'t, 'i>(
     };
     let rules = rules?;
     Some((Attachment::I2c { bus, address, rules }, field))
+}
+
+fn modbus<'t, 'i>(report: &mut Report, table: &mut Table<'t, 'i>, map: &Map) -> Option<(Attachment, Field<'t, 'i>)> {
+    let address = table.integer(report, "modbus_address", &(1..=247_u8), map.address);
+    let baud = table.integer(report, "modbus_baud", &(1_200..=115_200), map.baud);
+    let field = table.required(
+        "modbus",
+        "write the line's device file or the device's address, as in modbus = \"/dev/ttyUSB0\" or \"192.168.1.30:502\"",
+    )?;
+    let text = field.text(report)?;
+    let way = if text.starts_with('/') {
+        Way::Serial(PathBuf::from(text))
+    } else {
+        let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            let message = format!("\"{}\" is neither a device file nor an address with its port", field.shown());
+            return field.error(report, message, "write \"/dev/ttyUSB0\" or \"192.168.1.30:502\"");
+        }
+        Way::Tcp(text.to_owned())
+    };
+    let rate = Rate {
+        baud,
+        parity: map.parity,
+        stop_bits: map.stop_bits,
+    };
+    Some((Attachment::Modbus { way, rate, address }, field))
 }
 
 /// Rules of a profile, some of them changed.

@@ -33,7 +33,7 @@ pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, chirp
         if let (Some(Placed { value, place }), false) = (sensor, configured) {
             let message = format!(
                 "sensors of profile \"{}\" come {way}, which is not configured",
-                value.sensor.profile
+                value.sensor.profile.name
             );
             report.absent(place, message, hint);
         }

@@ -20,8 +20,18 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Most bytes of the site as JSON; an append to the journal takes 256 KiB.
 const SITE_BYTES_MAX: usize = 192 * 1024;
 
+/// What may be read besides the file itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// The site's profiles.
+    Files,
+    /// Nothing.
+    Nothing,
+}
+
 impl Config {
-    /// Reads and checks the configuration file at `path`. Files that it names are not looked at; see
+    /// Reads and checks the configuration file at `path`. Files that it names are not looked at, but for
+    /// the site's profiles of sensors; see
     /// [`Config::check_files`].
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
         let mut bytes = Vec::new();
@@ -34,12 +44,16 @@ impl Config {
                 "name a configuration file that this user may read",
             ));
         }
-        Self::from_bytes(path, &bytes)
+        Self::of(path, &bytes, Reading::Files)
     }
 
     /// Checks `bytes`, the content of the configuration file at `path`. Relative paths in it start at the folder of
     /// `path`. Reads nothing.
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self, ConfigErrors> {
+        Self::of(path, bytes, Reading::Nothing)
+    }
+
+    fn of(path: &Path, bytes: &[u8], reading: Reading) -> Result<Self, ConfigErrors> {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
             let message = format!("is longer than {} KiB", FILE_BYTES_MAX / 1024);
             return Err(whole_file(
@@ -57,7 +71,7 @@ impl Config {
         for error in &syntax_errors {
             report.syntax(error.span().map_or(0, |span| span.start), error.message());
         }
-        match read(&mut report, path, document.get_ref()) {
+        match read(&mut report, path, document.get_ref(), reading) {
             Some(config) if report.is_clean() => Ok(Self {
                 sha256: format!("{:x}", Sha256::digest(bytes)),
                 warnings: report.take_warnings(),
@@ -68,11 +82,11 @@ impl Config {
     }
 }
 
-fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> {
+fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) -> Option<Config> {
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let mut root = Table::root(document);
 
-    let own = sections::gateway(report, &mut root, &folder);
+    let own = sections::gateway(report, &mut root, &folder, reading);
     let keys = sections::keys(report, &mut root, &folder);
     let uplink = sections::uplink(report, &mut root, &folder);
     let journal = sections::journal(report, &mut root);
@@ -86,7 +100,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable) -> Option<Config> 
     let default_rules = site::rules(report, default_rules, &SessionRules::default());
     let (zones, zone_names) = site::zones(report, &mut root, &default_rules);
     let mut pins = Pins::default();
-    let (sensors, sensor_names) = site::sensors(report, &mut root, &mut pins);
+    let (sensors, sensor_names) = site::sensors(report, &mut root, &own.profiles, &mut pins);
     let contacts = attachment::contacts(report, &mut root, &mut pins);
     let lights = attachment::lights(report, &mut root, &mut pins);
     let spaces = site::spaces(report, &mut root, &zone_names, &sensor_names, own.timezone);

@@ -10,9 +10,10 @@ use wired::adaptive::Rules;
 
 use super::{Position, Warning};
 use crate::cameras::wire::{Client, Quirks, Transport};
-use crate::sensors::DistanceLimits;
+use crate::sensors::{DistanceLimits, Profile};
 use crate::sensors::attached::contacts::{Line, OwnContact};
 use crate::sensors::attached::lights::Places;
+use crate::sensors::attached::modbus::{Rate, Way};
 
 /// The configuration of one box, read from one TOML file and found to be without a problem.
 #[derive(Debug, Clone)]
@@ -219,8 +220,8 @@ pub struct Webhook {
 pub struct Sensor {
     /// The sensor; for LoRaWAN the device EUI, 16 lower-case hexadecimal digits.
     pub id: SensorId,
-    /// Name of the profile that says how it speaks.
-    pub profile: String,
+    /// How it speaks.
+    pub profile: &'static Profile,
     /// What a distance means, for a model that tells nothing else.
     pub distance: Option<DistanceLimits>,
     /// Where it hangs on the box.
@@ -243,6 +244,15 @@ pub enum Attachment {
         /// How its field becomes a state.
         rules: Rules,
     },
+    /// On a Modbus line.
+    Modbus {
+        /// The line.
+        way: Way,
+        /// How it is set.
+        rate: Rate,
+        /// Address on the line.
+        address: u8,
+    },
     /// On pins: a loop detector.
     Loop {
         /// Its presence output.
@@ -257,6 +267,17 @@ impl Attachment {
     pub(super) fn is_in_the_way_of(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Serial(line), Self::Serial(other)) => line == other,
+            (Self::Serial(line), Self::Modbus { way, .. }) | (Self::Modbus { way, .. }, Self::Serial(line)) => {
+                *way == Way::Serial(line.clone())
+            }
+            (
+                Self::Modbus { way, address, .. },
+                Self::Modbus {
+                    way: other,
+                    address: other_address,
+                    ..
+                },
+            ) => (way, address) == (other, other_address),
             (
                 Self::I2c { bus, address, .. },
                 Self::I2c {

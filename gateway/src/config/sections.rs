@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use parking::{GatewayId, Timezone};
 
+use super::load::Reading;
 use super::model::{ChirpStack, FileKind, Gateway, Journal, Keys, Local, Login, Uplink, Webhook};
 use super::reader::{Field, Table};
 use super::report::{Place, Report};
+use crate::sensors::Profiles;
 
 /// Section `[gateway]`, with what of it belongs to the site.
 pub(super) struct GatewaySection {
     pub gateway: Option<Gateway>,
     pub timezone: Option<Timezone>,
     pub day_cutoff_minutes: u32,
+    /// Those that sensors may name.
+    pub profiles: Profiles,
 }
 
-pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path) -> GatewaySection {
+pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path, reading: Reading) -> GatewaySection {
     let Some(mut table) = root.section_required(
         report,
         "gateway",
@@ -28,6 +32,7 @@ pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path) -> G
             gateway: None,
             timezone: None,
             day_cutoff_minutes: 0,
+            profiles: Profiles::built_in().clone(),
         };
     };
     let id = table
@@ -52,6 +57,12 @@ pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path) -> G
             "name a folder for the box's data, as in data_dir = \"/var/lib/gateway\"",
         )
         .and_then(|field| field.path(report, folder));
+    let profiles_dir = table.optional("profiles_dir");
+    let profiles = match (profiles_dir, reading) {
+        (Some(field), Reading::Files) => profiles(report, &field, folder),
+        // Where nothing is read, a folder has nothing in it.
+        (_, _) => Profiles::built_in().clone(),
+    };
     table.finish(report);
     let gateway = match (id, log_domain, data_dir) {
         (Some(id), Some(log_domain), Some(data_dir)) => Some(Gateway {
@@ -65,7 +76,24 @@ pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path) -> G
         gateway,
         timezone,
         day_cutoff_minutes,
+        profiles,
     }
+}
+
+/// Profiles of the program and of a folder; after a problem, those of the program.
+fn profiles(report: &mut Report, field: &Field, folder: &Path) -> Profiles {
+    let read = field.path(report, folder).map(|path| Profiles::with_folder(&path));
+    match read {
+        Some(Ok(profiles)) => return profiles,
+        Some(Err(errors)) => {
+            for error in errors {
+                let hint = "correct the file or take it away; the profiles of the program show how one looks";
+                report.error(&field.place, error.to_string(), hint);
+            }
+        }
+        None => {}
+    }
+    Profiles::built_in().clone()
 }
 
 pub(super) fn keys(report: &mut Report, root: &mut Table, folder: &Path) -> Option<Keys> {

@@ -13,7 +13,7 @@ use super::names::Names;
 use super::reader::{Field, Table};
 use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::ReadSensor;
-use crate::sensors::{DistanceLimits, ERRORS_MAX, Profile, Transport};
+use crate::sensors::{DistanceLimits, ERRORS_MAX, Profile, Profiles, Transport};
 
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
@@ -97,6 +97,7 @@ pub(super) fn zones(report: &mut Report, root: &mut Table, defaults: &SessionRul
 pub(super) fn sensors(
     report: &mut Report,
     root: &mut Table,
+    profiles: &Profiles,
     pins: &mut Pins,
 ) -> (Vec<Placed<ReadSensor>>, Names) {
     let mut names = Names::of("sensor");
@@ -108,7 +109,7 @@ pub(super) fn sensors(
                 "profile",
                 "name the profile of its model, as in profile = \"bosch-tps110\"",
             )
-            .and_then(|field| profile(report, &field));
+            .and_then(|field| profile(report, &field, profiles));
         let id = id.and_then(|field| sensor_id(report, &field, profile.map(|profile| profile.transport), &mut names));
         let heartbeat = table.optional("heartbeat_s");
         let heartbeat_s = match &heartbeat {
@@ -143,7 +144,7 @@ pub(super) fn sensors(
             let value = ReadSensor {
                 sensor: Sensor {
                     id: id.clone(),
-                    profile: profile.name.to_owned(),
+                    profile,
                     distance,
                     attachment,
                 },
@@ -162,13 +163,13 @@ pub(super) fn sensors(
     (sensors, names)
 }
 
-fn profile(report: &mut Report, field: &Field) -> Option<&'static Profile> {
+fn profile(report: &mut Report, field: &Field, profiles: &Profiles) -> Option<&'static Profile> {
     let name = field.text(report)?;
-    if let Some(profile) = Profile::by_name(name) {
+    if let Some(profile) = profiles.by_name(name) {
         return Some(profile);
     }
-    let names = Profile::all().iter().map(|profile| profile.name);
-    let hint = did_you_mean(name, names).unwrap_or_else(|| format!("use {}", Profile::names()));
+    let names = profiles.all().map(|profile| profile.name.as_str());
+    let hint = did_you_mean(name, names).unwrap_or_else(|| format!("use {}", profiles.names()));
     field.error(
         report,
         format!("there is no sensor profile \"{}\"", field.shown()),

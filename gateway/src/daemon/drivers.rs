@@ -1,6 +1,6 @@
 //! Which drivers of sensors there are, by the configuration, and the box's lights.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use crate::hardware::Board;
 use crate::sensors::attached::contacts::{self, Contacts, LoopDetector};
 use crate::sensors::attached::lights::Lights;
 use crate::sensors::attached::magnetometers::{self, Handle, Magnetometers, Probe};
+use crate::sensors::attached::modbus::{self, Device, Modbus, Way};
 use crate::sensors::attached::serial::{Line, Serial};
 use crate::sensors::chirpstack::{self, ChirpStack, Commander};
 use crate::sensors::webhook::{self, Webhook};
-use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus, Profile};
+use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus};
 use crate::state;
 use crate::uplink::link::LinkStatus;
 
@@ -55,12 +56,12 @@ pub(super) fn start(around: Around, group: &mut Group) -> anyhow::Result<Drivers
     drivers.extend(attached);
     let bound = |sensor: &Sensor| {
         let bound = BoundSensor {
-            profile: Profile::by_name(&sensor.profile)?,
+            profile: sensor.profile,
             distance: sensor.distance,
         };
-        Some((sensor.id.clone(), bound))
+        (sensor.id.clone(), bound)
     };
-    let sensors: HashMap<SensorId, BoundSensor> = around.config.sensors.iter().filter_map(bound).collect();
+    let sensors: HashMap<SensorId, BoundSensor> = around.config.sensors.iter().map(bound).collect();
     let sensors = Arc::new(sensors);
     let mut statuses = Vec::new();
     for driver in drivers {
@@ -126,8 +127,9 @@ fn of_networks(config: &Config) -> (Vec<Box<dyn Driver>>, Option<Commander>) {
 /// Drivers of what hangs on the box.
 fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Handle>)> {
     let (mut lines, mut probes, mut loops) = (Vec::new(), Vec::new(), Vec::new());
+    let mut on_modbus: BTreeMap<Way, modbus::Line> = BTreeMap::new();
     for sensor in &around.config.sensors {
-        let profile = Profile::by_name(&sensor.profile).context("the configuration knows profiles only")?;
+        let profile = sensor.profile;
         match &sensor.attachment {
             Attachment::None => {}
             Attachment::Serial(path) => lines.push(Line {
@@ -136,6 +138,20 @@ fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Han
                 path: path.clone(),
                 limits: sensor.distance.context("they have limits")?,
             }),
+            Attachment::Modbus { way, rate, address } => {
+                let map = profile.modbus.as_ref().context("only devices with a map are on Modbus")?;
+                let line = on_modbus.entry(way.clone()).or_insert_with(|| modbus::Line {
+                    way: way.clone(),
+                    rate: *rate,
+                    devices: Vec::new(),
+                });
+                line.devices.push(Device {
+                    sensor: sensor.id.clone(),
+                    map,
+                    address: *address,
+                    limits: sensor.distance,
+                });
+            }
             Attachment::I2c { bus, address, rules } => probes.push(Probe {
                 sensor: sensor.id.clone(),
                 chip: profile.magnetometer.context("only magnetometers are on buses")?.chip,
@@ -154,6 +170,9 @@ fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Han
     let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
     if !lines.is_empty() {
         drivers.push(Box::new(Serial::new(lines)));
+    }
+    if !on_modbus.is_empty() {
+        drivers.push(Box::new(Modbus::new(on_modbus.into_values().collect())));
     }
     if !loops.is_empty() || !around.config.contacts.is_empty() {
         drivers.push(Box::new(Contacts {

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 pub use bound::{BoundSensor, DistanceLimits};
 pub use delivery::{Delivery, Done, Item, Outcome, SetAside};
 pub use observed::{AbsurdTime, observed};
-pub use profiles::{Ask, ERRORS_MAX, Magnetometer, Port, Profile, ProfileError, Transport};
+pub use profiles::{Ask, ERRORS_MAX, Magnetometer, Port, Profile, ProfileError, Profiles, Transport};
 pub use secret::{SecretError, read_secret};
 pub use status::{DriverState, DriverStatus, SetAsideEntry, StatusSnapshot};
 

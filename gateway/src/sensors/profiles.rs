@@ -1,8 +1,9 @@
-//! Sensor profiles: what the box knows of a model before it meets one. The files are in `firmware-config/sensors/` and
-//! part of the program; another model is one file there and, if it speaks bytes, one codec.
+//! Sensor profiles: what the box knows of a model before it meets one. Those of the program are in `firmware-config/sensors/`;
+//! a site may have a folder of its own, for models that need no codec.
+
+mod shelf;
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use parking::SensorErrors;
 use serde::Deserialize;
@@ -10,6 +11,8 @@ use wired::adaptive::Rules;
 use wired::magnetometer::Chip;
 use wired::ultrasonic::Model;
 
+pub use self::shelf::Profiles;
+use super::attached::modbus::map::Map;
 use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlink, Downlinks};
 
 /// Most of 10,000 stays that a sensor may be told to miss or to invent: one that is wrong every second time counts nothing.
@@ -22,7 +25,7 @@ const ASK_EVERY_S_MIN: u32 = 3_600;
 #[derive(Debug, Clone)]
 pub struct Profile {
     /// Name by which a configuration chooses it.
-    pub name: &'static str,
+    pub name: String,
     /// Maker, model, firmware.
     pub model: String,
     /// The vendor's document that the profile follows.
@@ -47,6 +50,8 @@ pub struct Profile {
     pub magnetometer: Option<Magnetometer>,
     /// How it speaks, for ultrasonic sensors on a serial line of the box.
     pub ultrasonic: Option<Model>,
+    /// What it shows where, for sensors on Modbus.
+    pub modbus: Option<Map>,
     /// What an installer should know.
     pub quirks: Vec<String>,
     codec: Option<&'static Codec>,
@@ -84,6 +89,8 @@ pub enum Transport {
     Serial,
     /// On an I2C bus of the box.
     I2c,
+    /// On a Modbus line.
+    Modbus,
     /// On pins of the box.
     Gpio,
 }
@@ -93,7 +100,7 @@ impl Transport {
     pub fn is_attached(self) -> bool {
         match self {
             Self::ChirpStack | Self::Webhook => false,
-            Self::Serial | Self::I2c | Self::Gpio => true,
+            Self::Serial | Self::I2c | Self::Modbus | Self::Gpio => true,
         }
     }
 }
@@ -110,9 +117,30 @@ pub struct Port {
     pub bytes: Vec<usize>,
 }
 
+/// Two profiles of one shelf with the same name are the same.
+impl PartialEq for Profile {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
 /// Why the text of a profile is none.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    /// The file or folder cannot be read.
+    #[error("{path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The program has a profile of this name.
+    #[error("profile {name}: the program has one of this name; call the file otherwise")]
+    Taken {
+        /// The name.
+        name: String,
+    },
     /// Not the TOML of a profile.
     #[error("profile {name}: {source}")]
     Toml {
@@ -132,72 +160,6 @@ pub enum ProfileError {
         reason: String,
     },
 }
-
-const FILES: [(&str, &str); 17] = [
-    ("a02yyuw", include_str!("../../../firmware-config/sensors/a02yyuw.toml")),
-    (
-        "bosch-tps110",
-        include_str!("../../../firmware-config/sensors/bosch-tps110.toml"),
-    ),
-    (
-        "dingtek-do20x",
-        include_str!("../../../firmware-config/sensors/dingtek-do20x.toml"),
-    ),
-    (
-        "jsn-sr04t",
-        include_str!("../../../firmware-config/sensors/jsn-sr04t.toml"),
-    ),
-    (
-        "libelium-smart-parking",
-        include_str!("../../../firmware-config/sensors/libelium-smart-parking.toml"),
-    ),
-    ("lis3mdl", include_str!("../../../firmware-config/sensors/lis3mdl.toml")),
-    (
-        "loop-relay",
-        include_str!("../../../firmware-config/sensors/loop-relay.toml"),
-    ),
-    (
-        "milesight-em400-mud",
-        include_str!("../../../firmware-config/sensors/milesight-em400-mud.toml"),
-    ),
-    ("mmc5603", include_str!("../../../firmware-config/sensors/mmc5603.toml")),
-    (
-        "netvox-r719a",
-        include_str!("../../../firmware-config/sensors/netvox-r719a.toml"),
-    ),
-    (
-        "nwave-ncc405",
-        include_str!("../../../firmware-config/sensors/nwave-ncc405.toml"),
-    ),
-    (
-        "nwave-nps310",
-        include_str!("../../../firmware-config/sensors/nwave-nps310.toml"),
-    ),
-    (
-        "nwave-nps405",
-        include_str!("../../../firmware-config/sensors/nwave-nps405.toml"),
-    ),
-    (
-        "pni-placepod",
-        include_str!("../../../firmware-config/sensors/pni-placepod.toml"),
-    ),
-    (
-        "qmc5883l",
-        include_str!("../../../firmware-config/sensors/qmc5883l.toml"),
-    ),
-    (
-        "tekzitel-tekzipark",
-        include_str!("../../../firmware-config/sensors/tekzitel-tekzipark.toml"),
-    ),
-    ("webhook", include_str!("../../../firmware-config/sensors/webhook.toml")),
-];
-
-// A part of the program that is wrong cannot be handled while it runs; a test reads every profile.
-#[allow(clippy::expect_used)]
-static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
-    let parse = |(name, text): &(&'static str, &str)| Profile::parse(name, text).expect("embedded profiles are valid");
-    FILES.iter().map(parse).collect()
-});
 
 /// A question in a profile's file: a command of its codec.
 #[derive(Deserialize)]
@@ -230,26 +192,17 @@ struct File {
     ports: Vec<Port>,
     magnetometer: Option<Magnetometer>,
     ultrasonic: Option<Model>,
+    modbus: Option<Map>,
 }
 
 impl Profile {
-    /// The profile called `name`.
+    /// The profile of the program called `name`.
     pub fn by_name(name: &str) -> Option<&'static Self> {
-        PROFILES.iter().find(|profile| profile.name == name)
-    }
-
-    /// All profiles, by name.
-    pub fn all() -> &'static [Self] {
-        &PROFILES
-    }
-
-    /// All names, for messages: `a, b or c`.
-    pub fn names() -> String {
-        one_of(PROFILES.iter().map(|profile| profile.name.to_owned()).collect())
+        Profiles::built_in().by_name(name)
     }
 
     /// Reads the text of a profile, strictly.
-    pub fn parse(name: &'static str, text: &str) -> Result<Self, ProfileError> {
+    pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
         let value = |key, reason: String| ProfileError::Value {
             name: name.to_owned(),
             key,
@@ -304,6 +257,7 @@ impl Profile {
             ports,
             magnetometer,
             ultrasonic,
+            modbus,
         } = file;
         let asks: Result<Vec<Ask>, String> = asks.iter().map(|ask| asked(codec, ask)).collect();
         let asks = asks.map_err(|reason| value("asks", reason))?;
@@ -316,6 +270,13 @@ impl Profile {
                 "an ultrasonic sensor is on serial and tells only_distance, and nothing else is on serial".to_owned();
             return Err(value("ultrasonic", reason));
         }
+        if modbus.is_some() != (transport == Transport::Modbus) {
+            let reason = "a sensor on modbus has a register map, and nothing else has".to_owned();
+            return Err(value("modbus", reason));
+        }
+        if let Some(Err(reason)) = modbus.as_ref().map(|map| map.check(only_distance)) {
+            return Err(value("modbus", reason));
+        }
         if let Some(Err(error)) = magnetometer.map(|magnetometer| magnetometer.rules.check()) {
             return Err(value("magnetometer.rules", error.to_string()));
         }
@@ -326,7 +287,7 @@ impl Profile {
             ));
         }
         Ok(Self {
-            name,
+            name: name.to_owned(),
             model,
             vendor_document,
             transport,
@@ -339,6 +300,7 @@ impl Profile {
             ports,
             magnetometer,
             ultrasonic,
+            modbus,
             quirks,
             codec,
         })
@@ -348,10 +310,10 @@ impl Profile {
     pub fn decode(&self, port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
         let Some(codec) = self.codec else {
             return Err(CodecError::NoCodec {
-                profile: self.name.to_owned(),
+                profile: self.name.clone(),
             });
         };
-        let profile = || self.name.to_owned();
+        let profile = || self.name.clone();
         let is_of = |known: &&Port| known.port.is_none_or(|known| known == port);
         let Some(known) = self.ports.iter().find(is_of) else {
             let ports = self
@@ -412,24 +374,25 @@ fn one_of(mut words: Vec<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::shelf::FILES;
     use super::*;
 
     #[test]
     fn every_embedded_profile_is_valid_and_found_by_its_name() {
         for (name, text) in FILES {
             Profile::parse(name, text).unwrap();
-            assert_eq!(Profile::by_name(name).unwrap().name, name);
+            assert_eq!(Profile::by_name(name).unwrap().name, *name);
         }
         assert!(Profile::by_name("bosch").is_none());
         assert_eq!(
-            Profile::names(),
-            "a02yyuw, bosch-tps110, dingtek-do20x, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark or webhook"
+            Profiles::built_in().names(),
+            "a02yyuw, bosch-tps110, dingtek-do20x, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark, urm12 or webhook"
         );
     }
 
     #[test]
     fn a_codec_takes_no_port_and_no_length_that_its_profile_does_not_list() {
-        for profile in Profile::all() {
+        for profile in Profiles::built_in().all() {
             let Some(codec) = profile.codec else { continue };
             for port in 0..=u8::MAX {
                 let known = |known: &&Port| known.port.is_none_or(|known| known == port);

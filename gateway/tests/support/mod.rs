@@ -3,6 +3,8 @@
 // Every test program compiles this file and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod line;
+
 use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::PathBuf;

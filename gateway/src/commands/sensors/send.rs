@@ -2,14 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
 use super::{downlink, sensor};
 use crate::commands::load_config;
 use crate::commands::local::Daemon;
 use crate::daemon::local::sensors::{SendQuery, Sent};
-use crate::sensors::Profile;
 use crate::sensors::codecs::{Downlink, hex};
 
 #[derive(Debug, Args)]
@@ -29,8 +27,7 @@ impl Send {
     pub(super) fn run(&self) -> anyhow::Result<()> {
         let config = load_config(&self.config)?;
         let sensor = sensor(&config, &self.sensor)?;
-        let profile = Profile::by_name(&sensor.profile).context("the configuration knows profiles only")?;
-        let Downlink { port, payload } = downlink(profile, &self.command, &self.arguments)?;
+        let Downlink { port, payload } = downlink(sensor.profile, &self.command, &self.arguments)?;
         let payload = hex(&payload);
         let shown = payload.clone();
         let query = query_of(&SendQuery { port, payload });

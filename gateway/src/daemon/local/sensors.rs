@@ -27,7 +27,7 @@ use super::Parts;
 use crate::sensors::attached::magnetometers::Seen;
 use crate::sensors::chirpstack::Sending;
 use crate::sensors::codecs::{Downlink, unhex};
-use crate::sensors::{Profile, Transport};
+use crate::sensors::Transport;
 
 /// A sensor as it is now.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ fn sensors_now(parts: &Parts) -> Vec<SensorNow> {
         let space = spaces.iter().find(|space| space.sensor.as_ref() == Some(&sensor.id));
         SensorNow {
             sensor: sensor.id.clone(),
-            profile: sensor.profile.clone(),
+            profile: sensor.profile.name.clone(),
             heartbeat_s: traits.heartbeat_s,
             space: space.map(|space| space.space.clone()),
             state: space.map(|space| space.state),
@@ -110,7 +110,7 @@ fn sensors_now(parts: &Parts) -> Vec<SensorNow> {
 /// The sensor, and how its reports come.
 fn known(parts: &Parts, id: &str) -> Result<(SensorId, Transport), Refusal> {
     let known = parts.config.sensors.iter().find(|sensor| sensor.id.as_str() == id);
-    let known = known.and_then(|sensor| Some((sensor.id.clone(), Profile::by_name(&sensor.profile)?.transport)));
+    let known = known.map(|sensor| (sensor.id.clone(), sensor.profile.transport));
     known.ok_or_else(|| (StatusCode::NOT_FOUND, format!("it runs without sensor {id}")))
 }
 

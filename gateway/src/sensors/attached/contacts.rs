@@ -18,13 +18,15 @@ use wired::loop_relay::{Active, Contact, Loop};
 use super::super::backoff::Backoff;
 use super::super::codecs::Health;
 use super::super::{Driver, DriverContext, DriverState};
-use super::{Outbox, Voice, WAIT_MAX, WAIT_MIN};
+use super::{Outbox, Presence, WAIT_MAX, WAIT_MIN};
 use crate::hardware::{self, Board, PinFault};
 
 /// Contacts are read this often.
 pub const POLL_EVERY: Duration = Duration::from_millis(20);
 /// A contact has to hold for so long, seconds.
 const HOLD_S: f64 = 0.5;
+/// A box that does not get to looking for so long has seen nothing.
+const GAP: Duration = Duration::from_secs(1);
 
 /// A contact and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,8 +202,7 @@ struct WatchedLoop {
     detector: LoopDetector,
     presence: Pin,
     fault: Option<Pin>,
-    steady: Steady,
-    voice: Voice,
+    space: Presence,
     is_broken: bool,
     is_broken_told: bool,
 }
@@ -211,8 +212,7 @@ impl WatchedLoop {
         Self {
             presence: Pin::new(detector.presence.clone()),
             fault: detector.fault.clone().map(Pin::new),
-            steady: Steady::new(HOLD_S),
-            voice: Voice::new(detector.sensor.clone()),
+            space: Presence::new(detector.sensor.clone(), HOLD_S, GAP),
             is_broken: false,
             is_broken_told: false,
             detector,
@@ -222,7 +222,7 @@ impl WatchedLoop {
     fn look(&mut self, board: &Board, now: Stamp) -> Result<Option<Reading>, Trouble> {
         let shown = self.read(board);
         if shown.is_err() {
-            self.interrupted();
+            self.space.lost_sight();
         }
         Ok(self.step(now, shown?))
     }
@@ -233,33 +233,18 @@ impl WatchedLoop {
         Ok(Loop::of(presence, fault))
     }
 
-    fn interrupted(&mut self) {
-        self.steady.interrupted();
-        self.voice.lost_sight();
-    }
-
     fn step(&mut self, now: Stamp, shown: Loop) -> Option<Reading> {
         self.is_broken = shown == Loop::Broken;
         let is_occupied = match shown {
             Loop::Broken => {
-                self.interrupted();
+                self.space.lost_sight();
                 return None;
             }
             Loop::Occupied => true,
             Loop::Free => false,
         };
         self.is_broken_told = false;
-        let at_s = Duration::from_millis(now.mono_ms).as_secs_f64();
-        let change = self.steady.step(at_s, is_occupied);
-        match (change, self.steady.state()?) {
-            (Some(change), state) => {
-                let ago = Duration::from_secs_f64((at_s - change.since_s).max(0.0));
-                Some(self.voice.changed(now, state, ago))
-            }
-            // What is about to change would be dated before this.
-            (None, state) if state == is_occupied => self.voice.still(now, state, Duration::ZERO),
-            (None, _) => None,
-        }
+        self.space.shows(now, is_occupied)
     }
 }
 

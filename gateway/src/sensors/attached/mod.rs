@@ -7,13 +7,16 @@
 pub mod contacts;
 pub mod lights;
 pub mod magnetometers;
+pub mod modbus;
 mod outbox;
+mod presence;
 pub mod serial;
 mod voice;
 
 use std::time::Duration;
 
 pub use outbox::Outbox;
+pub use presence::Presence;
 pub use voice::Voice;
 
 /// The state is said so often although nothing changes; the profiles' `heartbeat_s` is the same.

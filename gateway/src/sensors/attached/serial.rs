@@ -15,20 +15,19 @@ use parking::{Reading, SensorId, Stamp};
 use serial2_tokio::SerialPort;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use wired::Steady;
 use wired::ultrasonic::{Echo, Frames, Model, TRIGGER};
 
 use super::super::backoff::Backoff;
 use super::super::codecs::Health;
 use super::super::{DistanceLimits, Driver, DriverContext, DriverState};
-use super::{Outbox, SILENT, Voice, WAIT_MAX, WAIT_MIN};
+use super::{Outbox, Presence, SILENT, WAIT_MAX, WAIT_MIN};
 
 /// Both models speak at this rate.
 const BAUD: u32 = 9_600;
 /// A distance has to mean the same for so long, seconds.
 const HOLD_S: f64 = 3.0;
 /// An echo that is missing for so long leaves open what was there meanwhile; a shorter pause does not.
-const ECHO_GAP_MS: u64 = 1_000;
+const ECHO_GAP: Duration = Duration::from_secs(1);
 
 /// A sensor and its line.
 #[derive(Debug, Clone)]
@@ -206,28 +205,23 @@ impl Drop for Opened<'_> {
 struct Meter {
     line: Line,
     frames: Frames,
-    steady: Steady,
+    presence: Presence,
     /// Wrong sums that were told.
     told_sums: u64,
     is_too_near: bool,
     /// Whether that was told.
     told_near: bool,
-    /// When there was an echo last, milliseconds.
-    echo_ms: Option<u64>,
-    voice: Voice,
 }
 
 impl Meter {
     fn new(line: Line) -> Self {
         Self {
-            voice: Voice::new(line.sensor.clone()),
+            presence: Presence::new(line.sensor.clone(), HOLD_S, ECHO_GAP),
             line,
             frames: Frames::default(),
-            steady: Steady::new(HOLD_S),
             told_sums: 0,
             is_too_near: false,
             told_near: false,
-            echo_ms: None,
         }
     }
 
@@ -241,25 +235,13 @@ impl Meter {
             }
         };
         (self.is_too_near, self.told_near) = (false, false);
-        let before_ms = self.echo_ms.replace(now.mono_ms);
-        if before_ms.is_some_and(|before| now.mono_ms.saturating_sub(before) > ECHO_GAP_MS) {
-            self.steady.interrupted();
-        }
-        let at_s = Duration::from_millis(now.mono_ms).as_secs_f64();
-        let Some(is_occupied) = self.line.limits.is_occupied(distance_mm.into()) else {
-            self.steady.interrupted();
-            return None;
-        };
-        let change = self.steady.step(at_s, is_occupied);
-        let state = self.steady.state()?;
-        match change {
-            Some(change) => {
-                let ago = Duration::from_secs_f64((at_s - change.since_s).max(0.0));
-                Some(self.voice.changed(now, state, ago))
+        match self.line.limits.is_occupied(distance_mm.into()) {
+            Some(is_occupied) => self.presence.shows(now, is_occupied),
+            None => {
+                self.presence.shows_something(now);
+                self.presence.is_unclear();
+                None
             }
-            // What is about to change would be dated before this.
-            None if is_occupied == state => self.voice.still(now, state, Duration::ZERO),
-            None => None,
         }
     }
 

@@ -1,0 +1,196 @@
+//! Where profiles are: in the program, and in a folder of the site.
+
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use super::{Profile, ProfileError, one_of};
+
+/// Longest file of a profile, bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Most profiles of a site's folder.
+const FOLDER_MAX: usize = 100;
+
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("a02yyuw", include_str!("../../../../firmware-config/sensors/a02yyuw.toml")),
+    (
+        "bosch-tps110",
+        include_str!("../../../../firmware-config/sensors/bosch-tps110.toml"),
+    ),
+    (
+        "dingtek-do20x",
+        include_str!("../../../../firmware-config/sensors/dingtek-do20x.toml"),
+    ),
+    (
+        "jsn-sr04t",
+        include_str!("../../../../firmware-config/sensors/jsn-sr04t.toml"),
+    ),
+    (
+        "libelium-smart-parking",
+        include_str!("../../../../firmware-config/sensors/libelium-smart-parking.toml"),
+    ),
+    ("lis3mdl", include_str!("../../../../firmware-config/sensors/lis3mdl.toml")),
+    (
+        "loop-relay",
+        include_str!("../../../../firmware-config/sensors/loop-relay.toml"),
+    ),
+    (
+        "milesight-em400-mud",
+        include_str!("../../../../firmware-config/sensors/milesight-em400-mud.toml"),
+    ),
+    ("mmc5603", include_str!("../../../../firmware-config/sensors/mmc5603.toml")),
+    (
+        "netvox-r719a",
+        include_str!("../../../../firmware-config/sensors/netvox-r719a.toml"),
+    ),
+    (
+        "nwave-ncc405",
+        include_str!("../../../../firmware-config/sensors/nwave-ncc405.toml"),
+    ),
+    (
+        "nwave-nps310",
+        include_str!("../../../../firmware-config/sensors/nwave-nps310.toml"),
+    ),
+    (
+        "nwave-nps405",
+        include_str!("../../../../firmware-config/sensors/nwave-nps405.toml"),
+    ),
+    (
+        "pni-placepod",
+        include_str!("../../../../firmware-config/sensors/pni-placepod.toml"),
+    ),
+    (
+        "qmc5883l",
+        include_str!("../../../../firmware-config/sensors/qmc5883l.toml"),
+    ),
+    (
+        "tekzitel-tekzipark",
+        include_str!("../../../../firmware-config/sensors/tekzitel-tekzipark.toml"),
+    ),
+    ("urm12", include_str!("../../../../firmware-config/sensors/urm12.toml")),
+    ("webhook", include_str!("../../../../firmware-config/sensors/webhook.toml")),
+];
+
+// A part of the program that is wrong cannot be handled while it runs; a test reads every profile.
+#[allow(clippy::expect_used)]
+static BUILT_IN: LazyLock<Profiles> = LazyLock::new(|| {
+    let parse = |(name, text): &(&str, &str)| Profile::parse(name, text).expect("embedded profiles are valid");
+    Profiles {
+        all: FILES.iter().map(parse).map(keep).collect(),
+    }
+});
+
+/// Profiles, by name.
+#[derive(Debug, Clone)]
+pub struct Profiles {
+    all: Vec<&'static Profile>,
+}
+
+impl Profiles {
+    /// Those of the program.
+    pub fn built_in() -> &'static Self {
+        &BUILT_IN
+    }
+
+    /// Those of the program and those of a folder: each file `NAME.toml` there is one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the folder.
+    pub fn with_folder(folder: &Path) -> Result<Self, Vec<ProfileError>> {
+        let unreadable = |source| ProfileError::Unreadable {
+            path: folder.to_owned(),
+            source,
+        };
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|error| vec![unreadable(error)])? {
+            let path = entry.map_err(|error| vec![unreadable(error)])?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        if paths.len() > FOLDER_MAX {
+            let reason = format!("{} profiles; at most {FOLDER_MAX}", paths.len());
+            return Err(vec![unreadable(std::io::Error::other(reason))]);
+        }
+        let (mut all, mut errors) = (BUILT_IN.all.clone(), Vec::new());
+        for path in paths {
+            match Profile::load(&path) {
+                Ok(profile) if BUILT_IN.by_name(&profile.name).is_some() => {
+                    let name = profile.name;
+                    errors.push(ProfileError::Taken { name });
+                }
+                Ok(profile) => all.push(keep(profile)),
+                Err(error) => errors.push(error),
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        if errors.is_empty() { Ok(Self { all }) } else { Err(errors) }
+    }
+
+    /// The profile called `name`.
+    pub fn by_name(&self, name: &str) -> Option<&'static Profile> {
+        self.all.iter().find(|profile| profile.name == name).copied()
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> impl Iterator<Item = &'static Profile> {
+        self.all.iter().copied()
+    }
+
+    /// All names, for messages: `a, b or c`.
+    pub fn names(&self) -> String {
+        one_of(self.all.iter().map(|profile| profile.name.clone()).collect())
+    }
+}
+
+/// Profiles are read once in the life of a program, and then stay.
+fn keep(profile: Profile) -> &'static Profile {
+    Box::leak(Box::new(profile))
+}
+
+impl Profile {
+    /// Reads a profile's file. It is called as the file, without `.toml`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn load(path: &Path) -> Result<Self, ProfileError> {
+        let unreadable = |source| ProfileError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let bytes = fs::metadata(path).map_err(unreadable)?.len();
+        if bytes > FILE_BYTES_MAX {
+            let reason = format!("is longer than {} KiB", FILE_BYTES_MAX / 1024);
+            return Err(unreadable(std::io::Error::other(reason)));
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::parse(&name, &text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_adds_profiles_and_says_everything_that_is_wrong_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let webhook = include_str!("../../../../firmware-config/sensors/webhook.toml");
+        fs::write(path("gerbang.toml"), webhook).unwrap();
+        fs::write(path("README.md"), "no profile").unwrap();
+        let profiles = Profiles::with_folder(folder.path()).unwrap();
+        assert_eq!(profiles.by_name("gerbang").unwrap().name, "gerbang");
+        assert_eq!(profiles.all().count(), FILES.len() + 1);
+        fs::write(path("mmc5603.toml"), webhook).unwrap();
+        fs::write(path("bad.toml"), "model = 3").unwrap();
+        let errors = Profiles::with_folder(folder.path()).unwrap_err();
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("profile bad: "), "{told:?}");
+        assert!(told[1].contains("the program has one of this name"), "{told:?}");
+        let absent = Profiles::with_folder(&path("absent")).unwrap_err();
+        assert!(absent[0].to_string().contains("absent"), "{absent:?}");
+    }
+}
