@@ -25,6 +25,7 @@ pub mod process;
 pub mod servers;
 pub mod street;
 pub mod street_cameras;
+pub mod street_wires;
 pub mod truth;
 pub mod viewer;
 pub mod world;

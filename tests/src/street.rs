@@ -2,6 +2,7 @@
 //!
 //! Two tariffs that Indonesian cities really have: progressive by the hour in even zones, one fee a use in odd ones.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use parking::{
@@ -10,6 +11,7 @@ use parking::{
 };
 
 use crate::street_cameras::{self, CameraFiles, StreetCamera};
+use crate::street_wires::{self, Wire};
 
 /// Every sensor of the street speaks at least this often, seconds.
 pub const HEARTBEAT_S: u32 = 3_600;
@@ -41,10 +43,12 @@ impl Make {
 pub struct Street {
     /// What the tracker would be told.
     pub site: Site,
-    /// Make of the sensor of each space, in the order of `site.spaces` and `site.sensors`.
+    /// Make of the sensor of each space but those on wires, in the order of `site.spaces` and `site.sensors`.
     pub makes: Vec<Make>,
     /// Its cameras; none unless asked for.
     pub cameras: Vec<StreetCamera>,
+    /// Spaces, by position, whose sensors hang on the box; none unless asked for.
+    pub wires: BTreeMap<usize, Wire>,
 }
 
 /// Minutes after midnight as a time of day.
@@ -128,6 +132,7 @@ impl Street {
             site,
             makes,
             cameras: Vec::new(),
+            wires: BTreeMap::new(),
         })
     }
 
@@ -135,6 +140,24 @@ impl Street {
     pub fn with_cameras(mut self, number: usize) -> Result<Self, IdError> {
         let spaces: Vec<SpaceId> = self.site.spaces.iter().map(|space| space.id.clone()).collect();
         self.cameras = street_cameras::along(&spaces, number)?;
+        Ok(self)
+    }
+
+    /// The same street; the sensors of its last `number` spaces hang on the box.
+    pub fn with_wires(mut self, number: usize) -> Result<Self, IdError> {
+        let first = self.site.spaces.len().saturating_sub(number);
+        for (place, index) in (first..self.site.spaces.len()).enumerate() {
+            let sensor = street_wires::sensor_id(place)?;
+            self.site.bindings[index].sensor = sensor.clone();
+            self.site.sensors[index] = SensorTraits {
+                id: sensor,
+                heartbeat_s: street_wires::HEARTBEAT_S,
+                queued: false,
+                on_change: false,
+                errors: SensorErrors::default(),
+            };
+            self.wires.insert(index, Wire::of(place));
+        }
         Ok(self)
     }
 
@@ -196,15 +219,17 @@ impl Street {
                 space.latitude
             )?;
             writeln!(text, "longitude = {:.6}\nsensor = \"{}\"\n", space.longitude, sensor.id)?;
-            writeln!(
-                text,
-                "[[sensors]]\nid = \"{}\"\nprofile = \"{}\"",
-                sensor.id,
-                make.profile()
-            )?;
+            writeln!(text, "[[sensors]]\nid = \"{}\"", sensor.id)?;
+            match self.wires.get(&index) {
+                Some(wire) => wire.write_sensor(&mut text)?,
+                None => writeln!(text, "profile = \"{}\"", make.profile())?,
+            }
             writeln!(text, "heartbeat_s = {}", sensor.heartbeat_s)?;
             writeln!(text, "missed_per_10000 = {}", sensor.errors.missed)?;
             writeln!(text, "invented_per_10000 = {}\n", sensor.errors.invented)?;
+        }
+        if !self.wires.is_empty() {
+            street_wires::write_box(&mut text)?;
         }
         if let Some(files) = &files.cameras {
             street_cameras::write_box(&mut text, &self.cameras, files)?;

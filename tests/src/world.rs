@@ -21,6 +21,7 @@ use crate::process::{Daemon, Ready, Spec, free_address, run, workspace_program};
 use crate::servers::mosquitto::{self, Broker};
 use crate::servers::postgres::{self, Postgres};
 use crate::street::{BoxFiles, Street};
+use crate::street_wires::Wires;
 use crate::street_cameras::RoadsideCameras;
 
 /// First part of every box's log name.
@@ -83,6 +84,8 @@ pub struct RoadsideBox {
     pub street: Street,
     /// Its cameras and its page, if its street has cameras.
     pub cameras: Option<RoadsideCameras>,
+    /// Its simulated board, if sensors hang on it.
+    pub wires: Option<Wires>,
 }
 
 /// Everything. Processes end before the folder is removed.
@@ -350,8 +353,18 @@ impl RoadsideBox {
         )
         .args([Path::new("run"), &config])
         .args(["--simulated-clock", &clock.to_string()]);
+        let wires = if street.wires.is_empty() {
+            None
+        } else {
+            Some(Wires::make(folder.join("board"), &street)?)
+        };
+        let spec = match &wires {
+            Some(wires) => spec.args([Path::new("--simulated-board"), wires.folder()]),
+            None => spec,
+        };
         Ok(Self {
             id,
+            wires,
             gateway: Daemon::prepared(spec),
             sensor_broker,
             config,

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use embedded_hal::digital::PinState;
 use embedded_hal::i2c::Operation;
@@ -22,12 +22,16 @@ use super::{BusFault, PinFault};
 
 /// How often somebody who hangs looks whether he still does.
 const HANGS_FOR: Duration = Duration::from_millis(20);
+/// A chip is asked in several transfers; its file is not read for each.
+const HOLDS_FOR: Duration = Duration::from_millis(1);
 
 /// A bus of such a board.
 #[derive(Debug)]
 pub struct SimulatedBus {
     folder: PathBuf,
     chips: HashMap<u8, SimulatedChip>,
+    /// What files held last, and when.
+    read: HashMap<u8, (Instant, String)>,
 }
 
 impl SimulatedBus {
@@ -36,27 +40,38 @@ impl SimulatedBus {
         if !folder.is_dir() {
             return Err(BusFault::new(format!("there is no bus in {}", folder.display())));
         }
-        let chips = HashMap::new();
-        Ok(Self { folder, chips })
+        Ok(Self {
+            folder,
+            chips: HashMap::new(),
+            read: HashMap::new(),
+        })
     }
 
     pub(super) fn transaction(&mut self, address: u8, operations: &mut [Operation<'_>]) -> Result<(), BusFault> {
         let path = self.folder.join(format!("{address:#04x}"));
-        let text = loop {
-            let text = fs::read_to_string(&path).map_err(|_| BusFault::new("no acknowledge"))?;
-            if text.trim() != "hangs" {
-                break text;
-            }
-            std::thread::sleep(HANGS_FOR);
-        };
+        if self.read.get(&address).is_none_or(|(at, _)| at.elapsed() >= HOLDS_FOR) {
+            self.read.insert(address, (Instant::now(), look(&path)?));
+        }
+        let text = self.read.get(&address).map_or("", |(_, text)| text);
         let is_strange = || BusFault::new(format!("{}: expected chip x y z, as in mmc5603 1 2 3", path.display()));
-        let (chip, field) = parse(&text).ok_or_else(is_strange)?;
+        let (chip, field) = parse(text).ok_or_else(is_strange)?;
         let known = self.chips.entry(address).or_insert_with(|| SimulatedChip::new(chip));
         if known.chip() != chip {
             *known = SimulatedChip::new(chip);
         }
         known.transact(field, operations);
         Ok(())
+    }
+}
+
+/// What a file holds, as soon as it holds something else than that the chip hangs.
+fn look(path: &Path) -> Result<String, BusFault> {
+    loop {
+        let text = fs::read_to_string(path).map_err(|_| BusFault::new("no acknowledge"))?;
+        if text.trim() != "hangs" {
+            return Ok(text);
+        }
+        std::thread::sleep(HANGS_FOR);
     }
 }
 

@@ -47,6 +47,9 @@ struct Arguments {
     /// Cameras; each sees its part of the spaces.
     #[arg(long, default_value_t = 4)]
     cameras: usize,
+    /// Spaces whose sensors hang on the box: magnetometers and loops on a simulated board.
+    #[arg(long, default_value_t = 4)]
+    wires: usize,
     /// Seed of the first day; each further day has the next.
     #[arg(long)]
     seed: Option<u64>,
@@ -60,7 +63,7 @@ async fn main() -> anyhow::Result<()> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     println!("starting: cameras, sensor broker, city broker, kominfo on SQLite, gateway (seed {seed})");
     let mut street = Street::new("jalan-simulasi-01", 1, arguments.spaces, arguments.zones)?;
-    street = street.with_cameras(arguments.cameras)?;
+    street = street.with_cameras(arguments.cameras)?.with_wires(arguments.wires)?;
     street.site.day_cutoff_minutes = OPENING_MINUTES;
     let opening = opening_today();
     let clock = SimulatedClock::starting_in(Duration::from_secs(4), opening, arguments.rate);
@@ -106,6 +109,10 @@ fn opening_today() -> Timestamp {
 /// Day after day: the first from the opening to one at night, the others from one at night to one at night.
 async fn days(world: &World, street: Street, opening: Timestamp, seed: u64) -> anyhow::Result<()> {
     let mut sensors = devices(&street);
+    let roadside = &world.boxes[0];
+    if let Some(wires) = &roadside.wires {
+        wires.calibrate(&roadside.config).await?;
+    }
     let mut plan = Plan {
         seed,
         start: opening,
@@ -122,10 +129,17 @@ async fn days(world: &World, street: Street, opening: Timestamp, seed: u64) -> a
     loop {
         let day = simulate(&street, &plan, &mut sensors);
         let uplinks = world.play(0, day.uplinks);
+        let wires = roadside.wires.clone().map(|wires| {
+            let (truth, clock) = (day.truth.clone(), world.clock);
+            tokio::spawn(async move { wires.play(&truth, clock).await })
+        });
         if let Some(cameras) = &world.boxes[0].cameras {
             street_cameras::play(&cameras.simulator, &street.cameras, &day.truth, world.clock).await?;
         }
         uplinks.await??;
+        if let Some(wires) = wires {
+            wires.await??;
+        }
         world.clock.reach(plan.end()).await;
         plan = Plan {
             seed: plan.seed.wrapping_add(1),
@@ -163,6 +177,11 @@ async fn smoke(world: &World, api: &Api) -> anyhow::Result<()> {
         "{} sessions at the city, {pictured} of them with pictures",
         sessions.len()
     );
+    for index in roadside.street.wires.keys() {
+        let space = &roadside.street.site.spaces[*index].id;
+        let of_space = sessions.iter().filter(|session| session.space == *space).count();
+        println!("{space}: {of_space} sessions by a sensor that hangs on the box");
+    }
     let Some(cameras) = &roadside.cameras else {
         return Ok(());
     };

@@ -122,6 +122,9 @@ pub fn simulate(street: &Street, plan: &Plan, devices: &mut [Device]) -> Day {
             .iter()
             .find(|(sensor, ..)| *sensor == index)
             .map(|(_, from, until)| (*from, *until));
+        if street.wires.contains_key(&index) {
+            continue;
+        }
         uplinks.extend(device.day(index, plan, &changes, off, &mut radio));
     }
     let (uplinks, faulted) = faults::apply(uplinks, plan, &mut fault_chance);
