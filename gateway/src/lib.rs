@@ -7,7 +7,6 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod daemon;
-pub mod hardware;
 pub mod journal;
 mod listener;
 pub mod memory;

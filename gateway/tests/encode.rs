@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output};
 
-use gateway::sensors::Profile;
+use gateway::sensors::{Profile, Profiles};
 use serde_json::{Value, json};
 
 fn sensors(arguments: &[&str]) -> Output {
@@ -261,7 +261,7 @@ fn no_bytes_make_the_reading_of_a_command_panic_and_what_is_read_is_written_agai
     bolero::check!()
         .with_type::<(u8, Vec<u8>)>()
         .for_each(|(port, payload)| {
-            for downlinks in Profile::all().iter().filter_map(Profile::downlinks) {
+            for downlinks in Profiles::built_in().all().filter_map(Profile::downlinks) {
                 for port in [*port, 3, 52, 53, 55] {
                     if let Ok(command) = downlinks.decode(port, payload) {
                         let written = downlinks.encode(&command).unwrap();

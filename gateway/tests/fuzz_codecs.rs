@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
-use gateway::sensors::Profile;
+use gateway::sensors::Profiles;
 use gateway::sensors::chirpstack::envelope::Uplink;
 
 #[test]
@@ -10,7 +10,7 @@ fn no_payload_makes_a_codec_panic_or_say_what_cannot_be_written() {
     bolero::check!()
         .with_type::<(u8, Vec<u8>)>()
         .for_each(|(port, payload)| {
-            for profile in Profile::all() {
+            for profile in Profiles::built_in().all() {
                 match profile.decode(*port, payload) {
                     Ok(decoded) => assert!(
                         serde_json::to_string(&decoded.view())

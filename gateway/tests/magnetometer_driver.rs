@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gateway::hardware::Board;
+use board::Board;
 use gateway::sensors::attached::magnetometers::{Handle, Magnetometers, Probe, SAMPLE_EVERY};
 use gateway::sensors::{Delivery, Driver, DriverContext, DriverState, Item};
 use gateway::state;
@@ -165,7 +165,10 @@ async fn vehicles_are_seen_by_chips_on_one_bus_and_baselines_outlive_a_restart()
     rig.field(0x1c, "lis3mdl", EARTH);
     let mut running = rig.run();
     let uncalibrated = running.trouble("uncalibrated").await;
-    assert!(uncalibrated.contains("gateway sensors calibrate CONFIG"), "{uncalibrated}");
+    assert!(
+        uncalibrated.contains("gateway sensors calibrate CONFIG"),
+        "{uncalibrated}"
+    );
     running.calibrate("near").await;
     running.next("near", ReportKind::Heartbeat, false).await;
     rig.field(0x30, "mmc5603", VEHICLE);
@@ -173,7 +176,11 @@ async fn vehicles_are_seen_by_chips_on_one_bus_and_baselines_outlive_a_restart()
     assert!(came.observed < came.received.at, "dated by its begin");
     rig.field(0x30, "mmc5603", EARTH);
     running.next("near", ReportKind::Status, false).await;
-    assert_eq!(running.handle.seen()[&id("far")].state, State::Unknown, "not calibrated");
+    assert_eq!(
+        running.handle.seen()[&id("far")].state,
+        State::Unknown,
+        "not calibrated"
+    );
     let unknown = running.handle.calibrate(&id("nowhere")).await.unwrap_err();
     assert!(unknown.to_string().contains("nowhere is no magnetometer"), "{unknown}");
     running.stop().await;
@@ -233,14 +240,24 @@ async fn a_bus_that_is_not_there_is_tried_again() {
     let rig = Rig::new();
     fs::remove_dir(rig.board().join("i2c-1")).unwrap();
     let running = rig.run();
-    let state = running.context.status.wait_for(|state| matches!(state, DriverState::Waiting { .. })).await;
+    let state = running
+        .context
+        .status
+        .wait_for(|state| matches!(state, DriverState::Waiting { .. }))
+        .await;
     let DriverState::Waiting { reason } = state else {
         unreachable!("waited for it");
     };
-    assert!(reason.contains("cannot open /dev/i2c-1") && reason.contains("group i2c"), "{reason}");
+    assert!(
+        reason.contains("cannot open /dev/i2c-1") && reason.contains("group i2c"),
+        "{reason}"
+    );
     fs::create_dir(rig.board().join("i2c-1")).unwrap();
     rig.field(0x30, "mmc5603", EARTH);
-    let connected = running.context.status.wait_for(|state| *state == DriverState::Connected);
+    let connected = running
+        .context
+        .status
+        .wait_for(|state| *state == DriverState::Connected);
     tokio::time::timeout(Duration::from_secs(30), connected).await.unwrap();
     running.stop().await;
 }

@@ -195,11 +195,24 @@ async fn noise_refusals_and_silence_are_told_and_the_others_are_asked_on() {
     assert_eq!(state_of(&mut asked, "urm-11").await, Some(false));
     let silent = asked.trouble("silent").await;
     assert!(silent.contains("no answer from address 12"), "{silent}");
-    peer.behave(12, Manner { refuses: Some(2), ..GOOD });
+    peer.behave(
+        12,
+        Manner {
+            refuses: Some(2),
+            ..GOOD
+        },
+    );
     let refused = asked.trouble("exception").await;
     assert!(refused.contains("address 12 refuses"), "{refused}");
     // As on a line without bias: bytes before the frame.
-    peer.behave(11, Manner { noise: 5, distance_cm: TAKEN_CM, ..GOOD });
+    peer.behave(
+        11,
+        Manner {
+            noise: 5,
+            distance_cm: TAKEN_CM,
+            ..GOOD
+        },
+    );
     assert_eq!(state_of(&mut asked, "urm-11").await, Some(true), "found in the noise");
     peer.behave(12, GOOD);
     assert_eq!(state_of(&mut asked, "urm-12").await, Some(false));
@@ -210,18 +223,34 @@ async fn noise_refusals_and_silence_are_told_and_the_others_are_asked_on() {
 async fn an_adapter_that_is_unplugged_is_told_and_used_again() {
     let rig = rig();
     let mut asked = asking(Way::Serial(rig.path.clone()));
-    let state = asked.context.status.wait_for(|state| matches!(state, DriverState::Waiting { .. })).await;
+    let state = asked
+        .context
+        .status
+        .wait_for(|state| matches!(state, DriverState::Waiting { .. }))
+        .await;
     let DriverState::Waiting { reason } = state else {
         unreachable!("waited for it");
     };
-    assert!(reason.contains("cannot open") && reason.contains("group dialout"), "{reason}");
+    assert!(
+        reason.contains("cannot open") && reason.contains("group dialout"),
+        "{reason}"
+    );
     let peer = Peer::plug(&rig.path, &rig.manners);
     assert_eq!(state_of(&mut asked, "urm-11").await, Some(false));
     peer.unplug();
-    let gone = asked.context.status.wait_for(|state| matches!(state, DriverState::Waiting { .. }));
+    let gone = asked
+        .context
+        .status
+        .wait_for(|state| matches!(state, DriverState::Waiting { .. }));
     tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
     let peer = Peer::plug(&rig.path, &rig.manners);
-    peer.behave(11, Manner { distance_cm: TAKEN_CM, ..GOOD });
+    peer.behave(
+        11,
+        Manner {
+            distance_cm: TAKEN_CM,
+            ..GOOD
+        },
+    );
     let back = tokio::time::timeout(Duration::from_secs(60), state_of(&mut asked, "urm-11"));
     assert_eq!(back.await.unwrap(), Some(true));
     asked.stop().await;

@@ -46,7 +46,10 @@ impl Server {
     }
 
     async fn tell(&mut self, command: &str) {
-        self.commands.write_all(format!("{command}\n").as_bytes()).await.unwrap();
+        self.commands
+            .write_all(format!("{command}\n").as_bytes())
+            .await
+            .unwrap();
         self.commands.flush().await.unwrap();
     }
 }
@@ -108,7 +111,9 @@ async fn two_devices_on_one_serial_line_with_noise_and_one_that_is_late() {
     asked.trouble("late").await;
     server.tell("late 12 0").await;
     server.tell("set 12 5 240").await;
-    let (free, health) = tokio::time::timeout(Duration::from_secs(60), asked.next_of("urm-12")).await.unwrap();
+    let (free, health) = tokio::time::timeout(Duration::from_secs(60), asked.next_of("urm-12"))
+        .await
+        .unwrap();
     assert_eq!((free.report.occupied, health.distance_mm), (Some(false), Some(2_400)));
     asked.stop().await;
 }

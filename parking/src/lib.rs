@@ -34,7 +34,8 @@ pub use money::{Coverage, FeeRange, Rupiah};
 pub use picture::{Moment, Picture, SessionPicture};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
 pub use record::{
-    BoxContact, ClassBasis, Flag, Gap, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds, Written,
+    BoxContact, ClassBasis, Flag, Gap, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds,
+    Written,
 };
 pub use report::{CONFIDENCE_PERCENT, CountRange, SessionCounts, ZoneDay, due_span, zone_day};
 pub use site::{

@@ -14,6 +14,7 @@ pub mod chaos;
 pub mod city;
 pub mod clock;
 pub mod commander;
+pub mod cost;
 pub mod count;
 pub mod deaf_broker;
 pub mod forger;

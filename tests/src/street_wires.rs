@@ -126,7 +126,12 @@ impl Wires {
             }
             let mut tries = 0;
             loop {
-                let args = ["sensors", "calibrate", config.to_str().context("a path of text")?, sensor.as_str()];
+                let args = [
+                    "sensors",
+                    "calibrate",
+                    config.to_str().context("a path of text")?,
+                    sensor.as_str(),
+                ];
                 let tried = output(&gateway, args)?;
                 if tried.status.success() {
                     break;

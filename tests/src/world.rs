@@ -21,8 +21,8 @@ use crate::process::{Daemon, Ready, Spec, free_address, run, workspace_program};
 use crate::servers::mosquitto::{self, Broker};
 use crate::servers::postgres::{self, Postgres};
 use crate::street::{BoxFiles, Street};
-use crate::street_wires::Wires;
 use crate::street_cameras::RoadsideCameras;
+use crate::street_wires::Wires;
 
 /// First part of every box's log name.
 pub const LOG_DOMAIN: &str = "parkir.example.id";

@@ -53,7 +53,12 @@ async fn sessions_of_magnetometers_and_loops_are_those_of_the_street() -> anyhow
             .filter(|session| session.space == *space && session.status != SessionStatus::Void)
             .collect();
         believed.sort_by_key(|session| session.start);
-        let mut truly: Vec<_> = day.truth.sessions.iter().filter(|session| session.space == *space).collect();
+        let mut truly: Vec<_> = day
+            .truth
+            .sessions
+            .iter()
+            .filter(|session| session.space == *space)
+            .collect();
         truly.sort_by_key(|session| session.start);
         let list = || format!("seed {seed}, {space}: truly {truly:#?}, believed {believed:#?}");
         assert_eq!(believed.len(), truly.len(), "{}", list());
@@ -62,14 +67,28 @@ async fn sessions_of_magnetometers_and_loops_are_those_of_the_street() -> anyhow
                 believed.start.seconds_since(truly.start),
                 believed.end.seconds_since(truly.end),
             ];
-            assert!(late_s.iter().all(|late_s| (-LATE_S..=LATE_S).contains(late_s)), "{late_s:?}: {}", list());
+            assert!(
+                late_s.iter().all(|late_s| (-LATE_S..=LATE_S).contains(late_s)),
+                "{late_s:?}: {}",
+                list()
+            );
         }
         println!("{space}: {} sessions", truly.len());
     }
-    assert_eq!(api.events(&roadside.id, "box_contact").await?, 2, "the door was opened and closed");
+    assert_eq!(
+        api.events(&roadside.id, "box_contact").await?,
+        2,
+        "the door was opened and closed"
+    );
     let table = run(
         workspace_program("gateway")?,
-        ["sensors", "list", roadside.config.to_str().expect("text"), "--lang", "en"],
+        [
+            "sensors",
+            "list",
+            roadside.config.to_str().expect("text"),
+            "--lang",
+            "en",
+        ],
     )?;
     println!("{table}");
     assert!(table.contains("mmc5603") && table.contains("loop-relay"), "{table}");

@@ -26,10 +26,10 @@ use super::stream::{Key, Phase, Stream};
 use super::told::{self, CameraStatus};
 use super::translation;
 use super::wire::{self, Cause, Command, Event, FromWorker, Profile};
-use crate::words::{Text, Value};
 use super::worker::{Program, Worker};
 use crate::clock::Clock;
 use crate::state::Board;
+use crate::words::{Text, Value};
 
 /// A keyframe older than this is no picture of now.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(20);

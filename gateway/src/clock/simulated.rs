@@ -29,7 +29,11 @@ impl SimulatedClock {
     }
 
     /// How long a real span of time lasts on this clock.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as above
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )] // as above
     pub fn span_ms(&self, real_ms: u64) -> u64 {
         (real_ms as f64 * self.rate) as u64
     }

@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::check;
 use crate::clock::SimulatedClock;
-use crate::hardware::Board;
 use crate::{daemon, memory};
+use board::Board;
 
 /// Runs the daemon until a signal comes.
 #[derive(Debug, Args)]

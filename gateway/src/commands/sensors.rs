@@ -20,10 +20,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::UsageError;
-use crate::sensors::{Profile, Profiles};
-use crate::sensors::chirpstack::envelope::Uplink;
 use crate::config::{Config, Sensor};
+use crate::sensors::chirpstack::envelope::Uplink;
 use crate::sensors::codecs::{CommandError, Downlink, hex, unhex};
+use crate::sensors::{Profile, Profiles};
 
 /// Largest envelope read, bytes.
 const ENVELOPE_BYTES_MAX: u64 = 1024 * 1024;
@@ -146,7 +146,9 @@ fn sensor<'c>(config: &'c Config, id: &str) -> Result<&'c Sensor, UsageError> {
     let known = config.sensors.iter().find(|sensor| sensor.id.as_str() == id);
     known.ok_or_else(|| {
         let file = config.path.display();
-        UsageError(format!("{file} has no sensor \"{id}\"\n  hint: `gateway sensors list {file}` lists them"))
+        UsageError(format!(
+            "{file} has no sensor \"{id}\"\n  hint: `gateway sensors list {file}` lists them"
+        ))
     })
 }
 

@@ -49,7 +49,11 @@ impl Pins {
             }
             std::collections::btree_map::Entry::Occupied(taken) => {
                 let taken = taken.get();
-                let message = format!("pin {line} is taken by {}, line {}", taken.key, report.line(taken.offset));
+                let message = format!(
+                    "pin {line} is taken by {}, line {}",
+                    taken.key,
+                    report.line(taken.offset)
+                );
                 field.error(report, message, "give each its own pin")
             }
         }
@@ -70,7 +74,10 @@ pub(super) fn attachment(
         (Transport::Modbus, MODBUS_KEYS),
         (Transport::Gpio, GPIO_KEYS),
     ];
-    let hint = format!("leave the key out: sensors of profile \"{}\" do not hang there", profile.name);
+    let hint = format!(
+        "leave the key out: sensors of profile \"{}\" do not hang there",
+        profile.name
+    );
     for (transport, keys) in ways {
         if profile.transport != transport {
             table.misplaced(report, keys, &hint);
@@ -85,7 +92,11 @@ pub(super) fn attachment(
     };
     if let Attachment::Modbus { way, rate, .. } = &attachment {
         let differs = |other: &&Placed<ReadSensor>| match &other.value.sensor.attachment {
-            Attachment::Modbus { way: other_way, rate: other, .. } => other_way == way && other != rate,
+            Attachment::Modbus {
+                way: other_way,
+                rate: other,
+                ..
+            } => other_way == way && other != rate,
             _ => false,
         };
         if let Some(other) = earlier.iter().find(differs) {
@@ -98,7 +109,11 @@ pub(super) fn attachment(
     let is_same = |other: &&Placed<ReadSensor>| other.value.sensor.attachment.is_in_the_way_of(&attachment);
     if let Some(other) = earlier.iter().find(is_same) {
         let message = format!("sensor \"{}\" is there already", other.value.sensor.id);
-        return field.error(report, message, "a line carries one sensor, and so does an address on a bus");
+        return field.error(
+            report,
+            message,
+            "a line carries one sensor, and so does an address on a bus",
+        );
     }
     Some(attachment)
 }
@@ -159,7 +174,10 @@ fn modbus<'t, 'i>(report: &mut Report, table: &mut Table<'t, 'i>, map: &Map) -> 
     } else {
         let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
-            let message = format!("\"{}\" is neither a device file nor an address with its port", field.shown());
+            let message = format!(
+                "\"{}\" is neither a device file nor an address with its port",
+                field.shown()
+            );
             return field.error(report, message, "write \"/dev/ttyUSB0\" or \"192.168.1.30:502\"");
         }
         Way::Tcp(text.to_owned())
@@ -189,7 +207,11 @@ fn rules(report: &mut Report, mut table: Table, mut rules: Rules) -> Option<Rule
     match rules.check() {
         Ok(()) => Some(rules),
         Err(error) => {
-            report.error(&place, error.to_string(), "correct it, or leave it out and take the profile's");
+            report.error(
+                &place,
+                error.to_string(),
+                "correct it, or leave it out and take the profile's",
+            );
             None
         }
     }
@@ -263,9 +285,11 @@ pub(super) fn contacts(report: &mut Report, root: &mut Table, pins: &mut Pins) -
         let contact = kind.and_then(|field| {
             let name = field.text(report)?;
             match known.iter().find(|(known, _)| *known == name) {
-                Some((_, contact)) if contacts.iter().any(|other| other.contact == *contact) => {
-                    field.error(report, format!("there is a contact \"{name}\" already"), "a box has one of each")
-                }
+                Some((_, contact)) if contacts.iter().any(|other| other.contact == *contact) => field.error(
+                    report,
+                    format!("there is a contact \"{name}\" already"),
+                    "a box has one of each",
+                ),
                 Some((_, contact)) => Some(*contact),
                 None => {
                     let hint = did_you_mean(name, known.map(|(name, _)| name));
@@ -274,7 +298,9 @@ pub(super) fn contacts(report: &mut Report, root: &mut Table, pins: &mut Pins) -
                 }
             }
         });
-        let (Some(chip), Some(line)) = (chip, line) else { continue };
+        let (Some(chip), Some(line)) = (chip, line) else {
+            continue;
+        };
         let line = pins.take(report, &chip, &line);
         let active = active(report, level.as_ref());
         if let (Some(contact), Some(line), Some(active)) = (contact, line, active) {

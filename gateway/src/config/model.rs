@@ -10,10 +10,10 @@ use wired::adaptive::Rules;
 
 use super::{Position, Warning};
 use crate::cameras::wire::{Client, Quirks, Transport};
-use crate::sensors::{DistanceLimits, Profile};
 use crate::sensors::attached::contacts::{Line, OwnContact};
 use crate::sensors::attached::lights::Places;
 use crate::sensors::attached::modbus::{Rate, Way};
+use crate::sensors::{DistanceLimits, Profile};
 
 /// The configuration of one box, read from one TOML file and found to be without a problem.
 #[derive(Debug, Clone)]

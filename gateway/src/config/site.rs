@@ -18,7 +18,7 @@ use crate::sensors::{DistanceLimits, ERRORS_MAX, Profile, Profiles, Transport};
 /// Most zones of one box.
 pub(super) const ZONES_MAX: usize = 100;
 /// Most spaces of one box, and most sensors.
-const SPACES_MAX: usize = 250;
+const SPACES_MAX: usize = 500;
 /// Most closings of a space.
 const CLOSINGS_MAX: usize = 100;
 /// Most entries of `[[bindings]]`.

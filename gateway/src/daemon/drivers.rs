@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, watch};
 use super::Group;
 use crate::clock::Clock;
 use crate::config::{Attachment, Config, Sensor};
-use crate::hardware::Board;
 use crate::sensors::attached::contacts::{self, Contacts, LoopDetector};
 use crate::sensors::attached::lights::Lights;
 use crate::sensors::attached::magnetometers::{self, Handle, Magnetometers, Probe};
@@ -22,6 +21,7 @@ use crate::sensors::webhook::{self, Webhook};
 use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus};
 use crate::state;
 use crate::uplink::link::LinkStatus;
+use board::Board;
 
 /// Uplinks taken from the broker of the LoRaWAN server and not yet on disk.
 const UNACKNOWLEDGED_MAX: u16 = 128;
@@ -139,7 +139,10 @@ fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Han
                 limits: sensor.distance.context("they have limits")?,
             }),
             Attachment::Modbus { way, rate, address } => {
-                let map = profile.modbus.as_ref().context("only devices with a map are on Modbus")?;
+                let map = profile
+                    .modbus
+                    .as_ref()
+                    .context("only devices with a map are on Modbus")?;
                 let line = on_modbus.entry(way.clone()).or_insert_with(|| modbus::Line {
                     way: way.clone(),
                     rate: *rate,

@@ -35,6 +35,9 @@ use crate::uplink::link::ToEngine;
 const UNSETTLED_MAX: usize = 1_024;
 /// The least time between two ticks, so that a clock that runs fast cannot keep the engine busy.
 const TICK_MIN: Duration = Duration::from_millis(20);
+/// The spaces are shown at most this often: with hundreds of sensors there is no time to look at all spaces for each
+/// word of one.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
 /// How often the clock is looked at.
 const CLOCK_CHECK: Duration = Duration::from_secs(1);
 /// How often the time floor is written down.
@@ -83,6 +86,10 @@ pub struct Engine {
     state: DurableState,
     unsettled: FuturesOrdered<Settled>,
     spaces: watch::Sender<Arc<Vec<SpaceNow>>>,
+    /// When the spaces are to be shown, if they are to be.
+    show_at: Option<Instant>,
+    /// When they were shown last.
+    shown_at: Option<Instant>,
     /// After one that failed, no snapshot is tried before this.
     snapshot_not_before: Option<Instant>,
 }
@@ -95,6 +102,14 @@ pub struct Sources {
     pub uplink: mpsc::Receiver<ToEngine>,
     /// Facts that cameras tell.
     pub facts: mpsc::Receiver<Input>,
+}
+
+/// At that time, or never.
+async fn sleep_until_some(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Engine {
@@ -115,6 +130,8 @@ impl Engine {
             state,
             unsettled: FuturesOrdered::new(),
             spaces,
+            show_at: None,
+            shown_at: None,
             snapshot_not_before: None,
         }
     }
@@ -144,6 +161,7 @@ impl Engine {
                 () = tokio::time::sleep(tick_in.unwrap_or(CLOCK_CHECK)), if tick_in.is_some() && has_room => {
                     self.step(Input::Tick).await?;
                 }
+                () = sleep_until_some(self.show_at) => self.show(self.clock.now().at),
                 _ = clock_check.tick() => self.check_clock().await?,
                 _ = clock_save.tick() => self.save_clock(),
             }
@@ -154,6 +172,9 @@ impl Engine {
     async fn drain(mut self) -> Result<(), EngineError> {
         while let Some(settled) = self.unsettled.next().await {
             self.settled(settled?);
+        }
+        if self.show_at.is_some() {
+            self.show(self.clock.now().at);
         }
         self.save_clock();
         let snapshot = self.state.to_bytes()?;
@@ -257,8 +278,9 @@ impl Engine {
         }
         let append = self.journal.append_in_parts(&entries).await?;
         self.settle(Some(append), duty);
-        self.show(stepped.now.at);
         let now = Instant::now();
+        let next = self.shown_at.map_or(now, |shown| (shown + SHOW_EVERY).max(now));
+        self.show_at.get_or_insert(next);
         if self.journal.snapshot_due() && self.snapshot_not_before.is_none_or(|from| from <= now) {
             let snapshot = self.state.to_bytes()?;
             let saved = self.journal.save_snapshot(&snapshot).await?;
@@ -295,6 +317,7 @@ impl Engine {
 
     /// Puts the spaces on the board.
     fn show(&mut self, now: Timestamp) {
+        (self.show_at, self.shown_at) = (None, Some(Instant::now()));
         let spaces = self.state.tracker.spaces_now(now);
         for space in &spaces {
             if let Ok(value) = serde_json::to_value(space) {

@@ -20,12 +20,12 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::heard::Heard;
 use crate::cameras::Cameras;
 use crate::cameras::far::FarStatus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::{self, Item, Journal, JournalError, Sequence};
-use super::heard::Heard;
 use crate::sensors::attached::magnetometers::Handle;
 use crate::sensors::chirpstack::Commander;
 use crate::sensors::{DriverStatus, StatusSnapshot};

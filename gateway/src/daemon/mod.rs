@@ -31,7 +31,6 @@ use self::recovery::Restored;
 use self::viewing::Shared;
 use crate::clock::{Clock, SimulatedClock};
 use crate::config::Config;
-use crate::hardware;
 use crate::journal::{self, Directory, Journal};
 use crate::mqtt::Address;
 use crate::state::Board;
@@ -85,11 +84,7 @@ impl Group {
 }
 
 /// Runs the daemon on a board until a signal or a failure.
-pub async fn run(
-    config: Config,
-    simulated: Option<SimulatedClock>,
-    hardware: hardware::Board,
-) -> anyhow::Result<()> {
+pub async fn run(config: Config, simulated: Option<SimulatedClock>, hardware: board::Board) -> anyhow::Result<()> {
     let config = Arc::new(config);
     let data_dir = &config.gateway.data_dir;
     std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;

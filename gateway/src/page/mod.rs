@@ -37,8 +37,8 @@ use self::password::Hash;
 use crate::cameras::Cameras;
 use crate::cameras::snapshot::SnapshotError;
 use crate::cameras::told::CameraStatus;
-use crate::words::Language;
 use crate::listener;
+use crate::words::Language;
 
 /// Most connections at once; more wait in the kernel's queue. A viewer takes one.
 const CONNECTIONS_MAX: usize = 160;

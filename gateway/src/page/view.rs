@@ -6,8 +6,8 @@ use parking::CameraId;
 
 use crate::cameras::told::{CameraStatus, StreamLine};
 use crate::cameras::wire::Profile;
-use crate::words::{Language, Text, Value};
 use crate::cameras::{Cameras, health, told};
+use crate::words::{Language, Text, Value};
 
 const TITLE: Text = Text::new("Kamera", "Cameras");
 const PASSWORD: Text = Text::new("Kata sandi", "Password");

@@ -181,7 +181,12 @@ impl ChirpStack {
     }
 
     /// One connection, from begin to end.
-    async fn session(&mut self, context: &DriverContext, cancel: &CancellationToken, progress: &Arc<AtomicBool>) -> Ended {
+    async fn session(
+        &mut self,
+        context: &DriverContext,
+        cancel: &CancellationToken,
+        progress: &Arc<AtomicBool>,
+    ) -> Ended {
         let options = match self.mqtt_options() {
             Ok(options) => options,
             Err(error) => return Ended::Failed(error.to_string()),

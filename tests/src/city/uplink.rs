@@ -144,6 +144,14 @@ impl Device {
         words.into_iter().map(speak).collect()
     }
 
+    /// A heartbeat as the street's sensor number `index`.
+    pub fn heartbeat(&mut self, index: usize, observed: Timestamp, occupied: bool, chance: &mut StdRng) -> Uplink {
+        Uplink {
+            device: index,
+            ..self.speak(observed, occupied, Word::Heartbeat, chance)
+        }
+    }
+
     fn speak(&mut self, observed: Timestamp, occupied: bool, word: Word, chance: &mut StdRng) -> Uplink {
         self.changes += u32::from(matches!(word, Word::Change { .. }));
         let (port, bytes) = match self.make {

@@ -345,7 +345,10 @@ fn no_decision_begins_before_what_was_certain_already() {
             for sample in trace(scenario, seed, 6.0).samples {
                 if let Some(decision) = detector.step(sample) {
                     let name = scenario.name();
-                    assert!(decision.since_s >= sure_s, "{name} {seed}: {decision:?}, sure until {sure_s}");
+                    assert!(
+                        decision.since_s >= sure_s,
+                        "{name} {seed}: {decision:?}, sure until {sure_s}"
+                    );
                     decisions += 1;
                 }
                 if sample.at_s >= 30.0 && detector.state() == State::Unknown {
@@ -356,7 +359,11 @@ fn no_decision_begins_before_what_was_certain_already() {
                     lag_s = lag_s.max(sample.at_s - sure_s);
                 }
             }
-            assert!(decisions > 0 && lag_s < 150.0, "{}: {decisions}, {lag_s}", scenario.name());
+            assert!(
+                decisions > 0 && lag_s < 150.0,
+                "{}: {decisions}, {lag_s}",
+                scenario.name()
+            );
         }
     }
 }

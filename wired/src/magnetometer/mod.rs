@@ -49,7 +49,9 @@ impl Chip {
 
     /// The chip with this name, in lower case.
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|chip| chip.name().to_ascii_lowercase() == name)
+        Self::ALL
+            .into_iter()
+            .find(|chip| chip.name().to_ascii_lowercase() == name)
     }
 
     /// Addresses that it can have on the bus; the first is the usual one.

@@ -14,13 +14,13 @@ use parking::Timezone;
 use sha2::{Digest, Sha256};
 
 use super::{camera, check_target};
-use crate::commands::time;
 use crate::cameras::recorder::ring_folder;
 use crate::cameras::recordings::{Recording, Stretch};
 use crate::cameras::ring::clip::{ClipError, ClipFile, ClipReport, Plan, export, plan};
 use crate::cameras::ring::survey;
 use crate::cameras::wire::Profile;
 use crate::commands::local::{AskError, Daemon};
+use crate::commands::time;
 use crate::commands::{UsageError, load_config};
 use crate::config::{Camera, Config};
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::login::Login;
-use crate::commands::time;
 use crate::cameras::discovery::{
     Credentials, DiscoverError, HTTP_PORTS, Interface, Interfaces, MULTICAST_TARGET, Now, Options, Report,
     config_sections, discover, table,
 };
 use crate::clock::WallClock;
 use crate::commands::UsageError;
+use crate::commands::time;
 
 /// Looks for ONVIF cameras and prints their sections of the configuration. Changes nothing in a camera.
 #[derive(Debug, Args)]

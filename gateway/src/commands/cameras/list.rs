@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 use parking::Timezone;
 
-use crate::commands::table::{Side, lines};
-use crate::commands::time;
 use crate::cameras::health::{self, State};
 use crate::cameras::recorder::RingStatus;
 use crate::cameras::stream::StreamStatus;
 use crate::cameras::told::{self, CameraStatus};
-use crate::words::{Language, Phrase, Text, Value, offset_text, wrapped};
 use crate::commands::load_config;
 use crate::commands::local::Daemon;
+use crate::commands::table::{Side, lines};
+use crate::commands::time;
+use crate::words::{Language, Phrase, Text, Value, offset_text, wrapped};
 
 /// Columns of the explanations.
 const WIDTH: usize = 110;

@@ -21,9 +21,9 @@ use crate::cameras::measure::{Measured, Measurement, role_of};
 use crate::cameras::profiles::CameraProfile;
 use crate::cameras::ring::Init;
 use crate::cameras::wire::{self, Cause, Client, Command, Credentials, Event, FromWorker, Profile, Source, Transport};
-use crate::words::Language;
 use crate::cameras::worker::{Program, Worker};
 use crate::clock::WallClock;
+use crate::words::Language;
 
 /// Longest time until the first keyframe: the worker itself gives up before.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(45);

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use clap::Args;
 use parking::Timezone;
 
-use crate::commands::table::{Side, lines};
 use super::camera;
-use crate::commands::time;
 use crate::cameras::series::subject;
 use crate::cameras::wire::Profile;
-use crate::words::{Language, Text, Value};
 use crate::commands::load_config;
 use crate::commands::local::Daemon;
+use crate::commands::table::{Side, lines};
+use crate::commands::time;
 use crate::daemon::local::cameras::SERIES_HOURS_MAX;
 use crate::state::telemetry::{Quantity, Sample, Samples};
+use crate::words::{Language, Text, Value};
 
 const NONE: Text = Text::new(
     "Belum ada data dari waktu itu. Data pertama muncul setelah satu menit.",

@@ -9,9 +9,9 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{camera, check_target};
-use crate::commands::time;
 use crate::commands::load_config;
 use crate::commands::local::{AskError, Daemon};
+use crate::commands::time;
 use crate::daemon::local::cameras::{AT_HEADER, CLOCK_HEADER};
 
 /// Saves a picture of a camera, with its masks.

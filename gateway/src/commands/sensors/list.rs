@@ -23,8 +23,14 @@ const FLIPS_TOLD: usize = 30;
 /// A sensor that was not heard for so many heartbeats is told.
 const HEARTBEATS_MAX: f64 = 2.5;
 
-const NONE: Text = Text::new("Belum ada sensor di konfigurasi ini.", "This configuration has no sensors.");
-const NEVER: Text = Text::new("belum pernah terdengar sejak daemon mulai", "not heard since the daemon started");
+const NONE: Text = Text::new(
+    "Belum ada sensor di konfigurasi ini.",
+    "This configuration has no sensors.",
+);
+const NEVER: Text = Text::new(
+    "belum pernah terdengar sejak daemon mulai",
+    "not heard since the daemon started",
+);
 const SILENT: Text = Text::new("diam terlalu lama", "silent for too long");
 const LOW_BATTERY: Text = Text::new("baterai hampir habis", "battery is low");
 const FLIPS: Text = Text::new(
@@ -113,7 +119,17 @@ const SIDES: [Side; 11] = {
 fn header(language: Language) -> Row {
     let names = match language {
         Language::Indonesian => [
-            "SENSOR", "PROFIL", "PETAK", "KEADAAN", "TERDENGAR", "UBAH/JAM", "RSSI", "SNR", "BATERAI", "SUHU", "CATATAN",
+            "SENSOR",
+            "PROFIL",
+            "PETAK",
+            "KEADAAN",
+            "TERDENGAR",
+            "UBAH/JAM",
+            "RSSI",
+            "SNR",
+            "BATERAI",
+            "SUHU",
+            "CATATAN",
         ],
         Language::English => [
             "SENSOR", "PROFILE", "SPACE", "STATE", "HEARD", "FLIPS/H", "RSSI", "SNR", "BATTERY", "TEMP", "NOTES",
@@ -141,8 +157,13 @@ fn row(sensor: &SensorNow, now: Timestamp, language: Language) -> Row {
         sensor.sensor.to_string(),
         sensor.profile.clone(),
         sensor.space.as_ref().map_or_else(dash, ToString::to_string),
-        sensor.state.map_or_else(dash, |state| state_text(state, language).to_owned()),
-        sensor.last.received.map_or_else(dash, |at| age_text(now.seconds_since(at), language)),
+        sensor
+            .state
+            .map_or_else(dash, |state| state_text(state, language).to_owned()),
+        sensor
+            .last
+            .received
+            .map_or_else(dash, |at| age_text(now.seconds_since(at), language)),
         sensor.last.flips.to_string(),
         health.rssi_dbm.map_or_else(dash, |dbm| format!("{dbm} dBm")),
         with(health.snr_db, " dB"),
@@ -269,6 +290,9 @@ mod tests {
         ];
         insta::assert_snapshot!("table_id", text(&sensors, now, Language::Indonesian));
         insta::assert_snapshot!("table_en", text(&sensors, now, Language::English));
-        assert_eq!(text(&[], now, Language::English), "This configuration has no sensors.\n");
+        assert_eq!(
+            text(&[], now, Language::English),
+            "This configuration has no sensors.\n"
+        );
     }
 }

@@ -77,10 +77,7 @@ fn a_line_carries_one_sensor() {
     let second = ON_A_LINE.replace("camera-3", "camera-4");
     let text = on_a_line("", "") + "\n[[sensors]]\n" + &second;
     let problems = parse(&text).unwrap_err().to_string();
-    assert!(
-        problems.contains("sensor \"camera-3\" is there already"),
-        "{problems}"
-    );
+    assert!(problems.contains("sensor \"camera-3\" is there already"), "{problems}");
 }
 
 /// The sound configuration, its third sensor another.
@@ -102,13 +99,31 @@ fn a_magnetometer_has_a_bus_an_address_of_its_chip_and_rules() {
     let other = SENSOR.replace("camera-3", "camera-4");
     let twice = with_sensor(&format!("{SENSOR}[[sensors]]\n{other}"));
     for (text, told) in [
-        (with_sensor(&SENSOR.replace("0x1e", "0x30")), "a LIS3MDL is never at 0x30"),
+        (
+            with_sensor(&SENSOR.replace("0x1e", "0x30")),
+            "a LIS3MDL is never at 0x30",
+        ),
         (with_sensor(&SENSOR.replace("0x1e", "300")), "300 is out of range"),
-        (with_sensor(&SENSOR.replace("/dev/i2c-1", "1")), "write it from the root"),
-        (with_sensor(&SENSOR.replace("i2c = \"/dev/i2c-1\"\n", "")), "write the bus's device file"),
-        (with_sensor(&SENSOR.replace("leave_nt", "leave_mg")), "did you mean `leave_nt`"),
-        (with_sensor(&SENSOR.replace("3500", "7000")), "it must be below enter_nt"),
-        (with_sensor(&SENSOR.replace("lis3mdl", "loop-relay")), "rules: this key does not belong here"),
+        (
+            with_sensor(&SENSOR.replace("/dev/i2c-1", "1")),
+            "write it from the root",
+        ),
+        (
+            with_sensor(&SENSOR.replace("i2c = \"/dev/i2c-1\"\n", "")),
+            "write the bus's device file",
+        ),
+        (
+            with_sensor(&SENSOR.replace("leave_nt", "leave_mg")),
+            "did you mean `leave_nt`",
+        ),
+        (
+            with_sensor(&SENSOR.replace("3500", "7000")),
+            "it must be below enter_nt",
+        ),
+        (
+            with_sensor(&SENSOR.replace("lis3mdl", "loop-relay")),
+            "rules: this key does not belong here",
+        ),
         (twice, "sensor \"camera-3\" is there already"),
     ] {
         let problems = parse(&text).unwrap_err().to_string();
@@ -126,19 +141,38 @@ fn loops_contacts_and_lights_each_have_pins_of_their_own() {
     let Attachment::Loop { presence, fault } = &config.sensors.last().unwrap().attachment else {
         panic!("it is on pins");
     };
-    assert_eq!((presence.line, presence.active), (17, Active::High), "a cut wire is a vehicle");
-    assert_eq!(fault.as_ref().map(|fault| (fault.line, fault.active)), Some((27, Active::Low)));
+    assert_eq!(
+        (presence.line, presence.active),
+        (17, Active::High),
+        "a cut wire is a vehicle"
+    );
+    assert_eq!(
+        fault.as_ref().map(|fault| (fault.line, fault.active)),
+        Some((27, Active::Low))
+    );
     assert_eq!(config.contacts[0].contact, BoxContact::Tamper);
     assert_eq!(config.lights.unwrap().link, Some(5));
     for (old, new, told) in [
-        ("line = 23", "line = 17", "pin 17 is taken by sensors[2].presence_line, line"),
-        ("sensors_line = 6", "sensors_line = 5", "pin 5 is taken by lights.link_line"),
+        (
+            "line = 23",
+            "line = 17",
+            "pin 17 is taken by sensors[2].presence_line, line",
+        ),
+        (
+            "sensors_line = 6",
+            "sensors_line = 5",
+            "pin 5 is taken by lights.link_line",
+        ),
         ("tamper", "tampr", "did you mean \"tamper\""),
         ("presence_line = 17\n", "", "presence_line = 17"),
         ("fault_line = 27\n", "", "there is no fault_line"),
         ("\"low\"", "\"on\"", "\"on\" is no level"),
         ("link_line = 5", "link_line = 5000", "5000 is out of range"),
-        ("[[contacts]]\n", "[[contacts]]\nkind = \"tamper\"\nline = 1\n\n[[contacts]]\n", "there is a contact \"tamper\" already"),
+        (
+            "[[contacts]]\n",
+            "[[contacts]]\nkind = \"tamper\"\nline = 1\n\n[[contacts]]\n",
+            "there is a contact \"tamper\" already",
+        ),
     ] {
         assert!(text.contains(old), "{old}");
         let problems = parse(&text.replacen(old, new, 1)).unwrap_err().to_string();

@@ -24,10 +24,10 @@ use wired::trace::{self, Line};
 
 use super::super::heard::Last;
 use super::Parts;
+use crate::sensors::Transport;
 use crate::sensors::attached::magnetometers::Seen;
 use crate::sensors::chirpstack::Sending;
 use crate::sensors::codecs::{Downlink, unhex};
-use crate::sensors::Transport;
 
 /// A sensor as it is now.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use super::super::backoff::Backoff;
 use super::super::codecs::Health;
 use super::super::{Driver, DriverContext, DriverState};
 use super::{Outbox, Presence, WAIT_MAX, WAIT_MIN};
-use crate::hardware::{self, Board, PinFault};
+use board::{Board, PinFault};
 
 /// Contacts are read this often.
 pub const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -160,7 +160,7 @@ enum Trouble {
 /// A pin that is opened again when it fails.
 struct Pin {
     line: Line,
-    contact: Option<Contact<hardware::Input>>,
+    contact: Option<Contact<board::Input>>,
     backoff: Backoff,
     not_before: Instant,
 }
@@ -280,7 +280,10 @@ impl WatchedOwn {
             return Ok(None);
         }
         let ago_ms = Duration::from_secs_f64((at_s - change.since_s).max(0.0)).as_millis();
-        let since = now.at.plus_millis(-i64::try_from(ago_ms).unwrap_or(0)).floor_to_second();
+        let since = now
+            .at
+            .plus_millis(-i64::try_from(ago_ms).unwrap_or(0))
+            .floor_to_second();
         Ok(Some(Input::Note(RecordBody::BoxContact {
             contact: self.own.contact,
             active: is_active,

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{DriverState, DriverStatus};
 use super::WAIT_MAX;
-use crate::hardware::{Board, Output, PinFault};
 use crate::uplink::link::LinkStatus;
+use board::{Board, Output, PinFault};
 
 /// Half a period of blinking.
 const BLINK: Duration = Duration::from_millis(500);

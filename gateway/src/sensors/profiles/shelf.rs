@@ -12,7 +12,10 @@ const FILE_BYTES_MAX: u64 = 64 * 1024;
 const FOLDER_MAX: usize = 100;
 
 pub(super) const FILES: &[(&str, &str)] = &[
-    ("a02yyuw", include_str!("../../../../firmware-config/sensors/a02yyuw.toml")),
+    (
+        "a02yyuw",
+        include_str!("../../../../firmware-config/sensors/a02yyuw.toml"),
+    ),
     (
         "bosch-tps110",
         include_str!("../../../../firmware-config/sensors/bosch-tps110.toml"),
@@ -29,7 +32,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "libelium-smart-parking",
         include_str!("../../../../firmware-config/sensors/libelium-smart-parking.toml"),
     ),
-    ("lis3mdl", include_str!("../../../../firmware-config/sensors/lis3mdl.toml")),
+    (
+        "lis3mdl",
+        include_str!("../../../../firmware-config/sensors/lis3mdl.toml"),
+    ),
     (
         "loop-relay",
         include_str!("../../../../firmware-config/sensors/loop-relay.toml"),
@@ -38,7 +44,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         "milesight-em400-mud",
         include_str!("../../../../firmware-config/sensors/milesight-em400-mud.toml"),
     ),
-    ("mmc5603", include_str!("../../../../firmware-config/sensors/mmc5603.toml")),
+    (
+        "mmc5603",
+        include_str!("../../../../firmware-config/sensors/mmc5603.toml"),
+    ),
     (
         "netvox-r719a",
         include_str!("../../../../firmware-config/sensors/netvox-r719a.toml"),
@@ -68,7 +77,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("../../../../firmware-config/sensors/tekzitel-tekzipark.toml"),
     ),
     ("urm12", include_str!("../../../../firmware-config/sensors/urm12.toml")),
-    ("webhook", include_str!("../../../../firmware-config/sensors/webhook.toml")),
+    (
+        "webhook",
+        include_str!("../../../../firmware-config/sensors/webhook.toml"),
+    ),
 ];
 
 // A part of the program that is wrong cannot be handled while it runs; a test reads every profile.
@@ -125,7 +137,11 @@ impl Profiles {
             }
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        if errors.is_empty() { Ok(Self { all }) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(Self { all })
+        } else {
+            Err(errors)
+        }
     }
 
     /// The profile called `name`.

@@ -6,8 +6,8 @@ use crate::cameras::health;
 use crate::cameras::measure::Measured;
 use crate::cameras::profiles::CameraProfile;
 use crate::cameras::wire::Transport;
-use crate::words::{Language, Text, Value, offset_text, wrapped};
 use crate::commands::table::{Side, lines};
+use crate::words::{Language, Text, Value, offset_text, wrapped};
 
 /// Columns.
 const WIDTH: usize = 110;

@@ -15,7 +15,7 @@ use wired::magnetometer::{Chip, Fault, Magnetometer};
 
 use super::super::super::backoff::Backoff;
 use super::super::{WAIT_MAX, WAIT_MIN};
-use crate::hardware::{Board, Bus, BusFault};
+use board::{Board, Bus, BusFault};
 
 /// A measurement, or why there is none.
 pub(super) struct Sampled {
@@ -92,7 +92,14 @@ impl Line {
                     let now = clock();
                     for sensor in &self.sensors {
                         let (position, measured) = (sensor.position, Err(reason.clone()));
-                        if out.blocking_send(Sampled { position, now, measured }).is_err() {
+                        if out
+                            .blocking_send(Sampled {
+                                position,
+                                now,
+                                measured,
+                            })
+                            .is_err()
+                        {
                             return;
                         }
                     }

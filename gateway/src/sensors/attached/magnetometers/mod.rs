@@ -26,8 +26,8 @@ use self::bus::{Line, Sampled};
 use self::space::Space;
 use super::super::{Driver, DriverContext, DriverState};
 use super::{Outbox, SILENT};
-use crate::hardware::Board;
 use crate::state;
+use board::Board;
 
 /// Time between two samples of a sensor; the rules are tuned for it.
 pub const SAMPLE_EVERY: Duration = Duration::from_millis(200);
@@ -217,7 +217,12 @@ impl Task {
                 let probe = self.driver.spaces[position].probe();
                 (position, probe.chip, probe.address)
             });
-            let line = Line::new(self.driver.board.clone(), bus.clone(), self.driver.pace, chips.collect());
+            let line = Line::new(
+                self.driver.board.clone(),
+                bus.clone(),
+                self.driver.pace,
+                chips.collect(),
+            );
             let (clock, sender) = (Arc::clone(&self.context.clock), sender.clone());
             let thread = std::thread::Builder::new().name("i2c".to_owned());
             if let Err(error) = thread.spawn(move || line.measure_for_ever(&*clock, &sender)) {
@@ -242,10 +247,13 @@ impl Task {
     }
 
     fn sampled(&mut self, sampled: Sampled) {
-        let Sampled { position, now, measured } = sampled;
+        let Sampled {
+            position,
+            now,
+            measured,
+        } = sampled;
         let space = &mut self.driver.spaces[position];
-        self.heard
-            .insert(space.probe().bus.clone(), (Instant::now(), false));
+        self.heard.insert(space.probe().bus.clone(), (Instant::now(), false));
         let sensor = space.probe().sensor.clone();
         match measured {
             Ok(field) => {

@@ -77,7 +77,9 @@ pub(super) enum BusError {
     Silent { address: u8, waited: Duration },
     #[error("address {address} refuses: {code}; its profile may be that of another model")]
     Exception { address: u8, code: ExceptionCode },
-    #[error("what comes from address {address} is no answer ({reason}): noise, two devices with one address, or another baud or parity")]
+    #[error(
+        "what comes from address {address} is no answer ({reason}): noise, two devices with one address, or another baud or parity"
+    )]
     Garbled { address: u8, reason: String },
 }
 
@@ -163,7 +165,10 @@ impl Bus {
                 Table::Holding => context.read_holding_registers(first, count).await,
                 Table::Input => context.read_input_registers(first, count).await,
                 Table::Coil => context.read_coils(first, count).await.map(|read| read.map(words)),
-                Table::Discrete => context.read_discrete_inputs(first, count).await.map(|read| read.map(words)),
+                Table::Discrete => context
+                    .read_discrete_inputs(first, count)
+                    .await
+                    .map(|read| read.map(words)),
             }
         };
         let answer = timeout(waiting, read).await;
@@ -198,13 +203,20 @@ type Answer<T> = Result<Result<Result<T, ExceptionCode>, Error>, tokio::time::er
 fn port(way: &Way, rate: Rate) -> Result<SerialPort, BusError> {
     let Way::Serial(path) = way else {
         let source = io::Error::other("this is no serial line");
-        return Err(BusError::Open { way: way.clone(), source });
+        return Err(BusError::Open {
+            way: way.clone(),
+            source,
+        });
     };
     let set = |mut settings: Settings| {
         settings.set_raw();
         settings.set_baud_rate(rate.baud)?;
         settings.set_char_size(CharSize::Bits8);
-        settings.set_stop_bits(if rate.stop_bits == 2 { StopBits::Two } else { StopBits::One });
+        settings.set_stop_bits(if rate.stop_bits == 2 {
+            StopBits::Two
+        } else {
+            StopBits::One
+        });
         settings.set_parity(match rate.parity {
             Parity::None => serial2_tokio::Parity::None,
             Parity::Even => serial2_tokio::Parity::Even,

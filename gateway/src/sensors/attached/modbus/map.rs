@@ -159,15 +159,23 @@ impl Map {
             return Err("timeout_ms is from 10 to 5,000, poll_ms from 50 to 60,000".to_owned());
         }
         if only_distance != has(Means::DistanceMm) || only_distance == has(Means::Occupied) {
-            return Err("one value means occupied; or one distance_mm, and then the profile says only_distance".to_owned());
+            return Err(
+                "one value means occupied; or one distance_mm, and then the profile says only_distance".to_owned(),
+            );
         }
         for value in &self.values {
             let is_bit = matches!(value.table, Table::Coil | Table::Discrete);
             if value.bit.is_some_and(|bit| bit > 15 || is_bit) {
-                return Err(format!("register {}: bit is from 0 to 15, of a register", value.register));
+                return Err(format!(
+                    "register {}: bit is from 0 to 15, of a register",
+                    value.register
+                ));
             }
             if is_bit && value.means != Means::Occupied || value.inverted && value.means != Means::Occupied {
-                return Err(format!("register {}: a bit, and what is inverted, means occupied", value.register));
+                return Err(format!(
+                    "register {}: a bit, and what is inverted, means occupied",
+                    value.register
+                ));
             }
             if !value.scale.is_finite() || value.scale == 0.0 {
                 return Err(format!("register {}: scale is a number other than 0", value.register));
@@ -243,15 +251,13 @@ mod tests {
 
     #[test]
     fn registers_side_by_side_are_read_at_once_and_others_are_not() {
-        let map = map(
-            &[
-                value("table = \"holding\"\nregister = 6\nmeans = \"temperature_c\"\nscale = 0.1\nsigned = true"),
-                value("table = \"holding\"\nregister = 5\nmeans = \"distance_mm\"\nscale = 10\nnone = [0]"),
-                value("table = \"holding\"\nregister = 9\nmeans = \"battery_v\"\nscale = 0.001"),
-                value("table = \"input\"\nregister = 7\nmeans = \"battery_v\"\nscale = 0.001"),
-            ]
-            .concat(),
-        );
+        let map = map(&[
+            value("table = \"holding\"\nregister = 6\nmeans = \"temperature_c\"\nscale = 0.1\nsigned = true"),
+            value("table = \"holding\"\nregister = 5\nmeans = \"distance_mm\"\nscale = 10\nnone = [0]"),
+            value("table = \"holding\"\nregister = 9\nmeans = \"battery_v\"\nscale = 0.001"),
+            value("table = \"input\"\nregister = 7\nmeans = \"battery_v\"\nscale = 0.001"),
+        ]
+        .concat());
         map.check(true).unwrap();
         let block = |table, first, count| Block { table, first, count };
         let blocks = [
@@ -261,11 +267,19 @@ mod tests {
         ];
         assert_eq!(map.blocks(), blocks);
         let below_zero = (-125_i16).cast_unsigned();
-        let read = [(blocks[0], vec![250, below_zero]), (blocks[1], vec![3_600]), (blocks[2], vec![])];
+        let read = [
+            (blocks[0], vec![250, below_zero]),
+            (blocks[1], vec![3_600]),
+            (blocks[2], vec![]),
+        ];
         let shown = map.shown(&read);
         assert_eq!((shown.distance_mm, shown.temperature_c), (Some(2_500.0), Some(-12.5)));
         assert_eq!((shown.battery_v, shown.occupied), (Some(3.6), None));
-        assert_eq!(map.shown(&[(blocks[0], vec![0, 0])]).distance_mm, None, "0 stands for nothing");
+        assert_eq!(
+            map.shown(&[(blocks[0], vec![0, 0])]).distance_mm,
+            None,
+            "0 stands for nothing"
+        );
     }
 
     #[test]
@@ -289,11 +303,38 @@ mod tests {
         let occupied = value("table = \"input\"\nregister = 3\nmeans = \"occupied\"");
         let sound = map(&occupied);
         for (told, wrong) in [
-            ("1 to 16 values", Map { values: Vec::new(), ..sound.clone() }),
-            ("1 to 247", Map { address: 0, ..sound.clone() }),
-            ("baud is from", Map { baud: 300, ..sound.clone() }),
-            ("timeout_ms is", Map { timeout_ms: 0, ..sound.clone() }),
-            ("a bit, and what is inverted", map(&(occupied + &value("table = \"coil\"\nregister = 4\nmeans = \"battery_v\"")))),
+            (
+                "1 to 16 values",
+                Map {
+                    values: Vec::new(),
+                    ..sound.clone()
+                },
+            ),
+            (
+                "1 to 247",
+                Map {
+                    address: 0,
+                    ..sound.clone()
+                },
+            ),
+            (
+                "baud is from",
+                Map {
+                    baud: 300,
+                    ..sound.clone()
+                },
+            ),
+            (
+                "timeout_ms is",
+                Map {
+                    timeout_ms: 0,
+                    ..sound.clone()
+                },
+            ),
+            (
+                "a bit, and what is inverted",
+                map(&(occupied + &value("table = \"coil\"\nregister = 4\nmeans = \"battery_v\""))),
+            ),
         ] {
             let error = wrong.check(false).unwrap_err();
             assert!(error.contains(told), "{error}");

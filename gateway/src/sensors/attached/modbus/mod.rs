@@ -155,7 +155,9 @@ impl Task {
                 Err(error) => error,
             };
             let (reason, now) = (error.to_string(), (self.context.clock)());
-            self.context.status.set_aside("line", &self.way.to_string(), &reason, &now);
+            self.context
+                .status
+                .set_aside("line", &self.way.to_string(), &reason, &now);
             self.context.status.set_state(DriverState::Waiting { reason });
             for asked in &mut self.asked {
                 asked.failed(false);
@@ -195,7 +197,8 @@ impl Task {
                         match bus.settle(&self.way, self.rate).await {
                             Ok(0) => {}
                             Ok(late) => {
-                                let reason = format!("{late} bytes came after its time: raise timeout_ms of its profile");
+                                let reason =
+                                    format!("{late} bytes came after its time: raise timeout_ms of its profile");
                                 self.context.status.set_aside("late", sensor.as_str(), &reason, &now);
                             }
                             Err(error) => return error,
@@ -309,5 +312,7 @@ impl Asked {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
 fn whole(number: f64) -> Option<u32> {
-    (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number.round() as u32)
+    (0.0..=f64::from(u32::MAX))
+        .contains(&number)
+        .then_some(number.round() as u32)
 }

@@ -116,10 +116,7 @@ fn what_changed_while_nothing_was_measured_is_no_change_that_was_seen() {
     let kinds: Vec<_> = street.said.iter().map(|(kind, is, _)| (*kind, *is)).collect();
     assert_eq!(
         kinds,
-        [
-            (ReportKind::Heartbeat, false),
-            (ReportKind::Heartbeat, true)
-        ],
+        [(ReportKind::Heartbeat, false), (ReportKind::Heartbeat, true)],
         "{:?}",
         street.said
     );

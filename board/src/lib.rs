@@ -20,7 +20,7 @@ pub enum Board {
     RaspberryPi,
     /// Any other board with Linux.
     Linux,
-    /// Files in a folder; see [`simulated`](self::simulated).
+    /// Files in a folder; see the module `simulated`.
     Simulated(PathBuf),
 }
 

@@ -74,11 +74,7 @@ impl ErrorType for Bus {
 }
 
 impl I2c for Bus {
-    fn transaction(
-        &mut self,
-        address: SevenBitAddress,
-        operations: &mut [Operation<'_>],
-    ) -> Result<(), Self::Error> {
+    fn transaction(&mut self, address: SevenBitAddress, operations: &mut [Operation<'_>]) -> Result<(), Self::Error> {
         match self {
             Self::RaspberryPi(bus) => I2c::transaction(bus, address, operations).map_err(BusFault::new),
             Self::Linux(bus) => I2c::transaction(bus, address, operations).map_err(BusFault::new),

@@ -160,7 +160,13 @@ mod tests {
         fs::write(&file, "lis3mdl 0 0 0").unwrap();
         assert!(matches!(magnetometer.start().unwrap_err(), Fault::Stranger { .. }));
         fs::write(&file, "12000").unwrap();
-        assert!(magnetometer.start().unwrap_err().to_string().contains("expected chip x y z"));
+        assert!(
+            magnetometer
+                .start()
+                .unwrap_err()
+                .to_string()
+                .contains("expected chip x y z")
+        );
     }
 
     #[test]
