@@ -76,7 +76,7 @@ impl Rig {
     fn run(&self) -> Running {
         let (mut context, deliveries) = context("magnetometers", &[], 64);
         let begun = self.begun;
-        context.clock = Arc::new(move || {
+        context.spans = Arc::new(move || {
             let elapsed = begun.elapsed() * RATE;
             let start = now();
             let ms = u64::try_from(elapsed.as_millis()).unwrap();

@@ -1,5 +1,6 @@
 //! `gateway check FILE`: what a box with this configuration would do, or everything that is wrong with it.
 
+mod attached;
 mod cameras;
 mod machine;
 
@@ -30,7 +31,9 @@ impl Check {
         let findings = if self.no_files {
             machine::Findings::default()
         } else {
-            machine::check(&config)?
+            let mut findings = machine::check(&config)?;
+            attached::check(&config, &mut findings);
+            findings
         };
         for warning in &findings.warnings {
             eprintln!("warning: {warning}");
@@ -170,7 +173,7 @@ impl Summary<'_> {
         if let Some(webhook) = &config.webhook {
             writeln!(f, "  HTTP posts to {}", webhook.listen)?;
         }
-        Ok(())
+        self.write_attached(f)
     }
 
     fn write_zone(&self, f: &mut fmt::Formatter<'_>, zone: &Zone) -> fmt::Result {

@@ -67,9 +67,10 @@ pub(super) fn start(around: Around, group: &mut Group) -> anyhow::Result<Drivers
     for driver in drivers {
         let status = DriverStatus::new(driver.name());
         statuses.push(status.clone());
-        let clock = Arc::clone(around.clock);
+        let (clock, spans) = (Arc::clone(around.clock), Arc::clone(around.clock));
         let context = DriverContext {
-            clock: Arc::new(move || clock.now_with_spans()),
+            clock: Arc::new(move || clock.now()),
+            spans: Arc::new(move || spans.now_with_spans()),
             sink: around.deliveries.clone(),
             sensors: Arc::clone(&sensors),
             status,

@@ -52,6 +52,8 @@ pub trait Driver: Send {
 pub struct DriverContext {
     /// The box's clock.
     pub clock: Arc<dyn Fn() -> Stamp + Send + Sync>,
+    /// The same for who measures spans of time: on a simulated clock its monotonic time runs as fast as that.
+    pub spans: Arc<dyn Fn() -> Stamp + Send + Sync>,
     /// Where reports go. Bounded; a driver whose source can wait waits, one whose source cannot refuses.
     pub sink: mpsc::Sender<Delivery>,
     /// The sensors bound to this driver, and how they speak.

@@ -157,6 +157,7 @@ pub fn context(
         .collect();
     let context = DriverContext {
         clock: Arc::new(now),
+        spans: Arc::new(now),
         sink,
         sensors: Arc::new(sensors),
         status: DriverStatus::new(driver),

@@ -360,7 +360,7 @@ fn no_decision_begins_before_what_was_certain_already() {
                 }
             }
             assert!(
-                decisions > 0 && lag_s < 150.0,
+                decisions > 0 && lag_s < 90.0,
                 "{}: {decisions}, {lag_s}",
                 scenario.name()
             );

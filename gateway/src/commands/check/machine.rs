@@ -41,7 +41,7 @@ impl Findings {
     }
 }
 
-fn problem(config: &Config, key: &str, message: String, hint: String) -> Problem {
+pub(super) fn problem(config: &Config, key: &str, message: String, hint: String) -> Problem {
     Problem {
         path: config.path.clone(),
         position: None,

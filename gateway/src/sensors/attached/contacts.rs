@@ -1,7 +1,8 @@
 //! Contacts on pins of the box: loop detectors, the switch of its door, the power-fail output of its supply.
 //!
 //! A contact counts when it has held for [`HOLD_S`]. A loop whose detector reports a fault says nothing, whatever its presence
-//! contact shows. The box's own contacts go into the ledger.
+//! contact shows. The box's own contacts go into the ledger: each change, and what they show after each start, since a door may have
+//! been closed and the mains have come back while the box was off.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -80,13 +81,14 @@ impl Driver for Contacts {
     }
 
     fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
-        let (outbox, hand_on) = Outbox::new(&context);
         async move {
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = self.look_for_ever(&context, &outbox) => {}
-                () = hand_on => {}
-            }
+            Outbox::beside(context.clone(), cancel.clone(), |outbox| async {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = self.look_for_ever(&context, outbox) => {}
+                }
+            })
+            .await;
             context.status.set_state(DriverState::Stopped);
         }
         .boxed()
@@ -94,7 +96,7 @@ impl Driver for Contacts {
 }
 
 impl Contacts {
-    async fn look_for_ever(self, context: &DriverContext, outbox: &Outbox) {
+    async fn look_for_ever(self, context: &DriverContext, outbox: Outbox) {
         let Self { board, facts, pace, .. } = self;
         let mut loops: Vec<WatchedLoop> = self.loops.into_iter().map(WatchedLoop::new).collect();
         let mut own: Vec<WatchedOwn> = self.own.into_iter().map(WatchedOwn::new).collect();
@@ -102,7 +104,7 @@ impl Contacts {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let now = (context.clock)();
+            let now = (context.spans)();
             let mut failed = None;
             for watched in &mut loops {
                 match watched.look(&board, now) {
@@ -252,8 +254,6 @@ struct WatchedOwn {
     own: OwnContact,
     pin: Pin,
     steady: Steady,
-    /// What the ledger says; it begins with a contact that tells nothing.
-    was_active: bool,
 }
 
 impl WatchedOwn {
@@ -261,7 +261,6 @@ impl WatchedOwn {
         Self {
             pin: Pin::new(own.line.clone()),
             steady: Steady::new(HOLD_S),
-            was_active: false,
             own,
         }
     }
@@ -275,10 +274,6 @@ impl WatchedOwn {
         let Some(change) = self.steady.step(at_s, shown?) else {
             return Ok(None);
         };
-        let is_active = change.is_active;
-        if is_active == std::mem::replace(&mut self.was_active, is_active) {
-            return Ok(None);
-        }
         let ago_ms = Duration::from_secs_f64((at_s - change.since_s).max(0.0)).as_millis();
         let since = now
             .at
@@ -286,7 +281,7 @@ impl WatchedOwn {
             .floor_to_second();
         Ok(Some(Input::Note(RecordBody::BoxContact {
             contact: self.own.contact,
-            active: is_active,
+            active: change.is_active,
             since,
         })))
     }

@@ -13,6 +13,8 @@ mod presence;
 pub mod serial;
 mod voice;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub use outbox::Outbox;
@@ -27,3 +29,21 @@ pub const SILENT: Duration = Duration::from_secs(5);
 pub const WAIT_MIN: Duration = Duration::from_millis(500);
 /// The longest of them.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Counts a line that is understood while it lives.
+#[derive(Debug)]
+pub struct Opened(Arc<AtomicUsize>);
+
+impl Opened {
+    /// Counts one more.
+    pub fn count(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use parking::Reading;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::super::codecs::Health;
 use super::super::{Delivery, Done, DriverContext, Item, Outcome};
@@ -13,6 +15,8 @@ use super::super::{Delivery, Done, DriverContext, Item, Outcome};
 const WAITING_MAX: usize = 256;
 /// Wait before a reading that was refused is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Longest time to hand on what waits when the daemon stops.
+const LEAVE_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Takes readings of a source that cannot wait, and has them kept in their order.
 #[derive(Clone)]
@@ -22,28 +26,51 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox, and the work of handing on what is put into it; that ends when nobody takes readings any more.
-    pub fn new(context: &DriverContext) -> (Self, impl Future<Output = ()> + use<>) {
+    /// Does `work` with an outbox until it ends, is cancelled, or nobody takes readings any more. What was put in before is
+    /// still handed on, for a while.
+    pub async fn beside<W, F>(context: DriverContext, cancel: CancellationToken, work: W)
+    where
+        W: FnOnce(Self) -> F,
+        F: Future<Output = ()>,
+    {
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         let outbox = Self {
             context: context.clone(),
             sender,
         };
-        (outbox, hand_on(context.clone(), waiting))
+        let hand_on = hand_on(context, waiting);
+        tokio::pin!(hand_on);
+        {
+            let work = work(outbox);
+            tokio::pin!(work);
+            tokio::select! {
+                () = &mut work => {}
+                // Work that has something to do at its end sees for itself that it is cancelled.
+                () = cancelled_for(&cancel, LEAVE_TIME_MAX) => {}
+                () = &mut hand_on => return,
+            }
+        }
+        let _late = tokio::time::timeout(LEAVE_TIME_MAX, hand_on).await;
     }
 
     /// Puts a reading in. One for which there is no room is lost, which is told.
     pub fn put(&self, reading: Reading, health: Health) {
-        let Err(error) = self.sender.try_send((reading, health)) else {
+        // Closed is stopping.
+        let Err(TrySendError::Full((reading, _))) = self.sender.try_send((reading, health)) else {
             return;
         };
-        let (reading, _) = error.into_inner();
         let reason = format!("{WAITING_MAX} readings wait for the disk; this one is lost");
         let sensor = reading.sensor.as_str();
         self.context
             .status
             .set_aside("overrun", sensor, &reason, &reading.received);
     }
+}
+
+/// Some time after it was cancelled.
+async fn cancelled_for(cancel: &CancellationToken, time: Duration) {
+    cancel.cancelled().await;
+    tokio::time::sleep(time).await;
 }
 
 /// Hands readings on in their order, each again until it is on disk.

@@ -20,7 +20,7 @@ use wired::ultrasonic::{Echo, Frames, Model, TRIGGER};
 use super::super::backoff::Backoff;
 use super::super::codecs::Health;
 use super::super::{DistanceLimits, Driver, DriverContext, DriverState};
-use super::{Outbox, Presence, SILENT, WAIT_MAX, WAIT_MIN};
+use super::{Opened, Outbox, Presence, SILENT, WAIT_MAX, WAIT_MIN};
 
 /// Both models speak at this rate.
 const BAUD: u32 = 9_600;
@@ -103,12 +103,13 @@ enum LineError {
 
 impl Task {
     async fn run_until(self, cancel: CancellationToken) {
-        let (outbox, hand_on) = Outbox::new(&self.context);
-        tokio::select! {
-            () = cancel.cancelled() => {}
-            () = self.read_for_ever(outbox) => {}
-            () = hand_on => {}
-        }
+        Outbox::beside(self.context.clone(), cancel.clone(), |outbox| async move {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = self.read_for_ever(outbox) => {}
+            }
+        })
+        .await;
     }
 
     async fn read_for_ever(&self, outbox: Outbox) {
@@ -185,22 +186,6 @@ impl Task {
     }
 }
 
-/// Counts a line that is understood while it lives.
-struct Opened<'a>(&'a AtomicUsize);
-
-impl<'a> Opened<'a> {
-    fn count(open: &'a AtomicUsize) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open)
-    }
-}
-
-impl Drop for Opened<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Bytes in, readings out: no line and no clock.
 struct Meter {
     line: Line,
@@ -238,8 +223,7 @@ impl Meter {
         match self.line.limits.is_occupied(distance_mm.into()) {
             Some(is_occupied) => self.presence.shows(now, is_occupied),
             None => {
-                self.presence.shows_something(now);
-                self.presence.is_unclear();
+                self.presence.shows_neither(now);
                 None
             }
         }

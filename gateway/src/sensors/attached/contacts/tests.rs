@@ -128,13 +128,14 @@ fn the_ledger_hears_of_a_door_when_it_opens_and_when_it_closes() {
         facts
     };
     pole.set(23, "0");
-    assert_eq!(look(&mut pole, 5), [], "closed, as it should be");
+    let closed = look(&mut pole, 5);
     pole.set(23, "1");
     let contact = BoxContact::Tamper;
     let told = |active, ms| {
         let since = at(ms).at.floor_to_second();
         [Input::Note(RecordBody::BoxContact { contact, active, since })]
     };
+    assert_eq!(closed, told(false, 20), "said at each start");
     assert_eq!(look(&mut pole, 5), told(true, 5_020));
     pole.set(23, "0");
     assert_eq!(look(&mut pole, 5), told(false, 10_020));

@@ -4,6 +4,7 @@
 //! unplugged needs it.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -33,13 +34,19 @@ pub(super) struct Line {
     path: PathBuf,
     pace: Duration,
     sensors: Vec<OnBus>,
+    asked: Asked,
 }
+
+/// Since when the bus owes an answer, if it does. Shared by the thread, which may hang, and who looks whether it does.
+pub(super) type Asked = Arc<Mutex<Option<Instant>>>;
 
 struct OnBus {
     position: usize,
     chip: Chip,
     address: u8,
     is_started: bool,
+    /// The bus did not carry its last answer.
+    is_cut_off: bool,
     backoff: Backoff,
     not_before: Instant,
 }
@@ -63,6 +70,7 @@ impl Line {
             chip,
             address,
             is_started: false,
+            is_cut_off: false,
             backoff: Backoff::new(WAIT_MIN, WAIT_MAX),
             not_before: Instant::now(),
         });
@@ -71,7 +79,13 @@ impl Line {
             path,
             pace,
             sensors: sensors.collect(),
+            asked: Asked::default(),
         }
+    }
+
+    /// Where to look whether the bus hangs.
+    pub fn asked(&self) -> Asked {
+        Arc::clone(&self.asked)
     }
 
     /// Until nobody takes measurements any more.
@@ -119,11 +133,14 @@ impl Line {
             let mut is_dead = true;
             for sensor in &mut self.sensors {
                 if !sensor.is_started && sensor.not_before > next {
-                    is_dead = false;
+                    is_dead &= sensor.is_cut_off;
                     continue;
                 }
+                set(&self.asked, Some(Instant::now()));
                 let measured = sensor.measure(bus, self.board.is_real());
-                is_dead &= matches!(measured, Err(Fault::Bus(_)));
+                set(&self.asked, None);
+                sensor.is_cut_off = matches!(measured, Err(Fault::Bus(_)));
+                is_dead &= sensor.is_cut_off;
                 has_answered |= measured.is_ok();
                 let sampled = Sampled {
                     position: sensor.position,
@@ -141,6 +158,10 @@ impl Line {
             sleep(next.saturating_duration_since(Instant::now()));
         }
     }
+}
+
+fn set(asked: &Asked, since: Option<Instant>) {
+    *asked.lock().unwrap_or_else(PoisonError::into_inner) = since;
 }
 
 impl OnBus {

@@ -8,7 +8,7 @@ mod space;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -16,13 +16,13 @@ use futures::future::BoxFuture;
 use parking::{SensorId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::{Instant, interval};
+use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 use wired::Field;
 use wired::adaptive::{RuleError, Rules, Sample, State};
 use wired::magnetometer::Chip;
 
-use self::bus::{Line, Sampled};
+use self::bus::{Asked, Line, Sampled};
 use self::space::Space;
 use super::super::{Driver, DriverContext, DriverState};
 use super::{Outbox, SILENT};
@@ -179,18 +179,19 @@ impl Driver for Magnetometers {
     }
 
     fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
-        let (outbox, hand_on) = Outbox::new(&context);
-        let task = Task {
-            driver: *self,
-            context,
-            outbox,
-            heard: BTreeMap::new(),
-        };
+        let status = context.status.clone();
+        let work = Outbox::beside(context.clone(), cancel.clone(), |outbox| {
+            let task = Task {
+                driver: *self,
+                context,
+                outbox,
+                asked: BTreeMap::new(),
+            };
+            task.run(cancel)
+        });
         async move {
-            tokio::select! {
-                () = task.run(cancel) => {}
-                () = hand_on => {}
-            }
+            work.await;
+            status.set_state(DriverState::Stopped);
         }
         .boxed()
     }
@@ -200,19 +201,18 @@ struct Task {
     driver: Magnetometers,
     context: DriverContext,
     outbox: Outbox,
-    /// When each bus gave something last, and whether its silence was told.
-    heard: BTreeMap<PathBuf, (Instant, bool)>,
+    /// Since when each bus owes an answer, and whether that was told.
+    asked: BTreeMap<PathBuf, (Asked, bool)>,
 }
 
 impl Task {
     async fn run(mut self, cancel: CancellationToken) {
-        let now = (self.context.clock)();
+        let now = (self.context.spans)();
         for space in &mut self.driver.spaces {
             space.recall(&self.driver.memory, now);
         }
         let (sender, mut sampled) = mpsc::channel(SAMPLES_MAX);
         for (bus, positions) in self.driver.lines() {
-            self.heard.insert(bus.clone(), (Instant::now(), false));
             let chips = positions.into_iter().map(|position| {
                 let probe = self.driver.spaces[position].probe();
                 (position, probe.chip, probe.address)
@@ -223,7 +223,8 @@ impl Task {
                 self.driver.pace,
                 chips.collect(),
             );
-            let (clock, sender) = (Arc::clone(&self.context.clock), sender.clone());
+            self.asked.insert(bus.clone(), (line.asked(), false));
+            let (clock, sender) = (Arc::clone(&self.context.spans), sender.clone());
             let thread = std::thread::Builder::new().name("i2c".to_owned());
             if let Err(error) = thread.spawn(move || line.measure_for_ever(&*clock, &sender)) {
                 let reason = format!("no thread for {}: {error}", bus.display());
@@ -243,7 +244,6 @@ impl Task {
             }
         }
         self.keep();
-        self.context.status.set_state(DriverState::Stopped);
     }
 
     fn sampled(&mut self, sampled: Sampled) {
@@ -253,7 +253,6 @@ impl Task {
             measured,
         } = sampled;
         let space = &mut self.driver.spaces[position];
-        self.heard.insert(space.probe().bus.clone(), (Instant::now(), false));
         let sensor = space.probe().sensor.clone();
         match measured {
             Ok(field) => {
@@ -284,7 +283,7 @@ impl Task {
 
     fn calibrate(&mut self, request: Request) {
         let Request { sensor, answer } = request;
-        let now = (self.context.clock)();
+        let now = (self.context.spans)();
         let space = self
             .driver
             .spaces
@@ -310,8 +309,10 @@ impl Task {
 
     /// Tells of buses that hang, and shows what is seen.
     fn look(&mut self) {
-        for (bus, (heard, told)) in &mut self.heard {
-            if heard.elapsed() < SILENT || std::mem::replace(told, true) {
+        for (bus, (asked, is_told)) in &mut self.asked {
+            let since = *asked.lock().unwrap_or_else(PoisonError::into_inner);
+            if since.is_none_or(|since| since.elapsed() < SILENT) {
+                *is_told = false;
                 continue;
             }
             let reason = format!(
@@ -319,13 +320,19 @@ impl Task {
                 bus.display(),
                 SILENT.as_secs()
             );
-            let now = (self.context.clock)();
+            let now = (self.context.spans)();
             for space in &mut self.driver.spaces {
                 if space.probe().bus == *bus {
-                    let sensor = space.probe().sensor.as_str();
-                    self.context.status.set_aside("hangs", sensor, &reason, &now);
+                    if !*is_told {
+                        let sensor = space.probe().sensor.as_str();
+                        self.context.status.set_aside("hangs", sensor, &reason, &now);
+                    }
                     space.failed(reason.clone());
                 }
+            }
+            *is_told = true;
+            if self.driver.spaces.iter().all(Space::has_failed) {
+                self.context.status.set_state(DriverState::Waiting { reason });
             }
         }
         let seen = self.driver.spaces.iter();

@@ -123,13 +123,13 @@ impl Bus {
 
     /// Listens until nothing comes any more, and begins anew. Tells how many bytes came late.
     pub async fn settle(&mut self, way: &Way, rate: Rate) -> Result<usize, BusError> {
+        // Two readers of a line would share what comes, and many a TCP device takes one connection only.
+        self.context = rtu::attach(tokio::io::empty());
         if let Way::Tcp(_) = way {
             *self = Self::open(way, rate).await?;
             return Ok(0);
         }
         let port = port(way, rate)?;
-        // Two readers of a line would share what comes.
-        self.context = rtu::attach(tokio::io::empty());
         let (mut late, begun) = (0, Instant::now());
         let mut bytes = [0; 256];
         while begun.elapsed() < QUIET_WITHIN {
@@ -173,7 +173,7 @@ impl Bus {
         };
         let answer = timeout(waiting, read).await;
         let words = self.answered(address, waiting, before, answer)?;
-        if words.len() < usize::from(count) {
+        if words.len() != usize::from(count) {
             let reason = format!("{} values instead of {count}", words.len());
             return Err(BusError::Garbled { address, reason });
         }
@@ -228,4 +228,84 @@ fn port(way: &Way, rate: Rate) -> Result<SerialPort, BusError> {
         way: way.clone(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{Read as _, Write as _};
+    use std::thread;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_millis(100);
+
+    /// CRC-16 of Modbus, low byte first.
+    fn with_sum(mut frame: Vec<u8>) -> Vec<u8> {
+        let mut sum = 0xffff_u16;
+        for byte in &frame {
+            sum ^= u16::from(*byte);
+            for _ in 0..8 {
+                sum = if sum & 1 == 1 { sum >> 1 ^ 0xa001 } else { sum >> 1 };
+            }
+        }
+        frame.extend(sum.to_le_bytes());
+        frame
+    }
+
+    /// A device whose registers hold their own numbers. Its first answer is late, and noise comes before it.
+    fn device(late: Duration, noise: usize) -> Way {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let path = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let mut line = File::from(master);
+        thread::spawn(move || {
+            let (mut request, mut filled, mut is_first) = ([0; 8], 0, true);
+            loop {
+                match line.read(&mut request[filled..]) {
+                    Ok(count) => filled += count,
+                    // Opened anew.
+                    Err(_) => thread::sleep(Duration::from_millis(5)),
+                }
+                if filled < request.len() {
+                    continue;
+                }
+                filled = 0;
+                if std::mem::take(&mut is_first) {
+                    line.write_all(&vec![0xa5; noise]).unwrap();
+                    thread::sleep(late);
+                }
+                let [unit, function, _, register, ..] = request;
+                line.write_all(&with_sum(vec![unit, function, 2, 0, register])).unwrap();
+            }
+        });
+        Way::Serial(path.into())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_late_is_not_that_of_the_next_question() {
+        let rate = Rate {
+            baud: 19_200,
+            parity: Parity::None,
+            stop_bits: 1,
+        };
+        let block = |first| Block {
+            table: Table::Holding,
+            first,
+            count: 1,
+        };
+        for noise in [0, 1] {
+            let way = device(Duration::from_millis(170), noise);
+            let mut bus = Bus::open(&way, rate).await.unwrap();
+            let error = bus.read(11, block(5), TIMEOUT).await.unwrap_err();
+            assert!(error.may_answer_late(), "{error}");
+            assert_eq!(matches!(error, BusError::Silent { .. }), noise == 0, "{error}");
+            assert!(bus.settle(&way, rate).await.unwrap() > 0, "it came late");
+            // Asked the same way, of the same length: nothing but the register tells them apart.
+            assert_eq!(bus.read(11, block(9), TIMEOUT).await.unwrap(), [9]);
+        }
+    }
 }

@@ -8,6 +8,8 @@ pub mod map;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -21,7 +23,7 @@ use self::map::{Map, Parity, Shown};
 use super::super::backoff::Backoff;
 use super::super::codecs::Health;
 use super::super::{DistanceLimits, Driver, DriverContext, DriverState, DriverStatus};
-use super::{Outbox, Presence, SILENT, WAIT_MAX, WAIT_MIN};
+use super::{Opened, Outbox, Presence, SILENT, WAIT_MAX, WAIT_MIN};
 
 /// A distance has to mean the same for so long, seconds; somebody who walks by is no vehicle.
 const HOLD_DISTANCE_S: f64 = 3.0;
@@ -105,17 +107,16 @@ impl Driver for Modbus {
 
     fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
         async move {
+            let answering = Arc::new(AtomicUsize::new(0));
             let lines = self.lines.into_iter().map(|line| {
-                let (outbox, hand_on) = Outbox::new(&context);
-                let task = Task::new(line, context.clone(), outbox);
-                let cancel = cancel.clone();
-                async move {
+                let (context, cancel) = (context.clone(), cancel.clone());
+                let answering = Arc::clone(&answering);
+                Outbox::beside(context.clone(), cancel.clone(), |outbox| async move {
                     tokio::select! {
                         () = cancel.cancelled() => {}
-                        () = task.ask_for_ever() => {}
-                        () = hand_on => {}
+                        () = Task::new(line, context, outbox, answering).ask_for_ever() => {}
                     }
-                }
+                })
             });
             join_all(lines).await;
             context.status.set_state(DriverState::Stopped);
@@ -131,16 +132,30 @@ struct Task {
     asked: VecDeque<Asked>,
     context: DriverContext,
     outbox: Outbox,
+    /// Lines of the driver on which somebody answers.
+    answering: Arc<AtomicUsize>,
+    /// This one among them.
+    is_answering: Option<Opened>,
 }
 
 impl Task {
-    fn new(line: Line, context: DriverContext, outbox: Outbox) -> Self {
+    fn new(line: Line, context: DriverContext, outbox: Outbox, answering: Arc<AtomicUsize>) -> Self {
         Self {
             way: line.way,
             rate: line.rate,
             asked: line.devices.into_iter().map(Asked::new).collect(),
             context,
             outbox,
+            answering,
+            is_answering: None,
+        }
+    }
+
+    /// Nobody answers here: the driver has no source any more if nobody does anywhere.
+    fn is_silent(&mut self, reason: String) {
+        self.is_answering = None;
+        if self.answering.load(Ordering::Relaxed) == 0 {
+            self.context.status.set_state(DriverState::Waiting { reason });
         }
     }
 
@@ -150,6 +165,7 @@ impl Task {
             let error = match Bus::open(&self.way, self.rate).await {
                 Ok(bus) => {
                     backoff.reset();
+                    self.asked.iter_mut().for_each(Asked::ask_at_once);
                     self.ask_on(bus).await
                 }
                 Err(error) => error,
@@ -158,10 +174,8 @@ impl Task {
             self.context
                 .status
                 .set_aside("line", &self.way.to_string(), &reason, &now);
-            self.context.status.set_state(DriverState::Waiting { reason });
-            for asked in &mut self.asked {
-                asked.failed(false);
-            }
+            self.is_silent(reason);
+            self.asked.iter_mut().for_each(Asked::cut_off);
             tokio::time::sleep(backoff.next_wait()).await;
         }
     }
@@ -181,6 +195,8 @@ impl Task {
             let sensor = asked.device.sensor.clone();
             match answer {
                 Ok(shown) => {
+                    let answering = &self.answering;
+                    self.is_answering.get_or_insert_with(|| Opened::count(answering));
                     self.context.status.set_state(DriverState::Connected);
                     let (reading, health) = asked.shown(now, shown);
                     if let Some(reading) = reading {
@@ -188,11 +204,11 @@ impl Task {
                     }
                 }
                 Err(error) => {
-                    asked.failed(matches!(error, BusError::Garbled { .. }));
-                    tell(&self.context.status, &sensor, &error, &now);
                     if error.is_of_line() {
                         return error;
                     }
+                    asked.failed(matches!(error, BusError::Garbled { .. }));
+                    tell(&self.context.status, &sensor, &error, &now);
                     if error.may_answer_late() {
                         match bus.settle(&self.way, self.rate).await {
                             Ok(0) => {}
@@ -207,8 +223,7 @@ impl Task {
                 }
             }
             if self.asked.iter().all(|asked| asked.has_failed) {
-                let reason = format!("no device on {} answers", self.way);
-                self.context.status.set_state(DriverState::Waiting { reason });
+                self.is_silent(format!("no device on {} answers", self.way));
             }
         }
     }
@@ -275,14 +290,29 @@ impl Asked {
     /// It gave no answer, or something came that is none: that may have been another's, and once it is asked again soon.
     fn failed(&mut self, something_came: bool) {
         let is_again = std::mem::replace(&mut self.has_failed, true);
+        // What it says to this question may come late.
+        let mut wait = LATE_MIN;
         if is_again || !something_came {
             // It may have been without power.
             self.is_set_up = false;
-            self.not_before = Instant::now() + self.backoff.next_wait().max(LATE_MIN);
+            wait = wait.max(self.backoff.next_wait());
         }
+        self.not_before = self.not_before.max(Instant::now() + wait);
         if self.answered.elapsed() >= SILENT {
             self.space.lost_sight();
         }
+    }
+
+    /// The line is gone, which is no fault of the device.
+    fn cut_off(&mut self) {
+        (self.is_set_up, self.has_failed) = (false, true);
+        self.space.lost_sight();
+    }
+
+    /// The line is there again.
+    fn ask_at_once(&mut self) {
+        self.not_before = Instant::now();
+        self.backoff.reset();
     }
 
     fn shown(&mut self, now: Stamp, shown: Shown) -> (Option<Reading>, Health) {
@@ -295,8 +325,7 @@ impl Asked {
         let reading = match is_occupied {
             Some(is_occupied) => self.space.shows(now, is_occupied),
             None => {
-                self.space.shows_something(now);
-                self.space.is_unclear();
+                self.space.shows_neither(now);
                 None
             }
         };

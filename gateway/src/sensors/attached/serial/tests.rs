@@ -117,7 +117,7 @@ fn single_echoes_that_are_missing_cost_nothing_and_a_long_pause_holds_anew() {
     sensor.measures(1, 2_500);
     assert_eq!(sensor.told().len(), 2);
     sensor.measures(3, 2_500);
-    assert_eq!(sensor.told().last(), Some(&(ReportKind::Status, Some(false), 36_210)));
+    assert_eq!(sensor.told().last(), Some(&(ReportKind::Heartbeat, Some(false), 36_210)));
 }
 
 #[test]
