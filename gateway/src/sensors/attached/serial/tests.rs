@@ -117,7 +117,10 @@ fn single_echoes_that_are_missing_cost_nothing_and_a_long_pause_holds_anew() {
     sensor.measures(1, 2_500);
     assert_eq!(sensor.told().len(), 2);
     sensor.measures(3, 2_500);
-    assert_eq!(sensor.told().last(), Some(&(ReportKind::Heartbeat, Some(false), 36_210)));
+    assert_eq!(
+        sensor.told().last(),
+        Some(&(ReportKind::Heartbeat, Some(false), 36_210))
+    );
 }
 
 #[test]
@@ -139,8 +142,12 @@ fn a_sensor_that_sees_nothing_says_nothing() {
     assert_eq!(sensor.told().len(), 1);
     assert_eq!(sensor.meter.trouble().first().map(|(kind, _)| *kind), Some("too_near"));
     assert_eq!(sensor.meter.trouble(), [], "it is told once");
-    sensor.measures(1, 2_500);
-    assert_eq!(sensor.told().len(), 2, "its state is said as soon as it sees again");
+    sensor.measures(4, 2_500);
+    assert_eq!(
+        sensor.told().len(),
+        2,
+        "its state is said when it has seen it for a while again"
+    );
 }
 
 #[test]
