@@ -39,7 +39,8 @@ async fn sessions_of_magnetometers_and_loops_are_those_of_the_street() -> anyhow
         wires.set_pin(TAMPER_LINE, false)
     };
     let (played, door) = tokio::join!(wires.play(&day.truth, clock), door);
-    (played?, door?);
+    played?;
+    door?;
     uplinks.await??;
     clock.reach(plan.end()).await;
     judge::await_quarter_after(&world, 0, &day.truth).await?;

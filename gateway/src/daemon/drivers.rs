@@ -40,7 +40,7 @@ pub(super) struct Around<'a> {
 }
 
 /// Drivers that run.
-pub(super) struct Drivers {
+pub struct Drivers {
     /// How they are.
     pub statuses: Vec<DriverStatus>,
     /// The magnetometers, if there are any.
@@ -50,9 +50,12 @@ pub(super) struct Drivers {
 }
 
 /// Starts everything.
-pub(super) fn start(around: Around, group: &mut Group) -> anyhow::Result<Drivers> {
+pub(super) fn start(around: &Around, group: &mut Group) -> anyhow::Result<Drivers> {
     let (mut drivers, commander) = of_networks(around.config);
-    let (attached, magnetometers) = attached(&around)?;
+    let Attached {
+        drivers: attached,
+        magnetometers,
+    } = attached(around)?;
     drivers.extend(attached);
     let bound = |sensor: &Sensor| {
         let bound = BoundSensor {
@@ -125,8 +128,14 @@ fn of_networks(config: &Config) -> (Vec<Box<dyn Driver>>, Option<Commander>) {
     (drivers, commander)
 }
 
-/// Drivers of what hangs on the box.
-fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Handle>)> {
+/// Drivers of what hangs on the box, not started.
+struct Attached {
+    drivers: Vec<Box<dyn Driver>>,
+    magnetometers: Option<Handle>,
+}
+
+/// Makes them.
+fn attached(around: &Around) -> anyhow::Result<Attached> {
     let (mut lines, mut probes, mut loops) = (Vec::new(), Vec::new(), Vec::new());
     let mut on_modbus: BTreeMap<Way, modbus::Line> = BTreeMap::new();
     for sensor in &around.config.sensors {
@@ -188,7 +197,10 @@ fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Han
         }));
     }
     if probes.is_empty() {
-        return Ok((drivers, None));
+        return Ok(Attached {
+            drivers,
+            magnetometers: None,
+        });
     }
     let (driver, handle) = Magnetometers::new(
         around.hardware.clone(),
@@ -197,5 +209,8 @@ fn attached(around: &Around) -> anyhow::Result<(Vec<Box<dyn Driver>>, Option<Han
         Arc::clone(around.board),
     )?;
     drivers.push(Box::new(driver));
-    Ok((drivers, Some(handle)))
+    Ok(Attached {
+        drivers,
+        magnetometers: Some(handle),
+    })
 }

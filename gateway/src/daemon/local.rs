@@ -20,14 +20,13 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::drivers::Drivers;
 use super::heard::Heard;
 use crate::cameras::Cameras;
 use crate::cameras::far::FarStatus;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::journal::{self, Item, Journal, JournalError, Sequence};
-use crate::sensors::attached::magnetometers::Handle;
-use crate::sensors::chirpstack::Commander;
 use crate::sensors::{DriverStatus, StatusSnapshot};
 use crate::state::Board;
 use crate::uplink::dialer::Traffic;
@@ -51,13 +50,9 @@ pub struct Parts {
     /// What the spaces are.
     pub spaces: watch::Receiver<Arc<Vec<SpaceNow>>>,
     /// How the drivers are.
-    pub drivers: Vec<DriverStatus>,
+    pub drivers: Drivers,
     /// What sensors said last.
     pub heard: Arc<Heard>,
-    /// Takes orders to sensors behind `ChirpStack`.
-    pub commander: Option<Commander>,
-    /// The magnetometers of the box, if there are any.
-    pub magnetometers: Option<Handle>,
     /// Bytes on the link.
     pub traffic: Arc<Traffic>,
     /// The cameras.
@@ -275,7 +270,7 @@ fn status_of(parts: &Parts) -> Status {
     for space in parts.spaces.borrow().iter() {
         *by_state.entry(format!("{:?}", space.state).to_lowercase()).or_default() += 1;
     }
-    let drivers: Vec<StatusSnapshot> = parts.drivers.iter().map(DriverStatus::snapshot).collect();
+    let drivers: Vec<StatusSnapshot> = parts.drivers.statuses.iter().map(DriverStatus::snapshot).collect();
     Status {
         gateway: parts.config.gateway.id.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

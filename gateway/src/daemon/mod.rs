@@ -14,6 +14,8 @@ pub mod local;
 pub mod recovery;
 mod viewing;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -23,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::drivers::{Around, Drivers};
+use self::drivers::Around;
 use self::engine::{Engine, Sources};
 use self::heard::Heard;
 use self::local::{LocalApi, Parts};
@@ -86,23 +88,15 @@ impl Group {
 /// Runs the daemon on a board until a signal or a failure.
 pub async fn run(config: Config, simulated: Option<SimulatedClock>, hardware: board::Board) -> anyhow::Result<()> {
     let config = Arc::new(config);
-    let data_dir = &config.gateway.data_dir;
-    std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
+    make_folder(&config.gateway.data_dir)?;
     let (journal, recovered) = open_journal(&config)?;
-    let clock = Arc::new(Clock::start(data_dir, simulated)?);
+    let clock = Arc::new(Clock::start(&config.gateway.data_dir, simulated)?);
     let Restored {
         state,
         unwritten,
         first,
     } = recovery::recover(&config.site, &config.sha256, recovered)?;
-    let board = Arc::new(Board::open(&config.gateway.state_dir())?);
-    let known: Vec<String> = config
-        .site
-        .spaces
-        .iter()
-        .map(|space| format!("space/{}", space.id))
-        .collect();
-    board.retain("space/", |key| known.iter().any(|k| k == key));
+    let board = Arc::new(open_board(&config)?);
     tracing::info!(gateway = %config.gateway.id, backlog = journal.status().next.0 - state.receipted.next, "started");
 
     let (deliveries, deliveries_in) = mpsc::channel(DELIVERIES_MAX);
@@ -145,20 +139,18 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>, hardware: bo
     centre.spawn("engine", |stop| async move {
         engine.run(sources, stop).await.map_err(Into::into)
     });
-    let around = Around {
-        config: &config,
-        clock: &clock,
-        board: &board,
-        hardware,
-        deliveries,
-        facts: &facts,
-        link: &link_status,
-    };
-    let Drivers {
-        statuses,
-        magnetometers,
-        commander,
-    } = drivers::start(around, inward)?;
+    let drivers = drivers::start(
+        &Around {
+            config: &config,
+            clock: &clock,
+            board: &board,
+            hardware,
+            deliveries,
+            facts: &facts,
+            link: &link_status,
+        },
+        inward,
+    )?;
     let shared = Shared {
         config: Arc::clone(&config),
         clock: Arc::clone(&clock),
@@ -183,10 +175,8 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>, hardware: bo
         board,
         link: link_status,
         spaces: spaces_now,
-        drivers: statuses,
+        drivers,
         heard,
-        commander,
-        magnetometers,
         traffic,
         cameras: viewing.cameras,
         far_view: viewing.far_view,
@@ -198,6 +188,22 @@ pub async fn run(config: Config, simulated: Option<SimulatedClock>, hardware: bo
     let ended = supervise(groups).await;
     tokio::task::spawn_blocking(move || viewing.recorder.close()).await?;
     ended
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the data folder {}", folder.display()))
+}
+
+/// Opens the board. Spaces and sensors that the configuration does not name any more leave it.
+fn open_board(config: &Config) -> anyhow::Result<Board> {
+    let board = Board::open(&config.gateway.state_dir())?;
+    let spaces = config.site.spaces.iter().map(|space| format!("space/{}", space.id));
+    let sensors = config.sensors.iter().map(|sensor| format!("sensor/{}", sensor.id));
+    let known: BTreeSet<String> = spaces.chain(sensors).collect();
+    for prefix in ["space/", "sensor/"] {
+        board.retain(prefix, |key| known.contains(key));
+    }
+    Ok(board)
 }
 
 /// Opens the journal that the configuration names; nobody else may have it open.
@@ -229,9 +235,7 @@ fn uplink(
     (engine, commands): (mpsc::Sender<ToEngine>, mpsc::Sender<Bytes>),
     status: watch::Sender<LinkStatus>,
 ) -> anyhow::Result<(Uplink, Dialer)> {
-    let read = |path: &std::path::Path| {
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
-    };
+    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()));
     let keys = &config.keys;
     let signer = LogSigner::from_text(read(&keys.ledger_key)?.trim())
         .with_context(|| format!("{}", keys.ledger_key.display()))?;

@@ -195,6 +195,30 @@ struct File {
     modbus: Option<Map>,
 }
 
+impl File {
+    /// What a sensor that hangs on the box needs to say of itself, it says, and no other does.
+    fn check_attached(&self) -> Result<(), (&'static str, String)> {
+        let refuse = |key, reason: &str| Err((key, reason.to_owned()));
+        if self.magnetometer.is_some() != (self.transport == Transport::I2c) {
+            return refuse("magnetometer", "a magnetometer is on i2c, and nothing else is");
+        }
+        let is_serial = self.transport == Transport::Serial;
+        if self.ultrasonic.is_some() != is_serial || is_serial && !self.only_distance {
+            let reason = "an ultrasonic sensor is on serial and tells only_distance, and nothing else is on serial";
+            return refuse("ultrasonic", reason);
+        }
+        if self.modbus.is_some() != (self.transport == Transport::Modbus) {
+            return refuse("modbus", "a sensor on modbus has a register map, and nothing else has");
+        }
+        let map = self.modbus.as_ref().map_or(Ok(()), |map| map.check(self.only_distance));
+        map.map_err(|reason| ("modbus", reason))?;
+        let rules = self
+            .magnetometer
+            .map_or(Ok(()), |magnetometer| magnetometer.rules.check());
+        rules.map_err(|error| ("magnetometer.rules", error.to_string()))
+    }
+}
+
 impl Profile {
     /// The profile of the program called `name`.
     pub fn by_name(name: &str) -> Option<&'static Self> {
@@ -242,6 +266,7 @@ impl Profile {
                 "0 is no interval; leave it out if there is none".to_owned(),
             ));
         }
+        file.check_attached().map_err(|(key, reason)| value(key, reason))?;
         let File {
             model,
             vendor_document,
@@ -261,25 +286,6 @@ impl Profile {
         } = file;
         let asks: Result<Vec<Ask>, String> = asks.iter().map(|ask| asked(codec, ask)).collect();
         let asks = asks.map_err(|reason| value("asks", reason))?;
-        if magnetometer.is_some() != (transport == Transport::I2c) {
-            let reason = "a magnetometer is on i2c, and nothing else is".to_owned();
-            return Err(value("magnetometer", reason));
-        }
-        if ultrasonic.is_some() != (transport == Transport::Serial) || ultrasonic.is_some() && !only_distance {
-            let reason =
-                "an ultrasonic sensor is on serial and tells only_distance, and nothing else is on serial".to_owned();
-            return Err(value("ultrasonic", reason));
-        }
-        if modbus.is_some() != (transport == Transport::Modbus) {
-            let reason = "a sensor on modbus has a register map, and nothing else has".to_owned();
-            return Err(value("modbus", reason));
-        }
-        if let Some(Err(reason)) = modbus.as_ref().map(|map| map.check(only_distance)) {
-            return Err(value("modbus", reason));
-        }
-        if let Some(Err(error)) = magnetometer.map(|magnetometer| magnetometer.rules.check()) {
-            return Err(value("magnetometer.rules", error.to_string()));
-        }
         if errors.missed > ERRORS_MAX || errors.invented > ERRORS_MAX {
             return Err(value(
                 "errors",

@@ -25,7 +25,7 @@ use wired::trace::{self, Line};
 use super::super::heard::Last;
 use super::Parts;
 use crate::sensors::Transport;
-use crate::sensors::attached::magnetometers::Seen;
+use crate::sensors::attached::magnetometers::{Handle, Seen};
 use crate::sensors::chirpstack::Sending;
 use crate::sensors::codecs::{Downlink, unhex};
 
@@ -89,7 +89,7 @@ async fn sensors(State(parts): State<Arc<Parts>>) -> Json<Vec<SensorNow>> {
 fn sensors_now(parts: &Parts) -> Vec<SensorNow> {
     let now = parts.clock.now().at;
     let spaces = parts.spaces.borrow().clone();
-    let seen = parts.magnetometers.as_ref().map(|magnetometers| magnetometers.seen());
+    let seen = parts.drivers.magnetometers.as_ref().map(Handle::seen);
     let seen = seen.unwrap_or_default();
     let sensors = parts.config.sensors.iter().zip(&parts.config.site.sensors);
     let now_of = |(sensor, traits): (&crate::config::Sensor, &parking::SensorTraits)| {
@@ -116,7 +116,7 @@ fn known(parts: &Parts, id: &str) -> Result<(SensorId, Transport), Refusal> {
 
 async fn calibrate(State(parts): State<Arc<Parts>>, Path(id): Path<String>) -> Result<Json<Calibrated>, Refusal> {
     let (sensor, _) = known(&parts, &id)?;
-    let magnetometers = parts.magnetometers.as_ref().ok_or_else(|| {
+    let magnetometers = parts.drivers.magnetometers.as_ref().ok_or_else(|| {
         let words = format!("{sensor} is no magnetometer of this box");
         (StatusCode::BAD_REQUEST, words)
     })?;
@@ -132,7 +132,11 @@ async fn send(
     Query(wanted): Query<SendQuery>,
 ) -> Result<Json<Sent>, Refusal> {
     let (sensor, transport) = known(&parts, &id)?;
-    let commander = parts.commander.as_ref().filter(|_| transport == Transport::ChirpStack);
+    let commander = parts
+        .drivers
+        .commander
+        .as_ref()
+        .filter(|_| transport == Transport::ChirpStack);
     let commander = commander.ok_or_else(|| {
         let words = format!("{sensor} is not behind the LoRaWAN network server: nothing can be sent to it");
         (StatusCode::BAD_REQUEST, words)
@@ -152,7 +156,11 @@ async fn send(
 
 async fn samples(State(parts): State<Arc<Parts>>, Path(id): Path<String>) -> Result<Response, Refusal> {
     let (sensor, transport) = known(&parts, &id)?;
-    let magnetometers = parts.magnetometers.as_ref().filter(|_| transport == Transport::I2c);
+    let magnetometers = parts
+        .drivers
+        .magnetometers
+        .as_ref()
+        .filter(|_| transport == Transport::I2c);
     let magnetometers = magnetometers.ok_or_else(|| {
         let words = format!("{sensor} is no magnetometer of this box: it has no samples");
         (StatusCode::BAD_REQUEST, words)

@@ -220,13 +220,11 @@ impl Meter {
             }
         };
         (self.is_too_near, self.told_near) = (false, false);
-        match self.line.limits.is_occupied(distance_mm.into()) {
-            Some(is_occupied) => self.presence.shows(now, is_occupied),
-            None => {
-                self.presence.shows_neither(now);
-                None
-            }
+        if let Some(is_occupied) = self.line.limits.is_occupied(distance_mm.into()) {
+            return self.presence.shows(now, is_occupied);
         }
+        self.presence.shows_neither(now);
+        None
     }
 
     /// What is wrong and was not told yet.

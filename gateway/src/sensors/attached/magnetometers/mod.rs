@@ -256,7 +256,7 @@ impl Task {
         let sensor = space.probe().sensor.clone();
         match measured {
             Ok(field) => {
-                let sample = space.sample(now, field);
+                let sample = Space::sample(now, field);
                 // Nobody may be recording.
                 self.driver.samples.send((sensor.clone(), sample)).ok();
                 let said = space.step(now, sample);

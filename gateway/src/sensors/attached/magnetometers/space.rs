@@ -74,7 +74,7 @@ impl Space {
     }
 
     /// A measurement on the axis of time that does not step.
-    pub fn sample(&self, now: Stamp, field: Field) -> Sample {
+    pub fn sample(now: Stamp, field: Field) -> Sample {
         let at_s = Duration::from_millis(now.mono_ms).as_secs_f64();
         Sample { at_s, field }
     }

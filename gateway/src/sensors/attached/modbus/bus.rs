@@ -134,9 +134,8 @@ impl Bus {
         let mut bytes = [0; 256];
         while begun.elapsed() < QUIET_WITHIN {
             match timeout(QUIET, port.read(&mut bytes)).await {
-                Err(_) => break,
                 Ok(Ok(count)) if count > 0 => late += count,
-                Ok(Ok(_)) => break,
+                Ok(Ok(_)) | Err(_) => break,
                 Ok(Err(source)) => return Err(BusError::Io { source }),
             }
         }

@@ -171,7 +171,7 @@ impl Map {
                     value.register
                 ));
             }
-            if is_bit && value.means != Means::Occupied || value.inverted && value.means != Means::Occupied {
+            if (is_bit || value.inverted) && value.means != Means::Occupied {
                 return Err(format!(
                     "register {}: a bit, and what is inverted, means occupied",
                     value.register

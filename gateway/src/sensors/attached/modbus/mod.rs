@@ -322,12 +322,11 @@ impl Asked {
         let distance_mm = shown.distance_mm.and_then(whole);
         let by_distance = |limits: DistanceLimits| limits.is_occupied(distance_mm?);
         let is_occupied = shown.occupied.or_else(|| self.device.limits.and_then(by_distance));
-        let reading = match is_occupied {
-            Some(is_occupied) => self.space.shows(now, is_occupied),
-            None => {
-                self.space.shows_neither(now);
-                None
-            }
+        let reading = if let Some(is_occupied) = is_occupied {
+            self.space.shows(now, is_occupied)
+        } else {
+            self.space.shows_neither(now);
+            None
         };
         let health = Health {
             distance_mm,

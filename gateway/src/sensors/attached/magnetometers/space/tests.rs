@@ -50,7 +50,7 @@ impl Street {
     fn shows(&mut self, seconds: u64, field: Field) {
         for _ in 0..seconds * 5 {
             self.now_ms += 200;
-            let sample = self.space.sample(at(self.now_ms), field);
+            let sample = Space::sample(at(self.now_ms), field);
             let said = self.space.step(at(self.now_ms), sample);
             self.hear(said.reading);
         }
@@ -138,7 +138,7 @@ fn a_baseline_outlives_a_restart_and_is_trusted_by_its_age() {
                 mono_ms: now.mono_ms + step * 200,
                 ..now
             };
-            let sample = space.sample(now, field);
+            let sample = Space::sample(now, field);
             space.step(now, sample);
         }
         space.seen().state
