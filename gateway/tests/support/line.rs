@@ -84,7 +84,7 @@ pub fn asking(way: Way) -> Asked {
     });
     let map: &Map = Profile::by_name("urm12").unwrap().modbus.as_ref().unwrap();
     let device = |address: u8| Device {
-        sensor: SensorId::new(&format!("urm-{address}")).unwrap(),
+        sensor: SensorId::new(format!("urm-{address}")).unwrap(),
         map,
         address,
         limits: Some(DistanceLimits {
