@@ -157,9 +157,13 @@ mod tests {
             measured.distance(Field::new(12_000.0, -3_000.0, 41_000.0)) < 10.0,
             "{measured:?}"
         );
-        fs::write(&file, "lis3mdl 0 0 0").unwrap();
+        let write = |text: &str| {
+            fs::write(&file, text).unwrap();
+            std::thread::sleep(2 * HOLDS_FOR);
+        };
+        write("lis3mdl 0 0 0");
         assert!(matches!(magnetometer.start().unwrap_err(), Fault::Stranger { .. }));
-        fs::write(&file, "12000").unwrap();
+        write("12000");
         assert!(
             magnetometer
                 .start()
