@@ -160,15 +160,6 @@ pub enum RecordBody {
         /// Since when.
         since: Timestamp,
     },
-    /// A contact of the box itself changed: somebody opened its door, or its supply fails.
-    BoxContact {
-        /// Which.
-        contact: BoxContact,
-        /// Whether what it tells is the case now.
-        active: bool,
-        /// Since when.
-        since: Timestamp,
-    },
     /// A camera changed more often in an hour than is written down.
     CameraUnsteady {
         /// The camera.
@@ -177,6 +168,15 @@ pub enum RecordBody {
         since: Timestamp,
         /// Changes that were not written down.
         changes: u32,
+    },
+    /// A contact of the box itself changed: somebody opened its door, or its supply fails.
+    BoxContact {
+        /// Which.
+        contact: BoxContact,
+        /// Whether what it tells is the case now.
+        active: bool,
+        /// Since when.
+        since: Timestamp,
     },
 }
 

@@ -86,7 +86,7 @@ impl Daemon {
         &self,
         path: &str,
         lasting: Duration,
-        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+        mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let absent = |source| AskError::Absent {
             socket: self.socket.clone(),

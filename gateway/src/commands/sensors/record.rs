@@ -46,27 +46,36 @@ impl Record {
         if !(hours > 0.0 && hours <= HOURS_MAX) {
             return Err(UsageError(format!("--hours {hours}: expected more than 0 and at most {HOURS_MAX}")).into());
         }
-        let mut out: Box<dyn Write> = match &self.output {
-            Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
-            None => Box::new(io::stdout()),
-        };
         match (&self.made_up, &self.config, &self.sensor) {
-            (Some(made_up), _, _) => self.make_up(made_up, &mut out),
+            (Some(made_up), _, _) => self.make_up(made_up, &mut self.out()?),
             (None, Some(config), Some(id)) => {
                 let config = load_config(config)?;
                 let sensor = sensor(&config, id)?;
                 let lasting = Duration::from_secs_f64(hours * 3_600.0);
                 let path = format!("/sensors/{}/samples", sensor.id);
                 let daemon = Daemon::at(&config.local.socket)?;
+                let mut out = None;
                 daemon.follow(&path, lasting, |piece| {
+                    // A file of before stays until there is something to write.
+                    let out = match &mut out {
+                        Some(out) => out,
+                        none => none.insert(self.out()?),
+                    };
                     out.write_all(piece)?;
                     // Whoever pulls the plug keeps what there is.
-                    out.flush()
+                    Ok(out.flush()?)
                 })
             }
             // Clap asks for one of the two.
             (None, _, _) => Ok(()),
         }
+    }
+
+    fn out(&self) -> anyhow::Result<Box<dyn Write>> {
+        Ok(match &self.output {
+            Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
+            None => Box::new(io::stdout()),
+        })
     }
 
     fn make_up(&self, made_up: &str, out: &mut dyn Write) -> anyhow::Result<()> {
