@@ -1,6 +1,8 @@
 //! A day of sensors that hang on the box, on a simulated board: registers and pins by the real drivers, sessions in the city.
 
-use std::time::Duration;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use parking::{Session, SessionStatus};
 use tests::city::{Plan, devices, simulate};
@@ -15,6 +17,8 @@ use tests::world::{Database, World};
 const RATE: u32 = 120;
 /// A magnetometer decides after some seconds, and the machine that tests may pause for as long as that.
 const LATE_S: i64 = 45;
+/// Longest wait for the daemon.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_magnetometers_and_loops_are_those_of_the_street() -> anyhow::Result<()> {
@@ -94,5 +98,28 @@ async fn sessions_of_magnetometers_and_loops_are_those_of_the_street() -> anyhow
     println!("{table}");
     assert!(table.contains("mmc5603") && table.contains("loop-relay"), "{table}");
     assert!(!table.contains("silent for too long"), "{table}");
+    a_recording_ends_with_the_daemon(world).await
+}
+
+/// Who records does not keep the daemon from stopping, and has what was measured until then.
+async fn a_recording_ends_with_the_daemon(mut world: World) -> anyhow::Result<()> {
+    let trace = world.folder().join("trace.csv");
+    let roadside = &mut world.boxes[0];
+    let mut recording = Command::new(workspace_program("gateway")?)
+        .args(["sensors", "record"])
+        .arg(&roadside.config)
+        .args(["wire-01", "--hours", "1", "--output"])
+        .arg(&trace)
+        .spawn()?;
+    let begun = Instant::now();
+    while fs::read_to_string(&trace).map_or(0, |text| text.lines().count()) < 20 {
+        anyhow::ensure!(begun.elapsed() < PATIENCE, "nothing is recorded");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    roadside.gateway.terminate(PATIENCE).await?;
+    recording.wait()?;
+    let recorded = fs::read_to_string(&trace)?;
+    wired::trace::parse(&recorded)?;
+    println!("recorded {} lines until the daemon stopped", recorded.lines().count());
     Ok(())
 }

@@ -90,7 +90,12 @@ pub(super) fn attachment(
         Transport::I2c => i2c(report, table, profile.magnetometer?)?,
         Transport::Modbus => modbus(report, table, profile.modbus.as_ref()?)?,
     };
-    if let Attachment::Modbus { way, rate, .. } = &attachment {
+    if let Attachment::Modbus {
+        way: way @ Way::Serial(_),
+        rate,
+        ..
+    } = &attachment
+    {
         let differs = |other: &&Placed<ReadSensor>| match &other.value.sensor.attachment {
             Attachment::Modbus {
                 way: other_way,

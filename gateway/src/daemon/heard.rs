@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sensors::codecs::Health;
 
-/// Changes of state in the last hour that are kept of a sensor; of more there is no need to know.
+/// Changes of state that are kept of a sensor, the latest; of more in an hour there is no need to know.
 const FLIPS_MAX: usize = 999;
 /// An hour, seconds.
 const HOUR_S: i64 = 3_600;
@@ -60,7 +60,10 @@ impl Heard {
         last.health.update(health);
         if let Some(occupied) = reading.report.occupied {
             let was = last.occupied.replace(occupied);
-            if was.is_some_and(|was| was != occupied) && flipped.len() < FLIPS_MAX {
+            if was.is_some_and(|was| was != occupied) {
+                if flipped.len() == FLIPS_MAX {
+                    flipped.pop_front();
+                }
                 flipped.push_back(reading.observed);
             }
         }
@@ -122,5 +125,10 @@ mod tests {
         assert_eq!(at(60).health.battery_v, Some(3.6), "what is not said again stays");
         assert_eq!(at(3_615).flips, 1);
         assert_eq!(at(9_000).flips, 0);
+        // Nobody has looked for long: the latest count.
+        for seconds in 10_000..13_000 {
+            heard.note(&reading(seconds, Some(seconds % 2 == 0)), &health(None));
+        }
+        assert_eq!(at(13_000).flips, FLIPS_MAX);
     }
 }

@@ -79,7 +79,7 @@ pub struct Commander(mpsc::Sender<Order>);
 /// What becomes of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sending {
-    /// It goes to the network server, which sends it after the sensor's next uplink.
+    /// It goes to the network server as soon as there is a connection; that sends it after the sensor's next uplink.
     Now,
     /// The sensor has to be heard first.
     WhenHeard,
@@ -89,7 +89,9 @@ pub enum Sending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
     /// The sensor does not speak.
-    #[error("orders for this sensor wait already: it has not been heard since; look at the sensor, then try again")]
+    #[error(
+        "too many orders for this sensor wait already: it has not been heard, or there is no connection to the network server's broker (`gateway status` tells)"
+    )]
     TooMany,
     /// The daemon stops.
     #[error("the daemon is stopping")]
@@ -135,7 +137,10 @@ impl ChirpStack {
             downlink,
             answer,
         } = order;
-        // Who asked may have gone.
+        // Who has gone may ask again.
+        if answer.is_closed() {
+            return;
+        }
         answer.send(self.orders.take(&sensor, downlink)).ok();
     }
 
@@ -231,8 +236,13 @@ impl ChirpStack {
             let Some(delivery) = take(context, message, progress) else {
                 continue;
             };
+            let (Item::Reading {
+                reading: Reading { sensor, .. },
+                ..
+            }
+            | Item::SetAside(SetAside { sensor, .. })) = &delivery.item;
+            self.orders.heard(&topic, sensor);
             if let Item::Reading { reading, .. } = &delivery.item {
-                self.orders.heard(&topic, &reading.sensor);
                 for question in asking.due(context, &topic, reading) {
                     // Without room for it the uplinks go first.
                     if let Some(room) = publisher.try_room()

@@ -199,6 +199,20 @@ impl File {
     /// What a sensor that hangs on the box needs to say of itself, it says, and no other does.
     fn check_attached(&self) -> Result<(), (&'static str, String)> {
         let refuse = |key, reason: &str| Err((key, reason.to_owned()));
+        if self.transport.is_attached() {
+            if self.queued {
+                return refuse(
+                    "queued",
+                    "what hangs on the box keeps nothing while the box is off: write false",
+                );
+            }
+            if !self
+                .heartbeat_s
+                .is_some_and(|seconds| (60..=7 * 24 * 3_600).contains(&seconds))
+            {
+                return refuse("heartbeat_s", "the box says what hangs on it once a minute: write 60");
+            }
+        }
         if self.magnetometer.is_some() != (self.transport == Transport::I2c) {
             return refuse("magnetometer", "a magnetometer is on i2c, and nothing else is");
         }

@@ -28,7 +28,7 @@ const NONE: Text = Text::new(
     "This configuration has no sensors.",
 );
 const NEVER: Text = Text::new(
-    "belum pernah terdengar sejak daemon mulai",
+    "belum ada data sejak daemon dijalankan",
     "not heard since the daemon started",
 );
 const SILENT: Text = Text::new("diam terlalu lama", "silent for too long");
@@ -38,8 +38,8 @@ const FLIPS: Text = Text::new(
     "changes too often: look at its place and at what disturbs it",
 );
 const STUCK: Text = Text::new(
-    "tidak berubah lebih dari sehari: periksa petak",
-    "has not changed for more than a day: look at the space",
+    "tidak berubah terlalu lama: periksa petak",
+    "has not changed for too long: look at the space",
 );
 const UNBOUND: Text = Text::new("tidak mengawasi petak", "watches no space");
 
@@ -123,8 +123,8 @@ fn header(language: Language) -> Row {
             "PROFIL",
             "PETAK",
             "KEADAAN",
-            "TERDENGAR",
-            "UBAH/JAM",
+            "DATA TERAKHIR",
+            "PERUBAHAN/JAM",
             "RSSI",
             "SNR",
             "BATERAI",

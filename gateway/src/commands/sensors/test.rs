@@ -17,23 +17,23 @@ use crate::words::{Language, Text, Value};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 const BEGIN: Text = Text::new(
-    "{}: letakkan sesuatu yang besar dari besi (magnetometer) atau kendaraan di petak, lalu singkirkan; paling lama {} s",
+    "{}: letakkan benda besi besar (untuk magnetometer) atau kendaraan di petak, lalu singkirkan; paling lama {} s",
     "{}: put something large of iron (magnetometer) or a vehicle on the space, then take it away; at most {} s",
 );
 const SAYS: Text = Text::new("{} s: {}", "{} s: {}");
 const OCCUPIED: Text = Text::new("TERISI", "OCCUPIED");
 const FREE: Text = Text::new("KOSONG", "FREE");
-const STATELESS: Text = Text::new("terdengar, tanpa keadaan", "heard, without a state");
+const STATELESS: Text = Text::new("ada data, tanpa keadaan", "heard, without a state");
 const GOOD: Text = Text::new(
     "{}: baik. Kedua keadaan sampai ke kotak.",
     "{}: good. Both states reach the box.",
 );
 const NOT_HEARD: Text = Text::new(
-    "tidak terdengar: periksa daya, kabel atau sinyal, profil dan nomor sensor",
+    "tidak ada data masuk: periksa daya, kabel atau sinyal, profil dan nomor sensor",
     "not heard: look at its supply, its cable or signal, its profile and its id",
 );
 const ONE_STATE: Text = Text::new(
-    "terdengar, tetapi hanya satu keadaan: periksa letak dan ambang, atau ulangi dengan waktu lebih lama (--seconds)",
+    "ada data, tetapi hanya satu keadaan: periksa letak dan ambang, atau ulangi dengan waktu lebih lama (--seconds)",
     "heard, but with one state only: look at its place and its limits, or try again for longer (--seconds)",
 );
 

@@ -165,9 +165,11 @@ async fn samples(State(parts): State<Arc<Parts>>, Path(id): Path<String>) -> Res
         let words = format!("{sensor} is no magnetometer of this box: it has no samples");
         (StatusCode::BAD_REQUEST, words)
     })?;
+    let stopping = || (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping".to_owned());
+    let samples = magnetometers.samples().ok_or_else(stopping)?;
     let started: Timestamp = parts.clock.now().at;
     let head = trace::header(&format!("{sensor}, from {started}"));
-    let lines = stream::unfold((magnetometers.samples(), sensor), |(mut samples, wanted)| async {
+    let lines = stream::unfold((samples, sensor), |(mut samples, wanted)| async {
         loop {
             match samples.recv().await {
                 Ok((sensor, sample)) if sensor == wanted => {

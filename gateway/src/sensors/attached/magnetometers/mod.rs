@@ -101,7 +101,7 @@ pub struct Magnetometers {
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     seen: watch::Receiver<BTreeMap<SensorId, Seen>>,
-    samples: broadcast::Sender<(SensorId, Sample)>,
+    samples: broadcast::WeakSender<(SensorId, Sample)>,
 }
 
 impl Handle {
@@ -110,9 +110,9 @@ impl Handle {
         self.seen.borrow().clone()
     }
 
-    /// Samples from now on.
-    pub fn samples(&self) -> broadcast::Receiver<(SensorId, Sample)> {
-        self.samples.subscribe()
+    /// Samples from now on, until the driver stops; none if it has.
+    pub fn samples(&self) -> Option<broadcast::Receiver<(SensorId, Sample)>> {
+        Some(self.samples.upgrade()?.subscribe())
     }
 
     /// Somebody says that no vehicle is at a sensor's space now.
@@ -149,7 +149,7 @@ impl Magnetometers {
         let handle = Handle {
             requests: sender,
             seen: shown,
-            samples: samples.clone(),
+            samples: samples.downgrade(),
         };
         let driver = Self {
             board,

@@ -163,7 +163,22 @@ impl Map {
                 "one value means occupied; or one distance_mm, and then the profile says only_distance".to_owned(),
             );
         }
-        for value in &self.values {
+        for (place, value) in self.values.iter().enumerate() {
+            if self.values[..place].iter().any(|other| other.means == value.means) {
+                return Err(format!("register {}: another value means the same", value.register));
+            }
+            let is_state = value.means == Means::Occupied;
+            if value.bit.is_some() && !is_state
+                || is_state && (value.signed || value.scale.to_bits() != unscaled().to_bits())
+            {
+                return Err(format!(
+                    "register {}: bit is of what means occupied, scale and signed are of the others",
+                    value.register
+                ));
+            }
+            if value.means == Means::DistanceMm && value.scale < 0.0 {
+                return Err(format!("register {}: a distance has a scale above 0", value.register));
+            }
             let is_bit = matches!(value.table, Table::Coil | Table::Discrete);
             if value.bit.is_some_and(|bit| bit > 15 || is_bit) {
                 return Err(format!(
@@ -323,6 +338,13 @@ mod tests {
                     baud: 300,
                     ..sound.clone()
                 },
+            ),
+            ("another value means the same", map(&occupied.repeat(2))),
+            (
+                "scale and signed are of the others",
+                map(&value(
+                    "table = \"input\"\nregister = 3\nscale = 2\nmeans = \"occupied\"",
+                )),
             ),
             (
                 "timeout_ms is",
