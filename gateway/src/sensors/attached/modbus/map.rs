@@ -269,24 +269,15 @@ mod tests {
         let map = map(&[
             value("table = \"holding\"\nregister = 6\nmeans = \"temperature_c\"\nscale = 0.1\nsigned = true"),
             value("table = \"holding\"\nregister = 5\nmeans = \"distance_mm\"\nscale = 10\nnone = [0]"),
-            value("table = \"holding\"\nregister = 9\nmeans = \"battery_v\"\nscale = 0.001"),
             value("table = \"input\"\nregister = 7\nmeans = \"battery_v\"\nscale = 0.001"),
         ]
         .concat());
         map.check(true).unwrap();
         let block = |table, first, count| Block { table, first, count };
-        let blocks = [
-            block(Table::Holding, 5, 2),
-            block(Table::Holding, 9, 1),
-            block(Table::Input, 7, 1),
-        ];
+        let blocks = [block(Table::Holding, 5, 2), block(Table::Input, 7, 1)];
         assert_eq!(map.blocks(), blocks);
         let below_zero = (-125_i16).cast_unsigned();
-        let read = [
-            (blocks[0], vec![250, below_zero]),
-            (blocks[1], vec![3_600]),
-            (blocks[2], vec![]),
-        ];
+        let read = [(blocks[0], vec![250, below_zero]), (blocks[1], vec![3_600])];
         let shown = map.shown(&read);
         assert_eq!((shown.distance_mm, shown.temperature_c), (Some(2_500.0), Some(-12.5)));
         assert_eq!((shown.battery_v, shown.occupied), (Some(3.6), None));
