@@ -179,9 +179,13 @@ async fn a_late_answer_is_never_taken_for_that_of_another_question() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     // Had one answer of 12 been taken for one of 11, this would come after that.
     peer.behave(12, GOOD);
-    peer.behave(11, taken);
+    let nearer = Manner {
+        distance_cm: 70,
+        ..GOOD
+    };
+    peer.behave(11, nearer);
     let (reading, health) = asked.next_of("urm-11").await;
-    assert_eq!((reading.report.occupied, health.distance_mm), (Some(true), Some(900)));
+    assert_eq!((reading.report.occupied, health.distance_mm), (Some(true), Some(700)));
     assert_eq!(state_of(&mut asked, "urm-12").await, Some(false));
     asked.stop().await;
 }
