@@ -255,6 +255,7 @@ impl Task {
         let space = &mut self.driver.spaces[position];
         let sensor = space.probe().sensor.clone();
         match measured {
+            Ok(_) if !space.is_later(now) => {}
             Ok(field) => {
                 let sample = Space::sample(now, field);
                 // Nobody may be recording.

@@ -79,6 +79,13 @@ impl Space {
         Sample { at_s, field }
     }
 
+    /// Whether `now` is after the last sample. A thread that was held up measures twice in a tick of the clock: the second
+    /// tells nothing.
+    pub fn is_later(&self, now: Stamp) -> bool {
+        self.last.is_none_or(|(last, _)| now.mono_ms > last.mono_ms)
+    }
+
+    /// Takes a sample that is later than the last.
     pub fn step(&mut self, now: Stamp, sample: Sample) -> Said {
         self.failed = None;
         let before = self.last.replace((now, sample.field));

@@ -190,3 +190,12 @@ fn a_vehicle_that_does_not_move_for_a_day_is_told_once_and_shown() {
     assert_eq!(said.unwrap().0.report.occupied, Some(false));
     assert_eq!(street.space.seen().state, State::Free);
 }
+
+#[test]
+fn two_samples_of_one_tick_are_one() {
+    let mut street = Street::new();
+    assert!(street.space.is_later(at(street.now_ms)));
+    street.shows(1, EARTH);
+    assert!(!street.space.is_later(at(street.now_ms)));
+    assert!(street.space.is_later(at(street.now_ms + 1)));
+}
