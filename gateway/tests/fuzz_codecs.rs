@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failed unwrap is a failed test
 
+use futures::FutureExt;
 use gateway::sensors::Profiles;
 use gateway::sensors::chirpstack::envelope::Uplink;
+use parking::Timestamp;
 
 #[test]
 fn no_payload_makes_a_codec_panic_or_say_what_cannot_be_written() {
     bolero::check!()
         .with_type::<(u8, Vec<u8>)>()
         .for_each(|(port, payload)| {
-            for profile in Profiles::built_in().all() {
-                match profile.decode(*port, payload) {
+            let codecs = Profiles::built_in().all().filter(|profile| profile.script().is_none());
+            for profile in codecs {
+                match profile.decode(*port, payload, Timestamp::EPOCH).now_or_never().unwrap() {
                     Ok(decoded) => assert!(
                         serde_json::to_string(&decoded.view())
                             .unwrap()

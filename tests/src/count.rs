@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt;
 use gateway::sensors::Profile;
 use parking::{
     BootId, ClockQuality, Input, Occupancy, Reading, RecordBody, Sampling, SensorErrors, Session, SiteTracker, Stamp,
@@ -307,8 +308,10 @@ impl Counting {
         let event: Event = serde_json::from_str(&uplink.payload)?;
         let profile = street.makes[uplink.device].profile();
         let profile = Profile::by_name(profile).with_context(|| format!("no profile {profile}"))?;
-        let decoded = profile.decode(event.f_port, &STANDARD.decode(event.data)?)?;
         let received = self.stamp(uplink.publish_at);
+        let payload = STANDARD.decode(event.data)?;
+        let decoded = profile.decode(event.f_port, &payload, received.at).now_or_never();
+        let decoded = decoded.context("codecs of the program do not wait")??;
         let is_counted = scenario.makes != Makes::Uncounted;
         ensure!(uplink.observed <= uplink.publish_at, "an uplink before it was sent");
         Ok(Reading {

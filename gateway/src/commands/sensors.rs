@@ -17,12 +17,13 @@ use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
+use parking::Timestamp;
 use serde::Serialize;
 
 use super::UsageError;
 use crate::config::{Config, Sensor};
 use crate::sensors::chirpstack::envelope::Uplink;
-use crate::sensors::codecs::{CommandError, Downlink, hex, unhex};
+use crate::sensors::codecs::{CommandError, Decoded, Downlink, hex, unhex};
 use crate::sensors::{Profile, Profiles};
 
 /// Largest envelope read, bytes.
@@ -184,9 +185,7 @@ fn decode(arguments: &Decode) -> anyhow::Result<String> {
     if let Some(path) = &arguments.envelope {
         let json = read_envelope(path)?;
         let uplink = Uplink::parse(&json).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
-        let decoded = profile
-            .decode(uplink.f_port, &uplink.payload)
-            .map_err(|error| UsageError(error.to_string()))?;
+        let decoded = decoded(profile, uplink.f_port, &uplink.payload)?;
         let Uplink {
             dev_eui,
             f_cnt,
@@ -216,10 +215,15 @@ fn decode(arguments: &Decode) -> anyhow::Result<String> {
         let command = command.map_err(|error| UsageError(error.to_string()))?;
         return Ok(serde_json::to_string(&command)?);
     }
-    let decoded = profile
-        .decode(port, &payload)
-        .map_err(|error| UsageError(error.to_string()))?;
-    Ok(serde_json::to_string(&decoded.view())?)
+    Ok(serde_json::to_string(&decoded(profile, port, &payload)?.view())?)
+}
+
+fn decoded(profile: &Profile, port: u8, payload: &[u8]) -> anyhow::Result<Decoded> {
+    // A script waits for its program.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+    let decoded = runtime.block_on(profile.decode(port, payload, now));
+    Ok(decoded.map_err(|error| UsageError(error.to_string()))?)
 }
 
 fn read_envelope(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -251,6 +255,9 @@ fn print_profile(profile: &Profile) -> anyhow::Result<()> {
             Some(number) => tell!("  port {number}: {}", port.message),
             None => tell!("  any port: {}", port.message),
         }
+    }
+    if let Some(script) = profile.script() {
+        tell!("  decoded by {} (TS013)", script.file());
     }
     for command in profile.downlinks().into_iter().flat_map(|downlinks| downlinks.commands) {
         tell!("  command {command}: {}", command.about);

@@ -1,5 +1,7 @@
 //! A sensor as a driver knows it: its model, and what depends on where it hangs.
 
+use parking::Timestamp;
+
 use super::Profile;
 use super::codecs::{CodecError, Decoded};
 
@@ -41,9 +43,9 @@ impl BoundSensor {
         }
     }
 
-    /// Decodes a payload. A distance becomes a state; no echo stays none.
-    pub fn decode(&self, port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
-        let mut decoded = self.profile.decode(port, payload)?;
+    /// Decodes a payload that came at `received`. A distance becomes a state; no echo stays none.
+    pub async fn decode(&self, port: u8, payload: &[u8], received: Timestamp) -> Result<Decoded, CodecError> {
+        let mut decoded = self.profile.decode(port, payload, received).await?;
         if let (None, Some(limits), Some(distance)) =
             (decoded.report.occupied, self.distance, decoded.health.distance_mm)
         {
@@ -55,6 +57,7 @@ impl BoundSensor {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
     use parking::ReportKind;
 
     use super::*;
@@ -78,6 +81,11 @@ mod tests {
         }
     }
 
+    fn decode(sensor: BoundSensor, port: u8, payload: &[u8]) -> Decoded {
+        let decoded = sensor.decode(port, payload, Timestamp::EPOCH).now_or_never();
+        decoded.expect("a codec of the program does not wait").unwrap()
+    }
+
     #[test]
     fn a_distance_becomes_a_state_and_no_echo_does_not() {
         let profile = Profile::by_name("milesight-em400-mud").unwrap();
@@ -92,17 +100,17 @@ mod tests {
             (&[0x04, 0x82, 0xfd, 0xff], None),
         ] {
             assert_eq!(
-                hung.decode(85, payload).unwrap().report.occupied,
+                decode(hung, 85, payload).report.occupied,
                 occupied,
                 "{payload:02x?}"
             );
             assert_eq!(
-                BoundSensor::of(profile).decode(85, payload).unwrap().report.occupied,
+                decode(BoundSensor::of(profile), 85, payload).report.occupied,
                 None
             );
         }
         // An alarm that the distance has crossed its threshold is a change.
-        let alarm = hung.decode(85, &[0x84, 0x82, 0x44, 0x00, 0x01]).unwrap().report;
+        let alarm = decode(hung, 85, &[0x84, 0x82, 0x44, 0x00, 0x01]).report;
         assert_eq!((alarm.kind, alarm.occupied), (ReportKind::Status, Some(true)));
     }
 }

@@ -233,7 +233,7 @@ impl ChirpStack {
             // What the broker kept comes before its answer to the subscription.
             context.status.set_state(DriverState::Connected);
             let topic = message.topic.clone();
-            let Some(delivery) = take(context, message, progress) else {
+            let Some(delivery) = take(context, message, progress).await else {
                 continue;
             };
             let (Item::Reading {
@@ -359,13 +359,13 @@ impl Unusable {
 }
 
 /// Makes a delivery of a message; acknowledges at once what is of no sensor here.
-fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -> Option<Delivery> {
+async fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -> Option<Delivery> {
     let received = (context.clock)();
     let Message {
         topic, payload, ack, ..
     } = message;
     let topic_eui = device_of(&topic);
-    let item = match read(context, topic_eui.as_deref(), &payload, received) {
+    let item = match read(context, topic_eui.as_deref(), &payload, received).await {
         Ok((reading, health)) => {
             context.status.count_reading();
             Item::Reading { reading, health }
@@ -399,7 +399,7 @@ fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -
 }
 
 /// Reads an uplink; with an error comes the best known time of the report.
-fn read(
+async fn read(
     context: &DriverContext,
     topic_eui: Option<&str>,
     payload: &[u8],
@@ -433,7 +433,8 @@ fn read(
         }
     } else {
         bound
-            .decode(uplink.f_port, &uplink.payload)
+            .decode(uplink.f_port, &uplink.payload, received.at)
+            .await
             .map_err(|error| (error.into(), observed))?
     };
     health.rssi_dbm = uplink.rssi_dbm;

@@ -16,8 +16,10 @@ mod bound;
 pub mod chirpstack;
 pub mod codecs;
 mod delivery;
+mod fields;
 mod observed;
 mod profiles;
+pub mod script;
 mod secret;
 mod status;
 pub mod webhook;
@@ -32,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use bound::{BoundSensor, DistanceLimits};
 pub use delivery::{Delivery, Done, Item, Outcome, SetAside};
+pub use fields::{FieldError, Fields, Place, Understood};
 pub use observed::{AbsurdTime, observed};
 pub use profiles::{Ask, ERRORS_MAX, Magnetometer, Port, Profile, ProfileError, Profiles, Transport};
 pub use secret::{SecretError, read_secret};

@@ -5,7 +5,7 @@ mod shelf;
 
 use std::collections::BTreeMap;
 
-use parking::SensorErrors;
+use parking::{SensorErrors, Timestamp};
 use serde::Deserialize;
 use wired::adaptive::Rules;
 use wired::magnetometer::Chip;
@@ -14,6 +14,8 @@ use wired::ultrasonic::Model;
 pub use self::shelf::Profiles;
 use super::attached::modbus::map::Map;
 use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlink, Downlinks};
+use super::fields::{Fields, Place};
+use super::script::Script;
 
 /// Most of 10,000 stays that a sensor may be told to miss or to invent: one that is wrong every second time counts nothing.
 pub const ERRORS_MAX: u32 = 5_000;
@@ -22,7 +24,7 @@ pub const ERRORS_MAX: u32 = 5_000;
 const ASK_EVERY_S_MIN: u32 = 3_600;
 
 /// A sensor model.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Profile {
     /// Name by which a configuration chooses it.
     pub name: String,
@@ -52,9 +54,12 @@ pub struct Profile {
     pub ultrasonic: Option<Model>,
     /// What it shows where, for sensors on Modbus.
     pub modbus: Option<Map>,
+    /// Where in a message stands what, for models that speak JSON or are decoded by a script.
+    pub fields: Option<Fields>,
     /// What an installer should know.
     pub quirks: Vec<String>,
     codec: Option<&'static Codec>,
+    script: Option<Script>,
 }
 
 /// A magnetometer on a bus of the box.
@@ -177,6 +182,7 @@ struct File {
     vendor_document: String,
     transport: Transport,
     codec: Option<String>,
+    script: Option<String>,
     heartbeat_s: Option<u32>,
     queued: bool,
     #[serde(default)]
@@ -193,9 +199,49 @@ struct File {
     magnetometer: Option<Magnetometer>,
     ultrasonic: Option<Model>,
     modbus: Option<Map>,
+    fields: Option<Fields>,
 }
 
 impl File {
+    /// What comes through a network server is decoded, by a codec of the program or by a script; nothing else is.
+    fn check_decoding(&self) -> Result<(), (&'static str, String)> {
+        let refuse = |key, reason: &str| Err((key, reason.to_owned()));
+        let is_coded = self.transport == Transport::ChirpStack;
+        match (is_coded, &self.codec, &self.script) {
+            (true, None, None) => return refuse("codec", "what comes through chirpstack needs a codec, or a script"),
+            (true, Some(_), Some(_)) => return refuse("script", "there is a codec already; leave one of the two out"),
+            (false, Some(_), _) => return refuse("codec", "only what comes through chirpstack has one"),
+            (false, _, Some(_)) => return refuse("script", "only what comes through chirpstack has one"),
+            _ => {}
+        }
+        if self.codec.is_some() == self.ports.is_empty() && self.script.is_none() {
+            return refuse("ports", "a profile with a codec lists its ports, one without has none");
+        }
+        let is_twice = |(i, port): (usize, &Port)| self.ports[..i].iter().any(|other| other.port == port.port);
+        if self.ports.iter().enumerate().any(is_twice) {
+            return refuse("ports", "a port is listed twice");
+        }
+        if !self.asks.is_empty() && self.codec.is_none() {
+            return refuse("asks", "only a codec of the program knows commands");
+        }
+        let may_tell_distance = !matches!(self.transport, Transport::Webhook | Transport::I2c | Transport::Gpio);
+        if self.only_distance && !may_tell_distance {
+            return refuse("only_distance", "its transport brings no distance");
+        }
+        match &self.fields {
+            Some(_) if self.script.is_none() => refuse("fields", "only what a script has decoded is mapped"),
+            None if self.script.is_some() => {
+                refuse("fields", "this section is missing: say where the script's data has the state")
+            }
+            Some(fields) if fields.has_own_envelope() => {
+                let reason = "observed, sequence and message are those of the network server; leave them out";
+                refuse("fields", reason)
+            }
+            Some(fields) => fields.check(self.only_distance).map_err(|reason| ("fields", reason)),
+            None => Ok(()),
+        }
+    }
+
     /// What a sensor that hangs on the box needs to say of itself, it says, and no other does.
     fn check_attached(&self) -> Result<(), (&'static str, String)> {
         let refuse = |key, reason: &str| Err((key, reason.to_owned()));
@@ -239,8 +285,12 @@ impl Profile {
         Profiles::built_in().by_name(name)
     }
 
-    /// Reads the text of a profile, strictly.
-    pub fn parse(name: &str, text: &str) -> Result<Self, ProfileError> {
+    /// Reads the text of a profile, strictly; `script` reads a file that it names.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        script: &dyn Fn(&str) -> std::io::Result<String>,
+    ) -> Result<Self, ProfileError> {
         let value = |key, reason: String| ProfileError::Value {
             name: name.to_owned(),
             key,
@@ -260,32 +310,25 @@ impl Profile {
                 })?)
             }
         };
-        if codec.is_some() == file.ports.is_empty() {
-            return Err(value(
-                "ports",
-                "a profile with a codec lists its ports, one without has none".to_owned(),
-            ));
-        }
-        if file
-            .ports
-            .iter()
-            .enumerate()
-            .any(|(i, port)| file.ports[..i].iter().any(|other| other.port == port.port))
-        {
-            return Err(value("ports", "a port is listed twice".to_owned()));
-        }
         if file.heartbeat_s == Some(0) {
             return Err(value(
                 "heartbeat_s",
                 "0 is no interval; leave it out if there is none".to_owned(),
             ));
         }
+        file.check_decoding().map_err(|(key, reason)| value(key, reason))?;
         file.check_attached().map_err(|(key, reason)| value(key, reason))?;
+        let script = file.script.as_ref().map(|file| {
+            let text = script(file).map_err(|error| value("script", format!("cannot read {file}: {error}")));
+            Ok(Script::new(file.clone(), text?))
+        });
+        let script = script.transpose()?;
         let File {
             model,
             vendor_document,
             transport,
             codec: _,
+            script: _,
             heartbeat_s,
             queued,
             on_change,
@@ -297,6 +340,7 @@ impl Profile {
             magnetometer,
             ultrasonic,
             modbus,
+            fields,
         } = file;
         let asks: Result<Vec<Ask>, String> = asks.iter().map(|ask| asked(codec, ask)).collect();
         let asks = asks.map_err(|reason| value("asks", reason))?;
@@ -321,18 +365,40 @@ impl Profile {
             magnetometer,
             ultrasonic,
             modbus,
+            fields,
             quirks,
             codec,
+            script,
         })
     }
 
-    /// Decodes a payload. Refuses ports and lengths that the model does not use.
-    pub fn decode(&self, port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
-        let Some(codec) = self.codec else {
-            return Err(CodecError::NoCodec {
+    /// Decodes a payload that came at `received`. Refuses ports and lengths that the model does not use. Only a script makes
+    /// it wait.
+    pub async fn decode(&self, port: u8, payload: &[u8], received: Timestamp) -> Result<Decoded, CodecError> {
+        match (&self.codec, &self.script, &self.fields) {
+            (Some(codec), ..) => {
+                self.check_port(port, payload)?;
+                (codec.decode)(port, payload)
+            }
+            (None, Some(script), Some(fields)) => {
+                if !self.ports.is_empty() {
+                    self.check_port(port, payload)?;
+                }
+                let content = |reason| CodecError::Content { port, reason };
+                let data = script.decode(port, payload, received).await.map_err(content)?;
+                let understood = fields.read(&data, Place::default());
+                let understood = understood.map_err(|error| content(format!("{}: {error}", script.file())))?;
+                let mut decoded = understood.decoded;
+                decoded.details.push(("data", data));
+                Ok(decoded)
+            }
+            _ => Err(CodecError::NoCodec {
                 profile: self.name.clone(),
-            });
-        };
+            }),
+        }
+    }
+
+    fn check_port(&self, port: u8, payload: &[u8]) -> Result<(), CodecError> {
         let profile = || self.name.clone();
         let is_of = |known: &&Port| known.port.is_none_or(|known| known == port);
         let Some(known) = self.ports.iter().find(is_of) else {
@@ -357,7 +423,12 @@ impl Profile {
                 expected,
             });
         }
-        (codec.decode)(port, payload)
+        Ok(())
+    }
+
+    /// The script that decodes what its sensors send, if one does.
+    pub fn script(&self) -> Option<&Script> {
+        self.script.as_ref()
     }
 
     /// What sensors of this model can be told.
@@ -394,19 +465,28 @@ fn one_of(mut words: Vec<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shelf::FILES;
+    use super::shelf::{FILES, built_in_script};
     use super::*;
+
+    fn parse(name: &str, text: &str) -> Result<Profile, ProfileError> {
+        Profile::parse(name, text, &built_in_script)
+    }
+
+    fn text(name: &str) -> &'static str {
+        FILES.iter().find(|(file, _)| *file == format!("{name}.toml")).unwrap().1
+    }
 
     #[test]
     fn every_embedded_profile_is_valid_and_found_by_its_name() {
-        for (name, text) in FILES {
-            Profile::parse(name, text).unwrap();
-            assert_eq!(Profile::by_name(name).unwrap().name, *name);
+        for (file, text) in FILES {
+            let name = file.strip_suffix(".toml").unwrap();
+            parse(name, text).unwrap();
+            assert_eq!(Profile::by_name(name).unwrap().name, name);
         }
         assert!(Profile::by_name("bosch").is_none());
         assert_eq!(
             Profiles::built_in().names(),
-            "a02yyuw, bosch-tps110, dingtek-do20x, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark, urm12 or webhook"
+            "a02yyuw, bosch-tps110, dingtek-do20x, dragino-ldds75, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark, urm12 or webhook"
         );
     }
 
@@ -432,7 +512,7 @@ mod tests {
 
     #[test]
     fn a_profile_with_an_unknown_key_a_missing_key_or_a_wrong_codec_is_refused() {
-        let text = FILES.iter().find(|(name, _)| *name == "bosch-tps110").unwrap().1;
+        let text = text("bosch-tps110");
         for (bad, told) in [
             (format!("battery = 3\n{text}"), "battery"),
             (text.replace("queued = true", ""), "queued"),
@@ -451,8 +531,28 @@ mod tests {
             (text.replace("missed = 38", "missed = 9000"), "at most 5000"),
             (text.replace("errors = ", "error = "), "error"),
         ] {
-            let error = Profile::parse("x", &bad).unwrap_err().to_string();
+            let error = parse("x", &bad).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
+        }
+    }
+    #[test]
+    fn a_profile_decodes_by_a_codec_or_by_a_script_whose_fields_it_maps() {
+        let (scripted, coded, posted) = (text("dragino-ldds75"), text("bosch-tps110"), text("webhook"));
+        let fields = "[fields]\noccupied = { at = \"/s\", occupied = [1], free = [0] }\n";
+        for (bad, told) in [
+            (scripted.replace("script = ", "codec = \"pni-placepod\"\nscript = "), "leave one of the two out"),
+            (scripted.replace("dragino-ldds75.js", "absent.js"), "cannot read absent.js"),
+            (scripted.replace("at = \"/distance\"", "at = \"distance\""), "no JSON Pointer"),
+            (scripted.replace("[fields]", "[fields]\nsequence = { at = \"/n\" }"), "network server"),
+            (scripted.replace("only_distance = true", ""), "only_distance = true"),
+            (coded.replace("codec = \"bosch-tps110\"", ""), "needs a codec, or a script"),
+            (format!("{coded}\n{fields}"), "only what a script has decoded"),
+            (format!("codec = \"bosch-tps110\"\n{posted}"), "only what comes through chirpstack"),
+            (format!("script = \"dragino-ldds75.js\"\n{posted}"), "only what comes through chirpstack"),
+            (format!("only_distance = true\n{posted}"), "brings no distance"),
+        ] {
+            let error = parse("x", &bad).unwrap_err().to_string();
+            assert!(error.contains(told), "{told}: {error}");
         }
     }
 }

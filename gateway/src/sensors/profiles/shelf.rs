@@ -1,92 +1,57 @@
 //! Where profiles are: in the program, and in a folder of the site.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::LazyLock;
 
 use super::{Profile, ProfileError, one_of};
+use crate::sensors::script::SCRIPT_BYTES_MAX;
 
 /// Longest file of a profile, bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Most profiles of a site's folder.
 const FOLDER_MAX: usize = 100;
 
-pub(super) const FILES: &[(&str, &str)] = &[
-    (
-        "a02yyuw",
-        include_str!("../../../../firmware-config/sensors/a02yyuw.toml"),
-    ),
-    (
-        "bosch-tps110",
-        include_str!("../../../../firmware-config/sensors/bosch-tps110.toml"),
-    ),
-    (
-        "dingtek-do20x",
-        include_str!("../../../../firmware-config/sensors/dingtek-do20x.toml"),
-    ),
-    (
-        "jsn-sr04t",
-        include_str!("../../../../firmware-config/sensors/jsn-sr04t.toml"),
-    ),
-    (
-        "libelium-smart-parking",
-        include_str!("../../../../firmware-config/sensors/libelium-smart-parking.toml"),
-    ),
-    (
-        "lis3mdl",
-        include_str!("../../../../firmware-config/sensors/lis3mdl.toml"),
-    ),
-    (
-        "loop-relay",
-        include_str!("../../../../firmware-config/sensors/loop-relay.toml"),
-    ),
-    (
-        "milesight-em400-mud",
-        include_str!("../../../../firmware-config/sensors/milesight-em400-mud.toml"),
-    ),
-    (
-        "mmc5603",
-        include_str!("../../../../firmware-config/sensors/mmc5603.toml"),
-    ),
-    (
-        "netvox-r719a",
-        include_str!("../../../../firmware-config/sensors/netvox-r719a.toml"),
-    ),
-    (
-        "nwave-ncc405",
-        include_str!("../../../../firmware-config/sensors/nwave-ncc405.toml"),
-    ),
-    (
-        "nwave-nps310",
-        include_str!("../../../../firmware-config/sensors/nwave-nps310.toml"),
-    ),
-    (
-        "nwave-nps405",
-        include_str!("../../../../firmware-config/sensors/nwave-nps405.toml"),
-    ),
-    (
-        "pni-placepod",
-        include_str!("../../../../firmware-config/sensors/pni-placepod.toml"),
-    ),
-    (
-        "qmc5883l",
-        include_str!("../../../../firmware-config/sensors/qmc5883l.toml"),
-    ),
-    (
-        "tekzitel-tekzipark",
-        include_str!("../../../../firmware-config/sensors/tekzitel-tekzipark.toml"),
-    ),
-    ("urm12", include_str!("../../../../firmware-config/sensors/urm12.toml")),
-    (
-        "webhook",
-        include_str!("../../../../firmware-config/sensors/webhook.toml"),
-    ),
+macro_rules! files {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../firmware-config/sensors/", $name)))),+]
+    };
+}
+
+/// Profiles of the program.
+pub(super) const FILES: &[(&str, &str)] = files![
+    "a02yyuw.toml",
+    "bosch-tps110.toml",
+    "dingtek-do20x.toml",
+    "dragino-ldds75.toml",
+    "jsn-sr04t.toml",
+    "libelium-smart-parking.toml",
+    "lis3mdl.toml",
+    "loop-relay.toml",
+    "milesight-em400-mud.toml",
+    "mmc5603.toml",
+    "netvox-r719a.toml",
+    "nwave-ncc405.toml",
+    "nwave-nps310.toml",
+    "nwave-nps405.toml",
+    "pni-placepod.toml",
+    "qmc5883l.toml",
+    "tekzitel-tekzipark.toml",
+    "urm12.toml",
+    "webhook.toml",
 ];
+
+/// Scripts that they name.
+const SCRIPTS: &[(&str, &str)] = files!["dragino-ldds75.js"];
 
 // A part of the program that is wrong cannot be handled while it runs; a test reads every profile.
 #[allow(clippy::expect_used)]
 static BUILT_IN: LazyLock<Profiles> = LazyLock::new(|| {
-    let parse = |(name, text): &(&str, &str)| Profile::parse(name, text).expect("embedded profiles are valid");
+    let parse = |(file, text): &(&str, &str)| {
+        let name = file.trim_end_matches(".toml");
+        Profile::parse(name, text, &built_in_script).expect("embedded profiles are valid")
+    };
     Profiles {
         all: FILES.iter().map(parse).map(keep).collect(),
     }
@@ -123,7 +88,7 @@ impl Profiles {
         paths.sort();
         if paths.len() > FOLDER_MAX {
             let reason = format!("{} profiles; at most {FOLDER_MAX}", paths.len());
-            return Err(vec![unreadable(std::io::Error::other(reason))]);
+            return Err(vec![unreadable(io::Error::other(reason))]);
         }
         let (mut all, mut errors) = (BUILT_IN.all.clone(), Vec::new());
         for path in paths {
@@ -160,13 +125,31 @@ impl Profiles {
     }
 }
 
+/// The text of a script of the program.
+pub(super) fn built_in_script(file: &str) -> io::Result<String> {
+    let found = SCRIPTS.iter().find(|(name, _)| *name == file);
+    found
+        .map(|(_, text)| (*text).to_owned())
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// The text of a file, if it is not longer than that.
+fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(bytes_max + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|bytes| bytes <= bytes_max) {
+        return Ok(text);
+    }
+    Err(io::Error::other(format!("is longer than {} KiB", bytes_max / 1024)))
+}
+
 /// Profiles are read once in the life of a program, and then stay.
 fn keep(profile: Profile) -> &'static Profile {
     Box::leak(Box::new(profile))
 }
 
 impl Profile {
-    /// Reads a profile's file. It is called as the file, without `.toml`.
+    /// Reads a profile's file, and the script beside it that it may name. It is called as the file, without `.toml`.
     ///
     /// # Errors
     /// When it cannot be read, or is none.
@@ -175,14 +158,10 @@ impl Profile {
             path: path.to_owned(),
             source,
         };
-        let bytes = fs::metadata(path).map_err(unreadable)?.len();
-        if bytes > FILE_BYTES_MAX {
-            let reason = format!("is longer than {} KiB", FILE_BYTES_MAX / 1024);
-            return Err(unreadable(std::io::Error::other(reason)));
-        }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let text = read_bounded(path, FILE_BYTES_MAX).map_err(unreadable)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::parse(&name, &text)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&name, &text, &|file| read_bounded(&folder.join(file), SCRIPT_BYTES_MAX))
     }
 }
 
