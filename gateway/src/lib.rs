@@ -16,3 +16,4 @@ pub mod sensors;
 pub mod state;
 pub mod uplink;
 pub mod words;
+pub mod xml;

@@ -56,6 +56,8 @@ pub(crate) async fn close_after(mut response: Response) -> Response {
 /// The connection of a request, as its handler sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
+    /// Who is at its other end.
+    pub(crate) peer: SocketAddr,
     stays: Arc<AtomicBool>,
 }
 
@@ -69,6 +71,7 @@ impl Connection {
 impl Connected<IncomingStream<'_, BoundedListener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, BoundedListener>) -> Self {
         Self {
+            peer: *stream.remote_addr(),
             stays: Arc::clone(&stream.io().stays),
         }
     }

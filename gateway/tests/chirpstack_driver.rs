@@ -5,9 +5,9 @@
 mod support;
 
 use gateway::mqtt::{QoS, Subscription};
-use gateway::sensors::chirpstack::{ChirpStack, Commander, Options, OrderError, Sending};
+use gateway::sensors::chirpstack::{ChirpStack, Commander, OrderError, Sending};
 use gateway::sensors::codecs::Downlink;
-use gateway::sensors::{Delivery, Driver, DriverContext, DriverState, Item};
+use gateway::sensors::{Broker as Source, Delivery, Driver, DriverContext, DriverState, Item};
 use parking::{Reading, ReportKind, SensorId};
 use serde_json::json;
 use support::{Broker, context, next_message, now, subscribed};
@@ -34,7 +34,7 @@ fn run(broker: &Broker) -> Running {
 fn run_with(broker: &Broker, unacknowledged_max: u16, login: Option<(String, std::path::PathBuf)>) -> Running {
     let (context, deliveries) = context("chirpstack", &SENSORS, 64);
     let client_id = "box-sensors".to_owned();
-    let options = Options {
+    let source = Source {
         host: "127.0.0.1".to_owned(),
         port: broker.port,
         login,
@@ -42,7 +42,7 @@ fn run_with(broker: &Broker, unacknowledged_max: u16, login: Option<(String, std
         unacknowledged_max,
     };
     let cancel = CancellationToken::new();
-    let (driver, commander) = ChirpStack::new(options);
+    let (driver, commander) = ChirpStack::new(source);
     let driver = Box::new(driver);
     let task = tokio::spawn(driver.run(context.clone(), cancel.clone()));
     Running {

@@ -8,7 +8,7 @@ mod onvif_camera;
 use gateway::cameras::discovery::device::{parse_information, parse_services, parse_time};
 use gateway::cameras::discovery::media::{PROFILES_MAX, choose, parse_profiles, parse_uri};
 use gateway::cameras::discovery::probe::{ANSWERS_MAX, Collector, parse_probe_matches};
-use gateway::cameras::discovery::xml::{DEPTH_MAX, Element};
+use gateway::xml::{DEPTH_MAX, Element};
 
 use onvif_camera::{Settings, replies};
 

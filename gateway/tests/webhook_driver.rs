@@ -29,7 +29,7 @@ async fn server(places: usize) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/readings", listener.local_addr().unwrap());
     let cancel = CancellationToken::new();
-    let serving = serve(listener, TOKEN, context.clone(), cancel.clone());
+    let serving = serve(listener, TOKEN, None, context.clone(), cancel.clone());
     tokio::spawn(serving);
     Server {
         url,
@@ -309,10 +309,11 @@ async fn a_taken_port_and_a_missing_token_are_told_and_tried_again() {
         let tells = |state: &DriverState| matches!(state, DriverState::Waiting { reason } if reason.contains(told));
         context.status.wait_for(tells).await
     };
-    let driver = Box::new(Webhook::new(Options {
+    let options = Options {
         listen,
         token_file: token_file.clone(),
-    }));
+    };
+    let driver = Box::new(Webhook::new(options, None));
     let task = tokio::spawn(driver.run(context.clone(), cancel.clone()));
     waiting("token").await;
     std::fs::write(&token_file, TOKEN).unwrap();
@@ -322,4 +323,34 @@ async fn a_taken_port_and_a_missing_token_are_told_and_tried_again() {
     cancel.cancel();
     task.await.unwrap();
     assert_eq!(context.status.snapshot().state, DriverState::Stopped);
+}
+
+#[tokio::test]
+async fn who_floods_with_wrong_tokens_is_sent_away_and_nobody_else_is_held_up() {
+    let mut server = server(8).await;
+    let mut seen = std::collections::BTreeMap::new();
+    for number in 0..40 {
+        let answer = server.post_as(Some(&format!("guess-{number}")), "x".repeat(1_000)).await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            let wait_s: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+            assert!((1..=6).contains(&wait_s), "{wait_s}");
+        }
+        *seen.entry(answer.status().as_u16()).or_insert(0) += 1;
+    }
+    // One more try is given every six seconds, and this may have taken as long.
+    assert!(seen[&401] >= 10 && seen[&429] >= 25, "{seen:?}");
+    let noted = server.context.status.snapshot().set_aside["token"];
+    assert_eq!(noted, seen[&401], "a flood is not written down");
+    // Another address of this machine.
+    let elsewhere = Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2])).build().unwrap();
+    let answer = elsewhere
+        .post(&server.url)
+        .bearer_auth(TOKEN)
+        .body(json!({"sensor": "gate-1", "occupied": true}).to_string())
+        .send();
+    let journal = async {
+        server.deliveries.recv().await.unwrap().done.journalled();
+    };
+    let (answer, ()) = tokio::join!(answer, journal);
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
 }

@@ -170,6 +170,9 @@ impl Summary<'_> {
                 chirpstack.host, chirpstack.port
             )?;
         }
+        if let Some(mqtt) = &config.mqtt {
+            writeln!(f, "  MQTT broker at {} port {}", mqtt.host, mqtt.port)?;
+        }
         if let Some(webhook) = &config.webhook {
             writeln!(f, "  HTTP posts to {}", webhook.listen)?;
         }

@@ -1,4 +1,4 @@
-//! Where sensors, contacts and lights hang on the box: lines, buses, pins.
+//! Where sensors are, and where contacts and lights hang on the box: lines, buses, pins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use wired::adaptive::Rules;
 use wired::loop_relay::Active;
 
 use super::model::Attachment;
+use super::network;
 use super::reader::{Field, Table};
 use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::ReadSensor;
@@ -33,6 +34,17 @@ const GPIO_KEYS: &[&str] = &[
     "fault_line",
     "fault_active",
     "gpio_chip",
+];
+
+/// Which keys belong to which way.
+const WAYS: &[(Transport, &[&str])] = &[
+    (Transport::Serial, SERIAL_KEYS),
+    (Transport::I2c, I2C_KEYS),
+    (Transport::Modbus, MODBUS_KEYS),
+    (Transport::Gpio, GPIO_KEYS),
+    (Transport::Mqtt, network::MQTT_KEYS),
+    (Transport::Http, network::HTTP_KEYS),
+    (Transport::Hikvision, network::HIKVISION_KEYS),
 ];
 
 /// Who has which pin.
@@ -67,28 +79,28 @@ pub(super) fn attachment(
     profile: &Profile,
     pins: &mut Pins,
     earlier: &[Placed<ReadSensor>],
+    folder: &Path,
 ) -> Option<Attachment> {
-    let ways = [
-        (Transport::Serial, SERIAL_KEYS),
-        (Transport::I2c, I2C_KEYS),
-        (Transport::Modbus, MODBUS_KEYS),
-        (Transport::Gpio, GPIO_KEYS),
-    ];
+    let own = WAYS.iter().find(|(transport, _)| *transport == profile.transport);
+    let own = own.map_or(&[][..], |(_, keys)| *keys);
+    let others = WAYS.iter().flat_map(|(_, keys)| *keys).filter(|key| !own.contains(key));
+    let mut others: Vec<&'static str> = others.copied().collect();
+    others.sort_unstable();
+    others.dedup();
     let hint = format!(
-        "leave the key out: sensors of profile \"{}\" do not hang there",
+        "leave the key out: sensors of profile \"{}\" are not there",
         profile.name
     );
-    for (transport, keys) in ways {
-        if profile.transport != transport {
-            table.misplaced(report, keys, &hint);
-        }
-    }
+    table.misplaced(report, &others, &hint);
     let (attachment, field) = match profile.transport {
         Transport::ChirpStack | Transport::Webhook => return Some(Attachment::None),
         Transport::Gpio => return detector(report, table, pins),
         Transport::Serial => serial(report, table)?,
         Transport::I2c => i2c(report, table, profile.magnetometer?)?,
         Transport::Modbus => modbus(report, table, profile.modbus.as_ref()?)?,
+        Transport::Mqtt => network::topic(report, table, profile)?,
+        Transport::Http => network::url(report, table, profile, folder)?,
+        Transport::Hikvision => network::picture(report, table)?,
     };
     if let Attachment::Modbus {
         way: way @ Way::Serial(_),
@@ -117,10 +129,21 @@ pub(super) fn attachment(
         return field.error(
             report,
             message,
-            "a line carries one sensor, and so does an address on a bus",
+            "a line carries one sensor, and so does an address, a topic, a region or a channel of them",
         );
     }
+    if let Some(other) = network::at_another_address(&attachment, earlier) {
+        let message = format!("sensor \"{}\" is in the same camera's picture at another isapi", other.sensor.id);
+        return field.error(report, message, "a camera has one address: write the same for all its sensors");
+    }
     Some(attachment)
+}
+
+/// Passes over all keys that say where a sensor is: nobody knows which of them are right for an unknown profile.
+pub(super) fn ignore(table: &mut Table) {
+    for (_, keys) in WAYS {
+        table.ignore(keys);
+    }
 }
 
 fn device(report: &mut Report, field: &Field, example: &str) -> Option<PathBuf> {

@@ -4,39 +4,69 @@ use std::collections::BTreeSet;
 
 use parking::{SensorId, Site, SpaceId, VehicleClass, ZoneId};
 
+use super::model::{Attachment, Camera};
 use super::names::Names;
-use super::report::{Placed, Report};
+use super::report::{Place, Placed, Report, did_you_mean};
 use super::street::{ReadSensor, Street};
 use crate::sensors::Transport;
 
 /// A sensor that may be silent for longer than this before anyone notices gives no hourly picture.
 const SILENCE_NOTICED_S_MAX: f64 = 12.0 * 3_600.0;
 
-/// The driver of every sensor is configured.
-pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, chirpstack: bool, webhook: bool) {
-    let drivers = [
+/// The driver of every sensor is configured; `sections` tells which sections there are.
+pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, sections: &[(&str, bool)]) {
+    type Needs = fn(&ReadSensor) -> bool;
+    let drivers: [(&str, Needs, &str, &str); 4] = [
         (
-            Transport::ChirpStack,
-            chirpstack,
-            "through ChirpStack",
+            "chirpstack",
+            |sensor| sensor.transport == Transport::ChirpStack,
+            "come through ChirpStack",
             "add a section [chirpstack] with host",
         ),
         (
-            Transport::Webhook,
-            webhook,
-            "by HTTP",
+            "webhook",
+            |sensor| sensor.transport == Transport::Webhook,
+            "come by HTTP",
             "add a section [webhook] with listen and token_file",
         ),
+        (
+            "webhook",
+            |sensor| matches!(sensor.sensor.attachment, Attachment::Picture { isapi: None, .. }),
+            "come by what their camera posts",
+            "add a section [webhook] with listen and token_file, or write isapi, where the box reads the camera's events",
+        ),
+        (
+            "mqtt",
+            |sensor| sensor.transport == Transport::Mqtt,
+            "come by MQTT",
+            "add a section [mqtt] with host",
+        ),
     ];
-    for (transport, configured, way, hint) in drivers {
-        let sensor = street.sensors.iter().find(|sensor| sensor.value.transport == transport);
-        if let (Some(Placed { value, place }), false) = (sensor, configured) {
-            let message = format!(
-                "sensors of profile \"{}\" come {way}, which is not configured",
-                value.sensor.profile.name
-            );
+    for (section, needs, way, hint) in drivers {
+        let is_there = sections.iter().any(|(name, is_there)| *name == section && *is_there);
+        let sensor = street.sensors.iter().find(|sensor| needs(&sensor.value));
+        if let (Some(Placed { value, place }), false) = (sensor, is_there) {
+            let profile = &value.sensor.profile.name;
+            let message = format!("sensors of profile \"{profile}\" {way}, which is not configured");
             report.absent(place, message, hint);
         }
+    }
+}
+
+/// Sensors in a picture are of cameras that there are.
+pub(super) fn cameras_are_known(report: &mut Report, street: &Street, cameras: &[Camera]) {
+    for Placed { value, place } in &street.sensors {
+        let Attachment::Picture { camera, .. } = &value.sensor.attachment else { continue };
+        if cameras.iter().any(|known| known.id == *camera) {
+            continue;
+        }
+        let hint = did_you_mean(camera.as_str(), cameras.iter().map(|known| known.id.as_str()));
+        let place = Place {
+            offset: place.offset,
+            key: format!("{}.camera", place.key),
+        };
+        let hint = hint.unwrap_or_else(|| "add it to [[cameras]]".to_owned());
+        report.error(&place, format!("there is no camera \"{camera}\""), hint);
     }
 }
 

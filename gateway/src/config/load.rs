@@ -93,14 +93,15 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
     let data_dir = own.gateway.as_ref().map(|gateway| gateway.data_dir.as_path());
     let local = sections::local(report, &mut root, &folder, data_dir);
     let id = own.gateway.as_ref().map(|gateway| &gateway.id);
-    let chirpstack = sections::chirpstack(report, &mut root, &folder, id);
+    let chirpstack = sections::sensor_broker(report, &mut root, "chirpstack", "", &folder, id);
+    let mqtt = sections::sensor_broker(report, &mut root, "mqtt", "-mqtt", &folder, id);
     let webhook = sections::webhook(report, &mut root, &folder);
 
     let default_rules = root.section_or_empty(report, "rules");
     let default_rules = site::rules(report, default_rules, &SessionRules::default());
     let (zones, zone_names) = site::zones(report, &mut root, &default_rules);
     let mut pins = Pins::default();
-    let (sensors, sensor_names) = site::sensors(report, &mut root, &own.profiles, &mut pins);
+    let (sensors, sensor_names) = site::sensors(report, &mut root, &own.profiles, &mut pins, &folder);
     let contacts = attachment::contacts(report, &mut root, &mut pins);
     let lights = attachment::lights(report, &mut root, &mut pins);
     let spaces = site::spaces(report, &mut root, &zone_names, &sensor_names, own.timezone);
@@ -117,8 +118,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
     let far_view = cameras::far_view(report, &mut root, &folder);
     let cameras = cameras::cameras(report, &mut root, &spaces.names);
     let tariffs = tariffs::tariffs(report, &mut root, &zone_names);
-    let chirpstack_there = root.has_or_misspells("chirpstack");
-    let webhook_there = root.has_or_misspells("webhook");
+    let sections = ["chirpstack", "webhook", "mqtt"].map(|section| (section, root.has_or_misspells(section)));
     root.finish(report);
 
     let mut street = Street {
@@ -131,7 +131,8 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
         all_spaces_placed: spaces.all_placed,
     };
     street.drop_dangling();
-    checks::drivers_are_configured(report, &street, chirpstack_there, webhook_there);
+    checks::drivers_are_configured(report, &street, &sections);
+    checks::cameras_are_known(report, &street, &cameras);
     // The check of the site asks for neither name nor zone of time: it goes on without them.
     let gateway_id = own
         .gateway
@@ -156,6 +157,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
         journal,
         local: local?,
         chirpstack,
+        mqtt,
         webhook,
         sensors: street.sensors.into_iter().map(|sensor| sensor.value.sensor).collect(),
         contacts,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parking::{CameraId, GatewayId, SensorId, Site, SpaceId};
+use url::Url;
 use wired::adaptive::Rules;
 
 use super::{Position, Warning};
@@ -33,7 +34,9 @@ pub struct Config {
     /// The box's own socket.
     pub local: Local,
     /// Sensors that come through `ChirpStack`.
-    pub chirpstack: Option<ChirpStack>,
+    pub chirpstack: Option<SensorBroker>,
+    /// Where sensors publish that speak MQTT themselves.
+    pub mqtt: Option<SensorBroker>,
     /// Sensors that come by HTTP.
     pub webhook: Option<Webhook>,
     /// Sensors and how to decode them, in the order of the file.
@@ -184,9 +187,9 @@ pub struct Local {
     pub socket: PathBuf,
 }
 
-/// Section `[chirpstack]`: the MQTT broker of the LoRaWAN network server.
+/// Section `[chirpstack]`, the MQTT broker of the LoRaWAN network server, and `[mqtt]`, that of sensors that publish themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChirpStack {
+pub struct SensorBroker {
     /// Host name or address of the broker.
     pub host: String,
     /// TCP port.
@@ -224,15 +227,44 @@ pub struct Sensor {
     pub profile: &'static Profile,
     /// What a distance means, for a model that tells nothing else.
     pub distance: Option<DistanceLimits>,
-    /// Where it hangs on the box.
+    /// Where it is.
     pub attachment: Attachment,
 }
 
-/// Where a sensor hangs on the box.
+/// Where a sensor is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attachment {
-    /// Nowhere: it comes over a network.
+    /// It comes by its id, wherever it is.
     None,
+    /// At a topic of the broker of `[mqtt]`.
+    Topic {
+        /// The topic, wildcards allowed.
+        filter: String,
+        /// Which of the sensors of a message it is.
+        channel: String,
+    },
+    /// At an address where it is asked.
+    Url {
+        /// Where.
+        url: Url,
+        /// How often, seconds.
+        every_s: u32,
+        /// File of the bearer token that it wants. Secret.
+        token_file: Option<PathBuf>,
+        /// Which of the sensors of an answer it is.
+        channel: String,
+    },
+    /// In the picture of a camera that analyses it.
+    Picture {
+        /// The camera.
+        camera: CameraId,
+        /// `host:port` of its ISAPI, if the box reads its events there; else it posts them.
+        isapi: Option<String>,
+        /// Which camera of a recorder.
+        channel: u32,
+        /// Which region; without it, any.
+        region: Option<String>,
+    },
     /// On a serial line, by its device file.
     Serial(PathBuf),
     /// On an I2C bus.
@@ -286,6 +318,16 @@ impl Attachment {
                     ..
                 },
             ) => (bus, address) == (other, other_address),
+            // The same topic, address or region twice is one sensor twice.
+            (Self::Topic { .. } | Self::Picture { .. }, _) => self == other,
+            (
+                Self::Url { url, channel, .. },
+                Self::Url {
+                    url: other,
+                    channel: other_channel,
+                    ..
+                },
+            ) => (url, channel) == (other, other_channel),
             _ => false,
         }
     }

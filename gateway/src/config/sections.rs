@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking::{GatewayId, Timezone};
 
 use super::load::Reading;
-use super::model::{ChirpStack, FileKind, Gateway, Journal, Keys, Local, Login, Uplink, Webhook};
+use super::model::{FileKind, Gateway, Journal, Keys, Local, Login, SensorBroker, Uplink, Webhook};
 use super::reader::{Field, Table};
 use super::report::{Place, Report};
 use crate::sensors::Profiles;
@@ -246,24 +246,27 @@ fn check_socket_length(report: &mut Report, place: &Place, socket: &Path) {
     }
 }
 
-pub(super) fn chirpstack(
+/// A broker that sensors' messages are at; `suffix` tells this box's clients apart.
+pub(super) fn sensor_broker(
     report: &mut Report,
     root: &mut Table,
+    section: &'static str,
+    suffix: &str,
     folder: &Path,
     id: Option<&GatewayId>,
-) -> Option<ChirpStack> {
-    let mut table = root.section(report, "chirpstack")?;
+) -> Option<SensorBroker> {
+    let mut table = root.section(report, section)?;
     let host = table
-        .required("host", "name the broker of ChirpStack, as in host = \"127.0.0.1\"")
+        .required("host", "name the broker, as in host = \"127.0.0.1\"")
         .and_then(|field| field.host(report));
     let port = table.integer(report, "port", &(1..=u16::MAX), 1_883);
     let login = login(report, &mut table, folder);
     let client_id = match table.optional("client_id") {
         Some(field) => field.text(report).map(str::to_owned),
-        None => id.map(|id| format!("gateway-{id}")),
+        None => id.map(|id| format!("gateway-{id}{suffix}")),
     };
     table.finish(report);
-    Some(ChirpStack {
+    Some(SensorBroker {
         host: host?,
         port,
         login,

@@ -1,6 +1,7 @@
 //! The street: zones, sensors, spaces, and which sensor watches which space.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use parking::{
     Binding, Interval, Sampling, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp,
@@ -99,6 +100,7 @@ pub(super) fn sensors(
     root: &mut Table,
     profiles: &Profiles,
     pins: &mut Pins,
+    folder: &Path,
 ) -> (Vec<Placed<ReadSensor>>, Names) {
     let mut names = Names::of("sensor");
     let mut sensors = Vec::new();
@@ -125,12 +127,17 @@ pub(super) fn sensors(
             invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
         };
         let distance = profile.and_then(|profile| distance(report, &mut table, profile));
-        let attachment =
-            profile.and_then(|profile| attachment::attachment(report, &mut table, profile, pins, &sensors));
+        let attachment = match profile {
+            Some(profile) => attachment::attachment(report, &mut table, profile, pins, &sensors, folder),
+            None => {
+                attachment::ignore(&mut table);
+                None
+            }
+        };
         let queued = table.optional("queued");
         let queued = queued.map(|field| match (profile, field.boolean(report)) {
             (Some(profile), Some(true)) if profile.transport.is_attached() => {
-                let message = "what hangs on the box keeps nothing while the box is off";
+                let message = "what the box sees for itself is not kept while the box is off";
                 field.error(report, message, "leave the key out")
             }
             (_, queued) => queued,

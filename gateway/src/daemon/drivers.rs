@@ -1,24 +1,30 @@
 //! Which drivers of sensors there are, by the configuration, and the box's lights.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use parking::{Input, SensorId};
+use parking::{CameraId, Input, SensorId};
 use tokio::sync::{mpsc, watch};
+use url::Url;
 
 use super::Group;
+use crate::cameras::secrets;
 use crate::clock::Clock;
-use crate::config::{Attachment, Config, Sensor};
+use crate::config::{Attachment, Config, Sensor, SensorBroker};
 use crate::sensors::attached::contacts::{self, Contacts, LoopDetector};
+use crate::sensors::attached::hikvision::{self, Bay, Hikvision, Postbox};
+use crate::sensors::attached::http_json::{self, HttpJson};
 use crate::sensors::attached::lights::Lights;
 use crate::sensors::attached::magnetometers::{self, Handle, Magnetometers, Probe};
 use crate::sensors::attached::modbus::{self, Device, Modbus, Way};
 use crate::sensors::attached::serial::{Line, Serial};
-use crate::sensors::chirpstack::{self, ChirpStack, Commander};
+use crate::sensors::chirpstack::{ChirpStack, Commander};
+use crate::sensors::mqtt_json::{MqttJson, Topic};
 use crate::sensors::webhook::{self, Webhook};
-use crate::sensors::{BoundSensor, Delivery, Driver, DriverContext, DriverStatus};
+use crate::sensors::{BoundSensor, Broker, Delivery, Driver, DriverContext, DriverStatus};
 use crate::state;
 use crate::uplink::link::LinkStatus;
 use board::Board;
@@ -51,11 +57,12 @@ pub struct Drivers {
 
 /// Starts everything.
 pub(super) fn start(around: &Around, group: &mut Group) -> anyhow::Result<Drivers> {
-    let (mut drivers, commander) = of_networks(around.config);
     let Attached {
         drivers: attached,
         magnetometers,
+        postbox,
     } = attached(around)?;
+    let (mut drivers, commander) = of_networks(around.config, postbox);
     drivers.extend(attached);
     let bound = |sensor: &Sensor| {
         let bound = BoundSensor {
@@ -102,36 +109,122 @@ pub(super) fn start(around: &Around, group: &mut Group) -> anyhow::Result<Driver
     })
 }
 
-fn of_networks(config: &Config) -> (Vec<Box<dyn Driver>>, Option<Commander>) {
+fn of_networks(config: &Config, postbox: Option<Postbox>) -> (Vec<Box<dyn Driver>>, Option<Commander>) {
     let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
     let commander = config.chirpstack.as_ref().map(|source| {
-        let (driver, commander) = ChirpStack::new(chirpstack::Options {
-            host: source.host.clone(),
-            port: source.port,
-            login: source
-                .login
-                .as_ref()
-                .map(|login| (login.username.clone(), login.password_file.clone())),
-            client_id: source.client_id.clone(),
-            unacknowledged_max: UNACKNOWLEDGED_MAX,
-        });
+        let (driver, commander) = ChirpStack::new(broker(source));
         drivers.push(Box::new(driver));
         commander
     });
+    if let Some(source) = &config.mqtt {
+        let topics = topics(config);
+        drivers.push(Box::new(MqttJson::new(broker(source), topics, utc_offset_s(config))));
+    }
     if let Some(source) = &config.webhook {
         let options = webhook::Options {
             listen: source.listen,
             token_file: source.token_file.clone(),
         };
-        drivers.push(Box::new(Webhook::new(options)));
+        drivers.push(Box::new(Webhook::new(options, postbox)));
     }
     (drivers, commander)
+}
+
+fn broker(source: &SensorBroker) -> Broker {
+    let login = source.login.as_ref();
+    Broker {
+        host: source.host.clone(),
+        port: source.port,
+        login: login.map(|login| (login.username.clone(), login.password_file.clone())),
+        client_id: source.client_id.clone(),
+        unacknowledged_max: UNACKNOWLEDGED_MAX,
+    }
+}
+
+fn topics(config: &Config) -> Vec<Topic> {
+    let queued = config.site.sensors.iter().filter(|traits| traits.queued);
+    let queued: HashSet<&SensorId> = queued.map(|traits| &traits.id).collect();
+    let topics = config.sensors.iter().filter_map(|sensor| match &sensor.attachment {
+        Attachment::Topic { filter, channel } => Some(Topic {
+            sensor: sensor.id.clone(),
+            filter: filter.clone(),
+            channel: channel.clone(),
+            queued: queued.contains(&sensor.id),
+        }),
+        _ => None,
+    });
+    topics.collect()
+}
+
+fn utc_offset_s(config: &Config) -> i32 {
+    i32::from(config.site.timezone.hours_ahead()) * 3_600
+}
+
+/// Cameras that analyse their pictures, with the spaces of each.
+fn cameras(config: &Config) -> Vec<hikvision::Camera> {
+    // What is wrong with the file has been told, and costs its cameras their logins.
+    let secrets = config.video.secrets_file.as_ref().and_then(|path| secrets::load(path).ok());
+    let mut cameras: BTreeMap<&CameraId, hikvision::Camera> = BTreeMap::new();
+    for sensor in &config.sensors {
+        let Attachment::Picture {
+            camera,
+            isapi,
+            channel,
+            region,
+        } = &sensor.attachment
+        else {
+            continue;
+        };
+        let known = cameras.entry(camera).or_insert_with(|| hikvision::Camera {
+            id: camera.clone(),
+            isapi: isapi.clone(),
+            login: secrets.as_ref().and_then(|secrets| secrets.cameras.get(camera)).cloned(),
+            bays: Vec::new(),
+        });
+        known.bays.push(Bay {
+            sensor: sensor.id.clone(),
+            channel: *channel,
+            region: region.clone(),
+        });
+    }
+    cameras.into_values().collect()
+}
+
+/// Devices that are asked over HTTP, those of one address together.
+fn devices(config: &Config, pace: impl Fn(Duration) -> Duration) -> Vec<http_json::Device> {
+    let mut devices: BTreeMap<(&Url, &Option<PathBuf>), http_json::Device> = BTreeMap::new();
+    for sensor in &config.sensors {
+        let Attachment::Url {
+            url,
+            every_s,
+            token_file,
+            channel,
+        } = &sensor.attachment
+        else {
+            continue;
+        };
+        let every = Duration::from_secs(u64::from(*every_s));
+        let device = devices.entry((url, token_file)).or_insert_with(|| http_json::Device {
+            url: url.clone(),
+            token_file: token_file.clone(),
+            every,
+            pace: pace(every),
+            sensors: Vec::new(),
+        });
+        if every < device.every {
+            (device.every, device.pace) = (every, pace(every));
+        }
+        device.sensors.push((sensor.id.clone(), channel.clone()));
+    }
+    devices.into_values().collect()
 }
 
 /// Drivers of what hangs on the box, not started.
 struct Attached {
     drivers: Vec<Box<dyn Driver>>,
     magnetometers: Option<Handle>,
+    /// Where cameras post.
+    postbox: Option<Postbox>,
 }
 
 /// Makes them.
@@ -141,7 +234,7 @@ fn attached(around: &Around) -> anyhow::Result<Attached> {
     for sensor in &around.config.sensors {
         let profile = sensor.profile;
         match &sensor.attachment {
-            Attachment::None => {}
+            Attachment::None | Attachment::Topic { .. } | Attachment::Url { .. } | Attachment::Picture { .. } => {}
             Attachment::Serial(path) => lines.push(Line {
                 sensor: sensor.id.clone(),
                 model: profile.ultrasonic.context("only ultrasonic sensors are on lines")?,
@@ -196,10 +289,22 @@ fn attached(around: &Around) -> anyhow::Result<Attached> {
             facts: around.facts.clone(),
         }));
     }
+    let devices = devices(around.config, pace);
+    if !devices.is_empty() {
+        drivers.push(Box::new(HttpJson::new(devices, utc_offset_s(around.config))));
+    }
+    let cameras = cameras(around.config);
+    let mut postbox = None;
+    if !cameras.is_empty() {
+        let (driver, its_postbox) = Hikvision::new(cameras);
+        drivers.push(Box::new(driver));
+        postbox = Some(its_postbox);
+    }
     if probes.is_empty() {
         return Ok(Attached {
             drivers,
             magnetometers: None,
+            postbox,
         });
     }
     let (driver, handle) = Magnetometers::new(
@@ -212,5 +317,6 @@ fn attached(around: &Around) -> anyhow::Result<Attached> {
     Ok(Attached {
         drivers,
         magnetometers: Some(handle),
+        postbox,
     })
 }

@@ -185,6 +185,16 @@ pub struct Message {
     pub ack: Ack,
 }
 
+/// Whether a topic is one of a filter.
+pub fn matches(topic: &str, filter: &str) -> bool {
+    rumqttc::v5::mqttbytes::matches(topic, filter)
+}
+
+/// Whether a text is a topic filter (MQTT 5, section 4.7).
+pub fn is_filter(text: &str) -> bool {
+    rumqttc::v5::mqttbytes::valid_filter(text)
+}
+
 /// Why there is no session, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {

@@ -45,13 +45,18 @@ impl BoundSensor {
 
     /// Decodes a payload that came at `received`. A distance becomes a state; no echo stays none.
     pub async fn decode(&self, port: u8, payload: &[u8], received: Timestamp) -> Result<Decoded, CodecError> {
-        let mut decoded = self.profile.decode(port, payload, received).await?;
+        let decoded = self.profile.decode(port, payload, received).await?;
+        Ok(self.with_limits(decoded))
+    }
+
+    /// Makes a state of a distance, for a model that tells nothing else.
+    pub fn with_limits(&self, mut decoded: Decoded) -> Decoded {
         if let (None, Some(limits), Some(distance)) =
             (decoded.report.occupied, self.distance, decoded.health.distance_mm)
         {
             decoded.report.occupied = limits.is_occupied(distance);
         }
-        Ok(decoded)
+        decoded
     }
 }
 

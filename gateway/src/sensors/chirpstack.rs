@@ -9,10 +9,8 @@
 mod asking;
 pub mod envelope;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -24,43 +22,21 @@ use tokio_util::sync::CancellationToken;
 use self::asking::{Asking, Orders};
 use self::envelope::{EnvelopeError, Uplink};
 use super::backoff::Backoff;
+use super::broker::{Broker, Ended, GOOD_SESSION_MS, WAIT_MAX, WAIT_MIN, leave};
 use super::codecs::{CodecError, Decoded, Downlink};
 use super::{
-    AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, SecretError, SetAside,
-    observed, read_secret,
+    AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, SetAside, observed,
 };
-use crate::mqtt::{self, Address, Credentials, Event, Events, Message, MqttError, Publisher, QoS, Subscription};
+use crate::mqtt::{self, Event, Message, MqttError, Publisher, QoS, Subscription};
 
 /// Uplinks of all devices of all applications.
 const UPLINKS: &str = "application/+/device/+/event/up";
-/// Waits before the broker is tried again.
-const WAIT_MIN: Duration = Duration::from_millis(250);
-const WAIT_MAX: Duration = Duration::from_secs(30);
-/// Longest time to take leave of the broker.
-const LEAVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Orders on their way to the driver.
 const WANTED_MAX: usize = 8;
-/// A session that lasted so long was a good one, milliseconds.
-const GOOD_SESSION_MS: u64 = 60_000;
-
-/// Where the uplinks are.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Host of the broker.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// User name and the file of its password, if the broker wants them. The file is read at every connection.
-    pub login: Option<(String, PathBuf)>,
-    /// Names the session that the broker keeps; must not change.
-    pub client_id: String,
-    /// Most uplinks taken from the broker and not yet on disk.
-    pub unacknowledged_max: u16,
-}
 
 /// The driver.
 pub struct ChirpStack {
-    options: Options,
+    broker: Broker,
     wanted: mpsc::Receiver<Order>,
     orders: Orders,
 }
@@ -120,11 +96,11 @@ impl Commander {
 }
 
 impl ChirpStack {
-    /// A driver for the broker of `options`.
-    pub fn new(options: Options) -> (Self, Commander) {
+    /// A driver for the broker that `ChirpStack` publishes to.
+    pub fn new(broker: Broker) -> (Self, Commander) {
         let (sender, wanted) = mpsc::channel(WANTED_MAX);
         let driver = Self {
-            options,
+            broker,
             wanted,
             orders: Orders::default(),
         };
@@ -192,9 +168,13 @@ impl ChirpStack {
         cancel: &CancellationToken,
         progress: &Arc<AtomicBool>,
     ) -> Ended {
-        let options = match self.mqtt_options() {
+        let uplinks = Subscription {
+            filter: UPLINKS.to_owned(),
+            qos: QoS::AtLeastOnce,
+        };
+        let options = match self.broker.options(vec![uplinks]) {
             Ok(options) => options,
-            Err(error) => return Ended::Failed(error.to_string()),
+            Err(error) => return error.into(),
         };
         let connected = tokio::select! {
             () = cancel.cancelled() => return Ended::ByUs,
@@ -260,36 +240,6 @@ impl ChirpStack {
             }
         }
     }
-
-    fn mqtt_options(&self) -> Result<mqtt::Options, SecretError> {
-        let Options {
-            host,
-            port,
-            login,
-            client_id,
-            unacknowledged_max,
-        } = &self.options;
-        let credentials = match login {
-            None => None,
-            Some((username, file)) => Some(Credentials {
-                username: username.clone(),
-                password: read_secret(file)?,
-            }),
-        };
-        let address = Address::Tcp {
-            host: host.clone(),
-            port: *port,
-        };
-        Ok(mqtt::Options {
-            credentials,
-            receive_maximum: *unacknowledged_max,
-            subscriptions: vec![Subscription {
-                filter: UPLINKS.to_owned(),
-                qos: QoS::AtLeastOnce,
-            }],
-            ..mqtt::Options::new(address, client_id.clone())
-        })
-    }
 }
 
 impl Driver for ChirpStack {
@@ -299,35 +249,6 @@ impl Driver for ChirpStack {
 
     fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
         self.run_until_cancelled(context, cancel).boxed()
-    }
-}
-
-/// Takes leave of the broker, so that it learns of what was journalled up to now.
-async fn leave(publisher: &Publisher, events: &mut Events) {
-    if publisher.disconnect().is_err() {
-        return;
-    }
-    // Kept until the end: dropped before, a message ends the session at once. Bounded by the receive maximum.
-    let mut unread = Vec::new();
-    let end = async {
-        while let Ok(event) = events.next().await {
-            unread.push(event);
-        }
-    };
-    // Too late is no loss: what the broker did not learn it sends again.
-    let _late = tokio::time::timeout(LEAVE_TIME_MAX, end).await;
-}
-
-/// Why a connection is over.
-enum Ended {
-    /// Cancelled, or nobody receives any more.
-    ByUs,
-    Failed(String),
-}
-
-impl From<MqttError> for Ended {
-    fn from(error: MqttError) -> Self {
-        Self::Failed(error.to_string())
     }
 }
 

@@ -18,10 +18,20 @@ const SHOWN_BYTES_MAX: usize = 60;
 /// Longest identity of a message, bytes.
 const ID_BYTES_MAX: usize = 64;
 
+/// A place in a message, or several of which the first that is there counts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum At {
+    One(String),
+    Several(Vec<String>),
+}
+
 /// Where what stands.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fields {
+    /// The message is for this sensor only if it is so.
+    pub only_when: Option<Flag>,
     /// Whether a vehicle is there.
     pub occupied: Option<State>,
     /// Distance to whatever is in front of the sensor, millimetres.
@@ -52,7 +62,7 @@ pub struct Fields {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    at: String,
+    at: At,
     /// Values that mean a vehicle.
     occupied: Vec<Value>,
     /// Values that mean none.
@@ -66,7 +76,7 @@ pub struct State {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Number {
-    at: String,
+    at: At,
     /// What one unit of it is, in that of the field.
     #[serde(default = "one")]
     scale: f64,
@@ -79,7 +89,7 @@ pub struct Number {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flag {
-    at: String,
+    at: At,
     /// Values that mean that it is so.
     is: Vec<Value>,
 }
@@ -88,14 +98,14 @@ pub struct Flag {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
-    at: String,
+    at: At,
 }
 
 /// Kinds of messages.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kind {
-    at: String,
+    at: At,
     heartbeat: Vec<Value>,
     startup: Vec<Value>,
     other: Vec<Value>,
@@ -105,7 +115,7 @@ pub struct Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Time {
-    at: String,
+    at: At,
     format: TimeFormat,
 }
 
@@ -154,6 +164,41 @@ pub struct Place<'a> {
     pub utc_offset_s: i32,
 }
 
+impl Default for At {
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl At {
+    fn pointers(&self) -> &[String] {
+        match self {
+            Self::One(pointer) => std::slice::from_ref(pointer),
+            Self::Several(pointers) => pointers,
+        }
+    }
+
+    /// What stands there; nothing is nowhere.
+    fn look<'m>(&self, message: &'m Value, channel: &str) -> Option<&'m Value> {
+        self.pointers().iter().find_map(|pointer| {
+            let found = if pointer.contains(CHANNEL) {
+                message.pointer(&pointer.replace(CHANNEL, channel))
+            } else {
+                message.pointer(pointer)
+            };
+            found.filter(|value| !value.is_null())
+        })
+    }
+
+    /// For messages to people.
+    fn shown(&self) -> String {
+        match self.pointers() {
+            [pointer] if pointer.is_empty() => "the message".to_owned(),
+            pointers => pointers.join(" or "),
+        }
+    }
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -164,10 +209,14 @@ impl Fields {
     /// # Errors
     /// The key, and what is wrong there.
     pub fn check(&self, only_distance: bool) -> Result<(), String> {
-        for (key, at) in self.pointers() {
-            if !at.is_empty() && !at.starts_with('/') {
+        for (key, at) in self.places() {
+            if at.pointers().is_empty() {
+                return Err(format!("{key}: at names no place"));
+            }
+            let is_pointer = |at: &&String| at.is_empty() || at.starts_with('/');
+            if let Some(bad) = at.pointers().iter().find(|at| !is_pointer(at)) {
                 return Err(format!(
-                    "{key}: \"{at}\" is no JSON Pointer; write it from the root, as in \"/data/state\""
+                    "{key}: \"{bad}\" is no JSON Pointer; write it from the root, as in \"/data/state\""
                 ));
             }
         }
@@ -217,8 +266,9 @@ impl Fields {
         self.observed.is_some() || self.sequence.is_some() || self.message.is_some()
     }
 
-    fn pointers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn places(&self) -> impl Iterator<Item = (&'static str, &At)> {
         [
+            ("only_when", self.only_when.as_ref().map(|field| &field.at)),
             ("occupied", self.occupied.as_ref().map(|field| &field.at)),
             ("distance_mm", self.distance_mm.as_ref().map(|field| &field.at)),
             ("count", self.count.as_ref().map(|field| &field.at)),
@@ -233,12 +283,26 @@ impl Fields {
             ("firmware", self.firmware.as_ref().map(|field| &field.at)),
         ]
         .into_iter()
-        .filter_map(|(key, at)| Some((key, at?.as_str())))
+        .filter_map(|(key, at)| Some((key, at?)))
     }
 
-    /// Whether a pointer of it has a place for the sensor's channel.
+    /// Whether something in it depends on the sensor's channel.
     pub fn has_channel(&self) -> bool {
-        self.pointers().any(|(_, at)| at.contains(CHANNEL))
+        let in_values = self.only_when.iter().flat_map(|flag| &flag.is).any(|value| plain(value).contains(CHANNEL));
+        let in_places = |(_, at): (_, &At)| at.pointers().iter().any(|at| at.contains(CHANNEL));
+        in_values || self.places().any(in_places)
+    }
+
+    /// Whether `message` is for the sensor at `place`.
+    pub fn is_for(&self, message: &Value, place: Place) -> bool {
+        self.only_when.as_ref().is_none_or(|flag| {
+            let value = flag.at.look(message, place.channel);
+            let is_it = |wanted: &Value| {
+                let wanted = Value::String(plain(wanted).replace(CHANNEL, place.channel));
+                value.is_some_and(|value| is(&wanted, value))
+            };
+            flag.is.iter().any(is_it)
+        })
     }
 
     /// What `message` says.
@@ -246,14 +310,7 @@ impl Fields {
     /// # Errors
     /// The first value that means nothing.
     pub fn read(&self, message: &Value, place: Place) -> Result<Understood, FieldError> {
-        let look = |at: &str| -> Option<&Value> {
-            let found = if at.contains(CHANNEL) {
-                message.pointer(&at.replace(CHANNEL, place.channel))
-            } else {
-                message.pointer(at)
-            };
-            found.filter(|value| !value.is_null())
-        };
+        let look = |at: &At| at.look(message, place.channel);
         let number = |field: &Option<Number>| -> Result<Option<f64>, FieldError> {
             let Some(field) = field else { return Ok(None) };
             look(&field.at).map_or(Ok(None), |value| field.read(value))
@@ -416,7 +473,7 @@ fn whole(number: Option<f64>, key: &str) -> Result<Option<u32>, FieldError> {
     Ok(Some(rounded as u32))
 }
 
-fn error(at: &str, value: &Value, expected: String) -> FieldError {
+fn error(at: &At, value: &Value, expected: String) -> FieldError {
     let mut shown = value.to_string();
     if shown.len() > SHOWN_BYTES_MAX {
         let end = (0..=SHOWN_BYTES_MAX).rev().find(|end| shown.is_char_boundary(*end));
@@ -424,7 +481,7 @@ fn error(at: &str, value: &Value, expected: String) -> FieldError {
         shown.push('…');
     }
     FieldError {
-        at: if at.is_empty() { "the message".to_owned() } else { at.to_owned() },
+        at: at.shown(),
         shown,
         expected,
     }

@@ -13,10 +13,12 @@
 pub mod attached;
 mod backoff;
 mod bound;
+mod broker;
 pub mod chirpstack;
 pub mod codecs;
 mod delivery;
 mod fields;
+pub mod mqtt_json;
 mod observed;
 mod profiles;
 pub mod script;
@@ -33,6 +35,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use bound::{BoundSensor, DistanceLimits};
+pub use broker::Broker;
 pub use delivery::{Delivery, Done, Item, Outcome, SetAside};
 pub use fields::{FieldError, Fields, Place, Understood};
 pub use observed::{AbsurdTime, observed};

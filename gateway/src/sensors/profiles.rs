@@ -12,6 +12,7 @@ use wired::magnetometer::Chip;
 use wired::ultrasonic::Model;
 
 pub use self::shelf::Profiles;
+use super::attached::hikvision::watch::Events;
 use super::attached::modbus::map::Map;
 use super::codecs::{CODECS, Codec, CodecError, Decoded, Downlink, Downlinks};
 use super::fields::{Fields, Place};
@@ -56,6 +57,10 @@ pub struct Profile {
     pub modbus: Option<Map>,
     /// Where in a message stands what, for models that speak JSON or are decoded by a script.
     pub fields: Option<Fields>,
+    /// What its events mean, for cameras.
+    pub hikvision: Option<Events>,
+    /// It is asked this often, for models that are, seconds.
+    pub poll_s: Option<u32>,
     /// What an installer should know.
     pub quirks: Vec<String>,
     codec: Option<&'static Codec>,
@@ -98,14 +103,20 @@ pub enum Transport {
     Modbus,
     /// On pins of the box.
     Gpio,
+    /// By MQTT, published by the sensor itself.
+    Mqtt,
+    /// Over HTTP, when it is asked.
+    Http,
+    /// By the events of a camera.
+    Hikvision,
 }
 
 impl Transport {
-    /// Whether its sensors hang on the box, which says for them what it sees.
+    /// Whether the box sees its sensors' states as they are, and says them: they hang on it, or answer when they are asked.
     pub fn is_attached(self) -> bool {
         match self {
-            Self::ChirpStack | Self::Webhook => false,
-            Self::Serial | Self::I2c | Self::Modbus | Self::Gpio => true,
+            Self::ChirpStack | Self::Webhook | Self::Mqtt => false,
+            Self::Serial | Self::I2c | Self::Modbus | Self::Gpio | Self::Http | Self::Hikvision => true,
         }
     }
 }
@@ -200,6 +211,8 @@ struct File {
     ultrasonic: Option<Model>,
     modbus: Option<Map>,
     fields: Option<Fields>,
+    hikvision: Option<Events>,
+    poll_s: Option<u32>,
 }
 
 impl File {
@@ -214,6 +227,11 @@ impl File {
             (false, _, Some(_)) => return refuse("script", "only what comes through chirpstack has one"),
             _ => {}
         }
+        if let Some(script) = &self.script
+            && !script.ends_with(".js") | script.contains('/')
+        {
+            return refuse("script", "write the name of a file beside the profile, as in \"acme.js\"");
+        }
         if self.codec.is_some() == self.ports.is_empty() && self.script.is_none() {
             return refuse("ports", "a profile with a codec lists its ports, one without has none");
         }
@@ -224,16 +242,22 @@ impl File {
         if !self.asks.is_empty() && self.codec.is_none() {
             return refuse("asks", "only a codec of the program knows commands");
         }
-        let may_tell_distance = !matches!(self.transport, Transport::Webhook | Transport::I2c | Transport::Gpio);
+        let may_tell_distance = !matches!(
+            self.transport,
+            Transport::Webhook | Transport::I2c | Transport::Gpio | Transport::Hikvision
+        );
         if self.only_distance && !may_tell_distance {
             return refuse("only_distance", "its transport brings no distance");
         }
+        let speaks_json = matches!(self.transport, Transport::Mqtt | Transport::Http);
         match &self.fields {
-            Some(_) if self.script.is_none() => refuse("fields", "only what a script has decoded is mapped"),
-            None if self.script.is_some() => {
-                refuse("fields", "this section is missing: say where the script's data has the state")
+            Some(_) if self.script.is_none() && !speaks_json => {
+                refuse("fields", "only JSON is mapped: what a script has decoded, and that of mqtt and http")
             }
-            Some(fields) if fields.has_own_envelope() => {
+            None if self.script.is_some() || speaks_json => {
+                refuse("fields", "this section is missing: say where in the data the state stands")
+            }
+            Some(fields) if self.script.is_some() && fields.has_own_envelope() => {
                 let reason = "observed, sequence and message are those of the network server; leave them out";
                 refuse("fields", reason)
             }
@@ -266,6 +290,22 @@ impl File {
         if self.ultrasonic.is_some() != is_serial || is_serial && !self.only_distance {
             let reason = "an ultrasonic sensor is on serial and tells only_distance, and nothing else is on serial";
             return refuse("ultrasonic", reason);
+        }
+        if self.hikvision.is_some() != (self.transport == Transport::Hikvision) {
+            return refuse("hikvision", "a camera says what its events mean, and nothing else does");
+        }
+        let events = self.hikvision.as_ref().map_or(Ok(()), Events::check);
+        events.map_err(|reason| ("hikvision", reason))?;
+        match (self.transport, self.poll_s) {
+            (Transport::Http, Some(1..=600)) => {}
+            (Transport::Http, _) => return refuse("poll_s", "say how often it is asked, 1 to 600 seconds"),
+            (_, Some(_)) => return refuse("poll_s", "only what is on http is asked by it"),
+            (_, None) => {}
+        }
+        let is_dated = self.fields.as_ref().is_some_and(|fields| fields.observed.is_some());
+        if self.transport == Transport::Mqtt && self.queued && !is_dated {
+            let reason = "what waited at the broker has to say of when it is: map fields.observed, or write false";
+            return refuse("queued", reason);
         }
         if self.modbus.is_some() != (self.transport == Transport::Modbus) {
             return refuse("modbus", "a sensor on modbus has a register map, and nothing else has");
@@ -341,6 +381,8 @@ impl Profile {
             ultrasonic,
             modbus,
             fields,
+            hikvision,
+            poll_s,
         } = file;
         let asks: Result<Vec<Ask>, String> = asks.iter().map(|ask| asked(codec, ask)).collect();
         let asks = asks.map_err(|reason| value("asks", reason))?;
@@ -366,6 +408,8 @@ impl Profile {
             ultrasonic,
             modbus,
             fields,
+            hikvision,
+            poll_s,
             quirks,
             codec,
             script,
@@ -486,7 +530,7 @@ mod tests {
         assert!(Profile::by_name("bosch").is_none());
         assert_eq!(
             Profiles::built_in().names(),
-            "a02yyuw, bosch-tps110, dingtek-do20x, dragino-ldds75, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, pni-placepod, qmc5883l, tekzitel-tekzipark, urm12 or webhook"
+            "a02yyuw, bosch-tps110, dingtek-do20x, dragino-ldds75, esphome-binary-sensor, hikvision-region, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, onvif-objects-inside, pni-placepod, qmc5883l, shelly-input, tasmota-switch, tekzitel-tekzipark, urm12, webhook or zigbee2mqtt-occupancy"
         );
     }
 
@@ -542,11 +586,12 @@ mod tests {
         for (bad, told) in [
             (scripted.replace("script = ", "codec = \"pni-placepod\"\nscript = "), "leave one of the two out"),
             (scripted.replace("dragino-ldds75.js", "absent.js"), "cannot read absent.js"),
+            (scripted.replace("dragino-ldds75.js", "../a.js"), "beside the profile"),
             (scripted.replace("at = \"/distance\"", "at = \"distance\""), "no JSON Pointer"),
             (scripted.replace("[fields]", "[fields]\nsequence = { at = \"/n\" }"), "network server"),
             (scripted.replace("only_distance = true", ""), "only_distance = true"),
             (coded.replace("codec = \"bosch-tps110\"", ""), "needs a codec, or a script"),
-            (format!("{coded}\n{fields}"), "only what a script has decoded"),
+            (format!("{coded}\n{fields}"), "only JSON is mapped"),
             (format!("codec = \"bosch-tps110\"\n{posted}"), "only what comes through chirpstack"),
             (format!("script = \"dragino-ldds75.js\"\n{posted}"), "only what comes through chirpstack"),
             (format!("only_distance = true\n{posted}"), "brings no distance"),

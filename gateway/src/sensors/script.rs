@@ -39,9 +39,19 @@ pub struct Introduction {
     pub script: String,
 }
 
+/// What the program is asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// Whether the script is one.
+    IsUsable,
+    /// What a message says.
+    Decode(Uplink),
+}
+
 /// A message to be decoded.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Question {
+pub struct Uplink {
     /// Application port.
     pub port: u8,
     /// Payload.
@@ -94,11 +104,23 @@ impl Script {
     /// # Errors
     /// What the script, or its program, could not do.
     pub async fn decode(&self, port: u8, payload: &[u8], received: Timestamp) -> Result<Value, String> {
-        let question = Question {
+        let uplink = Uplink {
             port,
             bytes: payload.to_vec(),
             received: received.to_string(),
         };
+        self.ask(Question::Decode(uplink)).await
+    }
+
+    /// Whether the script is one, and its program there.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub async fn check(&self) -> Result<(), String> {
+        self.ask(Question::IsUsable).await.map(|_| ())
+    }
+
+    async fn ask(&self, question: Question) -> Result<Value, String> {
         let mut worker = self.worker.lock().await;
         // A program that was ended by somebody else is no fault of the message: it is asked once more.
         let mut reason = String::new();

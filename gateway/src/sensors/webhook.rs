@@ -6,15 +6,21 @@
 //! part may have been taken in, so it sends everything again with the same `id` or `sequence`, by which repeats are
 //! known. An array with one bad reading is refused whole, before any is taken in. Errors are JSON too:
 //! `{"error": what, "hint": what to do}`.
+//!
+//! Cameras of Hikvision post their alerts beside it ([`alerts`]). An address that shows wrong tokens again and again is sent away
+//! ([`tries`]).
 
-use std::net::SocketAddr;
+mod alerts;
+mod tries;
+
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Json, Response};
@@ -28,10 +34,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use self::tries::Tries;
+use super::attached::hikvision::Postbox;
 use super::backoff::Backoff;
 use super::codecs::Health;
 use super::{Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, observed, read_secret};
-use crate::listener;
+use crate::listener::{self, Connection};
 
 /// Most connections at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 32;
@@ -44,7 +52,7 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 /// Longest time to wait for the disk. The sender waits too, and gives up at some time.
 const JOURNAL_TIME_MAX: Duration = Duration::from_secs(10);
 /// When a sender that was sent away should come back, seconds.
-const RETRY_AFTER: &str = "5";
+const RETRY_AFTER_S: u64 = 5;
 /// Waits before a port that is taken is tried again.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_mins(1);
@@ -62,12 +70,13 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Webhook {
     options: Options,
+    postbox: Option<Postbox>,
 }
 
 impl Webhook {
-    /// A driver that listens as `options` say.
-    pub fn new(options: Options) -> Self {
-        Self { options }
+    /// A driver that listens as `options` say; `postbox` takes what cameras post.
+    pub fn new(options: Options, postbox: Option<Postbox>) -> Self {
+        Self { options, postbox }
     }
 
     async fn run_until_cancelled(self, context: DriverContext, cancel: CancellationToken) {
@@ -81,7 +90,7 @@ impl Webhook {
                 Ok::<_, String>((listener, token))
             };
             let reason = match ready.await {
-                Ok((listener, token)) => match serve(listener, &token, context.clone(), cancel.clone()).await {
+                Ok((listener, token)) => match self.serve(listener, &token, &context, &cancel).await {
                     Ok(()) => continue,
                     Err(error) => format!("cannot serve on {listen}: {error}"),
                 },
@@ -94,6 +103,16 @@ impl Webhook {
             }
         }
         context.status.set_state(DriverState::Stopped);
+    }
+
+    async fn serve(
+        &self,
+        listener: TcpListener,
+        token: &str,
+        context: &DriverContext,
+        cancel: &CancellationToken,
+    ) -> std::io::Result<()> {
+        serve(listener, token, self.postbox.clone(), context.clone(), cancel.clone()).await
     }
 }
 
@@ -111,19 +130,23 @@ impl Driver for Webhook {
 pub async fn serve(
     listener: TcpListener,
     token: &str,
+    postbox: Option<Postbox>,
     context: DriverContext,
     cancel: CancellationToken,
 ) -> std::io::Result<()> {
     context.status.set_state(DriverState::Connected);
     let server = Arc::new(Server {
         context,
-        authorization: format!("Bearer {token}"),
+        token: token.to_owned(),
+        postbox,
+        tries: Mutex::default(),
     });
     let refuse =
         |status, error: &'static str| move || async move { Refusal::new(status, error, USAGE).into_response() };
-    let readings = post(take).fallback(refuse(StatusCode::METHOD_NOT_ALLOWED, "only POST is understood here"));
+    let only_post = || refuse(StatusCode::METHOD_NOT_ALLOWED, "only POST is understood here");
     let router = Router::new()
-        .route("/v1/readings", readings)
+        .route("/v1/readings", post(take).fallback(only_post()))
+        .route("/v1/hikvision/{camera}/{token}", post(take_alerts).fallback(only_post()))
         .fallback(refuse(StatusCode::NOT_FOUND, "there is nothing here"))
         .layer(map_response(listener::close_after))
         .with_state(server);
@@ -136,7 +159,9 @@ const SEND_AGAIN: &str = "keep the readings and send them again, with the same i
 
 struct Server {
     context: DriverContext,
-    authorization: String,
+    token: String,
+    postbox: Option<Postbox>,
+    tries: Mutex<Tries>,
 }
 
 /// A reading as it is posted.
@@ -159,6 +184,9 @@ struct Refusal {
     status: StatusCode,
     error: String,
     hint: String,
+    /// When to come back, seconds.
+    #[serde(skip)]
+    retry_after_s: Option<u64>,
 }
 
 impl Refusal {
@@ -167,17 +195,18 @@ impl Refusal {
             status,
             error: error.into(),
             hint: hint.into(),
+            retry_after_s: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S),
         }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = self.status;
+        let (status, retry_after_s) = (self.status, self.retry_after_s);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
@@ -186,9 +215,15 @@ impl IntoResponse for Refusal {
     }
 }
 
-async fn take(State(server): State<Arc<Server>>, request: Request) -> Result<Response, Refusal> {
-    server.authorize(&request)?;
-    let body = read_body(request.into_body()).await?;
+async fn take(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    server.authorize(connection.peer.ip(), given.unwrap_or_default())?;
+    let body = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let received = (server.context.clock)();
     let readings = server.understand(&body, received)?;
     let accepted = readings.len();
@@ -196,12 +231,36 @@ async fn take(State(server): State<Arc<Server>>, request: Request) -> Result<Res
     Ok(Json(serde_json::json!({ "accepted": accepted })).into_response())
 }
 
-async fn read_body(body: Body) -> Result<Vec<u8>, Refusal> {
+/// Alerts are those of now: they are looked at when they come, and what they tell of a space is kept as all that the box sees.
+async fn take_alerts(
+    State(server): State<Arc<Server>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    Path((camera, token)): Path<(String, String)>,
+    request: Request,
+) -> Result<StatusCode, Refusal> {
+    server.authorize(connection.peer.ip(), token.as_bytes())?;
+    let postbox = server.postbox.as_ref();
+    let id = alerts::camera(postbox, &camera).inspect_err(|refusal| server.note("camera", &camera, &refusal.error))?;
+    let headers = request.headers().clone();
+    let body = read_body(request.into_body(), alerts::BODY_BYTES_MAX).await?;
+    let read = alerts::read(&headers, &body).inspect_err(|refusal| server.note("alert", &camera, &refusal.error))?;
+    let all_fit = read
+        .into_iter()
+        .all(|alert| postbox.is_some_and(|postbox| postbox.put(id.clone(), alert)));
+    if !all_fit {
+        let error = "too many alerts wait to be looked at";
+        server.note("overrun", &camera, error);
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error, "post it again"));
+    }
+    Ok(StatusCode::OK)
+}
+
+async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
     let too_large = || {
-        let error = format!("the body is larger than {BODY_BYTES_MAX} bytes");
+        let error = format!("the body is larger than {bytes_max} bytes");
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, error, "send fewer readings at a time")
     };
-    match tokio::time::timeout(BODY_TIME_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+    match tokio::time::timeout(BODY_TIME_MAX, axum::body::to_bytes(body, bytes_max)).await {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         // Either the bound, or a connection that broke and will not see the answer.
         Ok(Err(_)) => Err(too_large()),
@@ -214,16 +273,23 @@ async fn read_body(body: Body) -> Result<Vec<u8>, Refusal> {
 }
 
 impl Server {
-    fn authorize(&self, request: &Request) -> Result<(), Refusal> {
-        let given = request
-            .headers()
-            .get(header::AUTHORIZATION)
-            .map_or(&b""[..], |value| value.as_bytes());
-        if bool::from(given.ct_eq(self.authorization.as_bytes())) {
+    fn authorize(&self, from: IpAddr, given: &[u8]) -> Result<(), Refusal> {
+        let now = Instant::now();
+        let wait_s = self.tries.lock().unwrap_or_else(PoisonError::into_inner).wait_s(from, now);
+        if let Some(wait_s) = wait_s {
+            let error = "too many wrong tokens came from this address";
+            let hint = format!("wait {wait_s} s, and correct the token in what sends");
+            return Err(Refusal {
+                retry_after_s: Some(wait_s),
+                ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, error, hint)
+            });
+        }
+        if bool::from(given.ct_eq(self.token.as_bytes())) {
             return Ok(());
         }
-        let error = "the bearer token is missing or wrong";
-        self.note("token", "", error);
+        self.tries.lock().unwrap_or_else(PoisonError::into_inner).wrong(from, now);
+        let error = "the token is missing or wrong";
+        self.note("token", &from.to_string(), error);
         Err(Refusal::new(
             StatusCode::UNAUTHORIZED,
             error,

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use gateway::cameras::discovery::xml::Element;
+use gateway::xml::Element;
 use jiff::Timestamp;
 use md5::{Digest, Md5};
 use sha1::Sha1;

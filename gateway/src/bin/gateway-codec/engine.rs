@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gateway::sensors::script::{Answer, CPU_MAX, MEMORY_BYTES_MAX, Question, STACK_BYTES_MAX};
+use gateway::sensors::script::{Answer, CPU_MAX, MEMORY_BYTES_MAX, Question, STACK_BYTES_MAX, Uplink};
 use rquickjs::context::EvalOptions;
 use rquickjs::{CatchResultExt, CaughtError, Context, Ctx, Function, Runtime};
 use rustix::time::{ClockId, clock_gettime};
@@ -23,6 +23,7 @@ const CALL: &str = r#"
     if (typeof decodeUplink === "function") decode = decodeUplink;
     else if (typeof module.exports.decodeUplink === "function") decode = module.exports.decodeUplink;
     else return JSON.stringify({ missing: true });
+    if (text === "") return "{}";
     const input = JSON.parse(text);
     input.recvTime = new Date(input.recvTime);
     const output = decode(input);
@@ -32,8 +33,8 @@ const CALL: &str = r#"
 /// Words of a script that are repeated in a message, bytes.
 const WORDS_BYTES_MAX: usize = 300;
 
-/// What the script makes of a message.
-pub fn decode(script: &str, question: &Question) -> Answer {
+/// What the script makes of a question.
+pub fn answer(script: &str, question: &Question) -> Answer {
     let is_late = Arc::new(AtomicBool::new(false));
     let answer = run(script, question, &is_late);
     match answer {
@@ -59,23 +60,25 @@ fn run(script: &str, question: &Question, is_late: &Arc<AtomicBool>) -> Result<V
         late.fetch_or(is_over, Ordering::Relaxed);
         is_over
     })));
-    let input = json!({
-        "bytes": question.bytes,
-        "fPort": question.port,
-        "recvTime": question.received,
-        "variables": {},
-    });
+    let input = match question {
+        Question::IsUsable => String::new(),
+        Question::Decode(Uplink { port, bytes, received }) => {
+            json!({ "bytes": bytes, "fPort": port, "recvTime": received, "variables": {} }).to_string()
+        }
+    };
     let text = context.with(|ctx| -> Result<String, String> {
         evaluate::<()>(&ctx, SURROUNDINGS)?;
         evaluate::<()>(&ctx, script)?;
         let call: Function = evaluate(&ctx, CALL)?;
-        call.call((input.to_string(),)).catch(&ctx).map_err(|error| words(&error))
+        call.call((input,)).catch(&ctx).map_err(|error| words(&error))
     })?;
     let answer: Value = serde_json::from_str(&text).map_err(|error| format!("its answer is no JSON: {error}"))?;
     if answer.get("missing").is_some() {
         return Err("has no function decodeUplink: expected a codec by TS013".to_owned());
     }
-    let output = answer.get("output").unwrap_or(&Value::Null);
+    let Some(output) = answer.get("output") else {
+        return Ok(Value::Null);
+    };
     let errors = output.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty());
     if let Some(errors) = errors {
         let errors: Vec<String> = errors.iter().map(|error| bounded(error.as_str().unwrap_or("?"))).collect();

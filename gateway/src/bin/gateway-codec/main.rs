@@ -23,7 +23,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     };
     while let Some(question) = next::<Question>(&mut input)? {
-        let answer = engine::decode(&script, &question);
+        let answer = engine::answer(&script, &question);
         let mut line = serde_json::to_vec(&answer)?;
         if line.len() >= ANSWER_BYTES_MAX {
             let reason = format!("its answer is longer than {} KiB", ANSWER_BYTES_MAX / 1024);

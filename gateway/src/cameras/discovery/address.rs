@@ -117,7 +117,7 @@ impl Reached {
 
     fn wrong_host(&self, said: &Url) -> Option<String> {
         let wrong = host_address(said) != Some(self.host);
-        wrong.then(|| super::xml::label(said.host_str().unwrap_or_default()))
+        wrong.then(|| crate::xml::label(said.host_str().unwrap_or_default()))
     }
 }
 

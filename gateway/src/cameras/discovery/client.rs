@@ -13,7 +13,7 @@ use url::{Position, Url};
 
 use super::login::{Login, LoginError, Proof, Reply, Verdict};
 use super::soap::{Credentials, Fault, envelope, username_token};
-use super::xml::{Element, XmlError};
+use crate::xml::{Element, XmlError};
 
 /// Longest reply, bytes. Reading stops there and the request fails.
 pub const REPLY_BYTES_MAX: usize = 1024 * 1024;
@@ -243,7 +243,7 @@ fn unreachable(url: &Url, error: &reqwest::Error) -> RequestError {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        super::xml::label(&cause.to_string())
+        crate::xml::label(&cause.to_string())
     };
     RequestError::Unreachable {
         url: url.to_string(),

@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use url::Url;
 
-use super::xml::{Element, label};
+use crate::xml::{Element, label};
 
 /// Asks for the time. Needs no login (access class `PRE_AUTH`).
 pub const GET_TIME: &str = "<GetSystemDateAndTime xmlns=\"http://www.onvif.org/ver10/device/wsdl\"/>";

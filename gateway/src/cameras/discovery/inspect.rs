@@ -16,7 +16,7 @@ use super::device::{
 use super::found::{CLOCK_OFFSET_MAX, Found, FoundProfile, Problem};
 use super::login::LoginError;
 use super::media::{MediaService, Profiles, choose, parse_profiles, parse_uri};
-use super::xml::Element;
+use crate::xml::Element;
 
 /// Longest time for one camera. After it, what is known by then is the result.
 const CAMERA_SECONDS_MAX: u64 = 60;
@@ -154,7 +154,7 @@ impl Inspection<'_> {
             let Some(said) = self.unless_final("asking for a stream", said)? else {
                 continue;
             };
-            let token = super::xml::label(&token);
+            let token = crate::xml::label(&token);
             let Some(corrected) = self.reached.stream(&said) else {
                 self.found.problems.push(Problem::NoRtsp(token));
                 continue;

@@ -198,7 +198,7 @@ fn digests(challenges: &[String]) -> Vec<DigestClient> {
 
 fn schemes(challenges: &[String]) -> String {
     let words = challenges.iter().filter_map(|value| value.split_whitespace().next());
-    super::xml::label(&words.collect::<Vec<_>>().join(", "))
+    crate::xml::label(&words.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use url::Url;
 
 use super::soap::escaped;
-use super::xml::{Element, label};
+use crate::xml::{Element, label};
 
 /// Most profiles of a camera. The rest is left out and noted. A camera has two to ten; a recorder has more.
 pub const PROFILES_MAX: usize = 32;

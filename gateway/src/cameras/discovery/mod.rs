@@ -25,7 +25,6 @@ pub mod probe;
 mod render;
 mod soap;
 mod sweep;
-pub mod xml;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use super::xml::{Element, XmlError, label};
+use crate::xml::{Element, XmlError, label};
 
 /// Longest answer, bytes. A longer one is counted as garbage. The longest that UDP can carry is shorter.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use sha1::{Digest, Sha1};
 
-use super::xml::{Element, label};
+use crate::xml::{Element, label};
 
 /// Bytes of a token's nonce.
 pub const NONCE_BYTES: usize = 16;

@@ -26,7 +26,11 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
                 way: Way::Serial(path), ..
             } => wants(path, key("modbus"), "dialout"),
             Attachment::Loop { presence, .. } => wants(&presence.chip, key("presence_line"), "gpio"),
-            Attachment::Modbus { way: Way::Tcp(_), .. } | Attachment::None => {}
+            Attachment::Modbus { way: Way::Tcp(_), .. }
+            | Attachment::None
+            | Attachment::Topic { .. }
+            | Attachment::Url { .. }
+            | Attachment::Picture { .. } => {}
         }
     }
     for (number, own) in config.contacts.iter().enumerate() {
@@ -56,6 +60,10 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     }
 }
 
+fn of_channel(channel: &str) -> String {
+    if channel.is_empty() { String::new() } else { format!(", channel {channel}") }
+}
+
 impl Summary<'_> {
     pub(super) fn write_attached(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.config;
@@ -63,6 +71,19 @@ impl Summary<'_> {
             let (id, profile) = (&sensor.id, &sensor.profile.name);
             match &sensor.attachment {
                 Attachment::None => {}
+                Attachment::Topic { filter, channel } => {
+                    writeln!(f, "  {id}: {profile} at topic {filter}{}", of_channel(channel))?;
+                }
+                Attachment::Url {
+                    url, every_s, channel, ..
+                } => writeln!(f, "  {id}: {profile} at {url}{}, asked every {every_s} s", of_channel(channel))?,
+                Attachment::Picture {
+                    camera, isapi, region, ..
+                } => {
+                    let region = region.as_ref().map_or(String::new(), |region| format!(", region {region}"));
+                    let way = isapi.as_ref().map_or("which posts here".to_owned(), |isapi| format!("read at {isapi}"));
+                    writeln!(f, "  {id}: {profile} of {camera}{region}, {way}")?;
+                }
                 Attachment::Serial(path) => writeln!(f, "  {id}: {profile} on {}", path.display())?,
                 Attachment::I2c { bus, address, .. } => {
                     writeln!(f, "  {id}: {profile} on {}, address {address:#04x}", bus.display())?;

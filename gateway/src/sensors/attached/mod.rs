@@ -1,10 +1,12 @@
-//! Sensors on pins, buses and lines of the box itself.
+//! Sensors on pins, buses and lines of the box itself, and those in its own network whose state it sees as it is.
 //!
 //! They keep nothing while the box is off, and say nothing by themselves: the box measures, decides, and says a space's state
 //! when it changes and every [`SAY_EVERY`] while that is what it sees. A sensor that cannot be read, or says nothing clear,
 //! is silent, and its space becomes unknown. What is said waits for the disk in an [`Outbox`].
 
 pub mod contacts;
+pub mod hikvision;
+pub mod http_json;
 pub mod lights;
 pub mod magnetometers;
 pub mod modbus;

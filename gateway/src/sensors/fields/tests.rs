@@ -109,6 +109,31 @@ fn sensors_of_one_message_have_channels() {
 }
 
 #[test]
+fn a_message_may_be_for_another_sensor_and_may_have_it_in_several_places() {
+    let text = r#"
+        only_when = { at = "/Source/Rule", is = ["bay-{channel}"] }
+        occupied = { at = ["/Data/IsInside", "/Data/State"], occupied = [true], free = [false] }
+    "#;
+    let place = Place {
+        channel: "2",
+        ..Place::default()
+    };
+    assert!(fields(text).has_channel());
+    for (message, is_for) in [
+        (json!({"Source": {"Rule": "bay-2"}}), true),
+        (json!({"Source": {"Rule": "bay-3"}}), false),
+        (json!({}), false),
+    ] {
+        assert_eq!(fields(text).is_for(&message, place), is_for, "{message}");
+    }
+    for message in [json!({"Data": {"IsInside": "true"}}), json!({"Data": {"IsInside": null, "State": true}})] {
+        assert_eq!(read(text, &message).unwrap().decoded.report.occupied, Some(true));
+    }
+    let error = read(text, &json!({"Data": {"State": 2}})).unwrap_err();
+    assert_eq!(error, "/Data/IsInside or /Data/State is 2; expected true, false");
+}
+
+#[test]
 fn a_message_that_is_a_word_is_read_whole() {
     let text = r#"occupied = { at = "", occupied = ["ON"], free = ["OFF"] }"#;
     assert_eq!(read(text, &json!("ON")).unwrap().decoded.report.occupied, Some(true));

@@ -25,6 +25,8 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "bosch-tps110.toml",
     "dingtek-do20x.toml",
     "dragino-ldds75.toml",
+    "esphome-binary-sensor.toml",
+    "hikvision-region.toml",
     "jsn-sr04t.toml",
     "libelium-smart-parking.toml",
     "lis3mdl.toml",
@@ -35,11 +37,15 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "nwave-ncc405.toml",
     "nwave-nps310.toml",
     "nwave-nps405.toml",
+    "onvif-objects-inside.toml",
     "pni-placepod.toml",
     "qmc5883l.toml",
+    "shelly-input.toml",
+    "tasmota-switch.toml",
     "tekzitel-tekzipark.toml",
     "urm12.toml",
     "webhook.toml",
+    "zigbee2mqtt-occupancy.toml",
 ];
 
 /// Scripts that they name.

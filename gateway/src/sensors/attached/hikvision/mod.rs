@@ -1,0 +1,222 @@
+//! Cameras of Hikvision, and those that speak its ISAPI, as sensors: the events of their own analysis.
+//!
+//! Events come by two ways: the box reads a camera's event stream ([`stream`]), or the camera posts them to the box's webhook
+//! ([`Postbox`]). Either way they are [`Alert`]s, and a [`Watch`] for each space makes states of them. The camera's own time is
+//! not used: the events are those of now, and cameras' clocks are wrong more often than the box's.
+//!
+//! Source: Hikvision, Intelligent Security API (General Application), sections on alarm and event.
+
+pub mod alert;
+pub mod parts;
+mod stream;
+pub mod watch;
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use parking::{CameraId, SensorId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use self::alert::Alert;
+use self::stream::Stream;
+use self::watch::Watch;
+use super::super::{Driver, DriverContext, DriverState};
+use super::Outbox;
+use crate::cameras::wire::Credentials;
+
+/// Alerts that wait to be looked at.
+const WAITING_MAX: usize = 64;
+/// How often it is looked whether a camera is still heard, on a clock that is real.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Camera {
+    /// Its name.
+    pub id: CameraId,
+    /// `host:port` of its ISAPI, if the box reads its stream; else it posts.
+    pub isapi: Option<String>,
+    /// User and password.
+    pub login: Option<Credentials>,
+    /// Spaces that it watches.
+    pub bays: Vec<Bay>,
+}
+
+/// A space as a camera sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bay {
+    /// What stands for it among the sensors.
+    pub sensor: SensorId,
+    /// Which camera of a recorder; 1 for a camera.
+    pub channel: u32,
+    /// Which region of the picture; without it, any.
+    pub region: Option<String>,
+}
+
+/// The driver.
+#[derive(Debug)]
+pub struct Hikvision {
+    cameras: Vec<Camera>,
+    posted: mpsc::Receiver<(CameraId, Alert)>,
+}
+
+/// Takes alerts that cameras post.
+#[derive(Debug, Clone)]
+pub struct Postbox {
+    cameras: Vec<CameraId>,
+    sender: mpsc::Sender<(CameraId, Alert)>,
+}
+
+/// What was heard of a camera.
+enum Heard {
+    Alert(Alert),
+    /// It is not heard, and why.
+    Nothing(String),
+}
+
+impl Postbox {
+    /// The camera of this name, if it is one that posts.
+    pub fn camera(&self, name: &str) -> Option<CameraId> {
+        self.cameras.iter().find(|camera| camera.as_str() == name).cloned()
+    }
+
+    /// Puts an alert in. False when there is no room: the camera may post it again.
+    pub fn put(&self, camera: CameraId, alert: Alert) -> bool {
+        self.sender.try_send((camera, alert)).is_ok()
+    }
+}
+
+impl Hikvision {
+    /// A driver of these cameras, and where those of them that post do it.
+    pub fn new(cameras: Vec<Camera>) -> (Self, Postbox) {
+        let (sender, posted) = mpsc::channel(WAITING_MAX);
+        let posting = cameras.iter().filter(|camera| camera.isapi.is_none());
+        let postbox = Postbox {
+            cameras: posting.map(|camera| camera.id.clone()).collect(),
+            sender,
+        };
+        (Self { cameras, posted }, postbox)
+    }
+
+    async fn run_until_cancelled(self, context: DriverContext, cancel: CancellationToken) {
+        let (sender, heard) = mpsc::channel(WAITING_MAX);
+        let mut streams: Vec<BoxFuture<'static, ()>> = Vec::new();
+        for camera in &self.cameras {
+            if let Some(address) = camera.isapi.clone() {
+                let stream = Stream::new(camera.id.clone(), address, camera.login.clone());
+                streams.push(stream.read_for_ever(sender.clone()).boxed());
+            }
+        }
+        let watching = Watching {
+            eyes: self.cameras.iter().map(|camera| Eye::new(camera, &context)).collect(),
+            context: context.clone(),
+        };
+        let (posted, stop) = (self.posted, cancel.clone());
+        Outbox::beside(context.clone(), cancel, |outbox| async move {
+            let reading = async {
+                join_all(streams).await;
+                // Cameras that post have no stream.
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = watching.run(heard, posted, outbox) => {}
+                () = reading => {}
+            }
+        })
+        .await;
+        context.status.set_state(DriverState::Stopped);
+    }
+}
+
+impl Driver for Hikvision {
+    fn name(&self) -> &'static str {
+        "hikvision"
+    }
+
+    fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
+        self.run_until_cancelled(context, cancel).boxed()
+    }
+}
+
+/// A camera and what it watches.
+struct Eye {
+    camera: CameraId,
+    watches: Vec<(SensorId, Watch)>,
+}
+
+impl Eye {
+    fn new(camera: &Camera, context: &DriverContext) -> Self {
+        let watches = camera.bays.iter().filter_map(|bay| {
+            let events = context.sensors.get(&bay.sensor)?.profile.hikvision.as_ref()?;
+            let watch = Watch::new(bay.sensor.clone(), events, bay.channel, bay.region.clone());
+            Some((bay.sensor.clone(), watch))
+        });
+        Self {
+            camera: camera.id.clone(),
+            watches: watches.collect(),
+        }
+    }
+}
+
+struct Watching {
+    eyes: Vec<Eye>,
+    context: DriverContext,
+}
+
+impl Watching {
+    async fn run(
+        mut self,
+        mut heard: mpsc::Receiver<(CameraId, Heard)>,
+        mut posted: mpsc::Receiver<(CameraId, Alert)>,
+        outbox: Outbox,
+    ) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        // Whoever posts tells that it is there by posting only.
+        self.context.status.set_state(DriverState::Connected);
+        loop {
+            tokio::select! {
+                Some((camera, heard)) = heard.recv() => match heard {
+                    Heard::Alert(alert) => self.hear(&camera, &alert, &outbox),
+                    Heard::Nothing(reason) => self.is_silent(&camera, &reason),
+                },
+                Some((camera, alert)) = posted.recv() => self.hear(&camera, &alert, &outbox),
+                _ = look.tick() => self.look(),
+            }
+        }
+    }
+
+    fn hear(&mut self, camera: &CameraId, alert: &Alert, outbox: &Outbox) {
+        let now = (self.context.spans)();
+        self.context.status.set_state(DriverState::Connected);
+        for eye in self.eyes.iter_mut().filter(|eye| eye.camera == *camera) {
+            for (_, watch) in &mut eye.watches {
+                if let Some(reading) = watch.hears(now, alert) {
+                    outbox.put(reading, crate::sensors::codecs::Health::default());
+                }
+            }
+        }
+    }
+
+    fn is_silent(&mut self, camera: &CameraId, reason: &str) {
+        let now = (self.context.clock)();
+        for eye in self.eyes.iter_mut().filter(|eye| eye.camera == *camera) {
+            for (sensor, watch) in &mut eye.watches {
+                watch.lost_sight();
+                self.context.status.set_aside("camera", sensor.as_str(), reason, &now);
+            }
+        }
+        if self.eyes.len() == 1 {
+            let reason = reason.to_owned();
+            self.context.status.set_state(DriverState::Waiting { reason });
+        }
+    }
+
+    fn look(&mut self) {
+        let now = (self.context.spans)();
+        let watches = self.eyes.iter_mut().flat_map(|eye| &mut eye.watches);
+        watches.for_each(|(_, watch)| watch.look(now));
+    }
+}
