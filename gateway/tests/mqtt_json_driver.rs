@@ -7,7 +7,7 @@ mod support;
 use gateway::sensors::mqtt_json::{MqttJson, Topic};
 use gateway::sensors::{Broker as Source, Delivery, Driver, DriverContext, DriverState, Item};
 use parking::{ReportKind, SensorId};
-use support::{Broker, context, publication, subscribed};
+use support::{Broker, context, publication};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -159,7 +159,7 @@ async fn a_message_of_several_sensors_comes_again_until_it_is_on_disk_for_all() 
 #[tokio::test]
 async fn what_was_retained_is_of_no_time_and_passed_over() {
     let broker = Broker::start().await;
-    let (publisher, mut events) = subscribed(&broker.options("publisher")).await;
+    let (publisher, mut events) = gateway::mqtt::connect(&broker.options("publisher")).await.unwrap();
     let mut retained = publication("bay-09/binary_sensor/loop/state", "ON");
     retained.retain = true;
     publisher.room().await.unwrap().publish(retained).unwrap();
