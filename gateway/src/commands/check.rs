@@ -3,6 +3,7 @@
 mod attached;
 mod cameras;
 mod machine;
+mod scripts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +34,7 @@ impl Check {
         } else {
             let mut findings = machine::check(&config)?;
             attached::check(&config, &mut findings);
+            findings.problems.extend(scripts::check(&config)?);
             findings
         };
         for warning in &findings.warnings {

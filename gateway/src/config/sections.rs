@@ -80,20 +80,17 @@ pub(super) fn gateway(report: &mut Report, root: &mut Table, folder: &Path, read
     }
 }
 
-/// Profiles of the program and of a folder; after a problem, those of the program.
+/// Profiles of the program and of a folder; after a problem, those that are some.
 fn profiles(report: &mut Report, field: &Field, folder: &Path) -> Profiles {
-    let read = field.path(report, folder).map(|path| Profiles::with_folder(&path));
-    match read {
-        Some(Ok(profiles)) => return profiles,
-        Some(Err(errors)) => {
-            for error in errors {
-                let hint = "correct the file or take it away; the profiles of the program show how one looks";
-                report.error(&field.place, error.to_string(), hint);
-            }
-        }
-        None => {}
+    let Some(path) = field.path(report, folder) else {
+        return Profiles::built_in().clone();
+    };
+    let (profiles, errors) = Profiles::with_folder(&path);
+    for error in errors {
+        let hint = "correct the file or take it away; the profiles of the program show how one looks";
+        report.error(&field.place, error.to_string(), hint);
     }
-    Profiles::built_in().clone()
+    profiles
 }
 
 pub(super) fn keys(report: &mut Report, root: &mut Table, folder: &Path) -> Option<Keys> {

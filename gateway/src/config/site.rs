@@ -175,6 +175,10 @@ fn profile(report: &mut Report, field: &Field, profiles: &Profiles) -> Option<&'
     if let Some(profile) = profiles.by_name(name) {
         return Some(profile);
     }
+    if profiles.is_broken(name) {
+        // What is wrong with it has been told.
+        return None;
+    }
     let names = profiles.all().map(|profile| profile.name.as_str());
     let hint = did_you_mean(name, names).unwrap_or_else(|| format!("use {}", profiles.names()));
     field.error(

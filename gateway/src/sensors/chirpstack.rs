@@ -25,7 +25,8 @@ use super::backoff::Backoff;
 use super::broker::{Broker, Ended, GOOD_SESSION_MS, WAIT_MAX, WAIT_MIN, leave};
 use super::codecs::{CodecError, Decoded, Downlink};
 use super::{
-    AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, SetAside, observed,
+    AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, Profile, SetAside,
+    observed,
 };
 use crate::mqtt::{self, Event, Message, MqttError, Publisher, QoS, Subscription};
 
@@ -133,6 +134,10 @@ impl ChirpStack {
     }
 
     async fn run_until_cancelled(mut self, context: DriverContext, cancel: CancellationToken) {
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = check_scripts(&context) => {}
+        }
         let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
         loop {
             let began_ms = (context.clock)().mono_ms;
@@ -249,6 +254,19 @@ impl Driver for ChirpStack {
 
     fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
         self.run_until_cancelled(context, cancel).boxed()
+    }
+}
+
+/// Tells of scripts that are none, before the first uplink shows it.
+async fn check_scripts(context: &DriverContext) {
+    let mut profiles: Vec<&Profile> = context.sensors.values().map(|bound| bound.profile).collect();
+    profiles.sort_unstable_by_key(|profile| &profile.name);
+    profiles.dedup();
+    for profile in profiles {
+        let Some(script) = profile.script() else { continue };
+        if let Err(reason) = script.check().await {
+            context.status.set_aside("script", &profile.name, &reason, &(context.clock)());
+        }
     }
 }
 

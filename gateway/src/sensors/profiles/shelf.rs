@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use super::{Profile, ProfileError, one_of};
@@ -60,6 +60,7 @@ static BUILT_IN: LazyLock<Profiles> = LazyLock::new(|| {
     };
     Profiles {
         all: FILES.iter().map(parse).map(keep).collect(),
+        broken: Vec::new(),
     }
 });
 
@@ -67,6 +68,8 @@ static BUILT_IN: LazyLock<Profiles> = LazyLock::new(|| {
 #[derive(Debug, Clone)]
 pub struct Profiles {
     all: Vec<&'static Profile>,
+    /// Names of files that are none.
+    broken: Vec<String>,
 }
 
 impl Profiles {
@@ -75,44 +78,37 @@ impl Profiles {
         &BUILT_IN
     }
 
-    /// Those of the program and those of a folder: each file `NAME.toml` there is one.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the folder.
-    pub fn with_folder(folder: &Path) -> Result<Self, Vec<ProfileError>> {
-        let unreadable = |source| ProfileError::Unreadable {
-            path: folder.to_owned(),
-            source,
-        };
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(folder).map_err(|error| vec![unreadable(error)])? {
-            let path = entry.map_err(|error| vec![unreadable(error)])?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
-                paths.push(path);
+    /// Those of the program and those of a folder, where each file `NAME.toml` is one; and everything that is wrong with it.
+    pub fn with_folder(folder: &Path) -> (Self, Vec<ProfileError>) {
+        let mut profiles = BUILT_IN.clone();
+        let paths = match profile_files(folder) {
+            Ok(paths) => paths,
+            Err(source) => {
+                let path = folder.to_owned();
+                return (profiles, vec![ProfileError::Unreadable { path, source }]);
             }
-        }
-        paths.sort();
-        if paths.len() > FOLDER_MAX {
-            let reason = format!("{} profiles; at most {FOLDER_MAX}", paths.len());
-            return Err(vec![unreadable(io::Error::other(reason))]);
-        }
-        let (mut all, mut errors) = (BUILT_IN.all.clone(), Vec::new());
+        };
+        let mut errors = Vec::new();
         for path in paths {
             match Profile::load(&path) {
                 Ok(profile) if BUILT_IN.by_name(&profile.name).is_some() => {
                     let name = profile.name;
                     errors.push(ProfileError::Taken { name });
                 }
-                Ok(profile) => all.push(keep(profile)),
-                Err(error) => errors.push(error),
+                Ok(profile) => profiles.all.push(keep(profile)),
+                Err(error) => {
+                    profiles.broken.push(name_of(&path));
+                    errors.push(error);
+                }
             }
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        if errors.is_empty() {
-            Ok(Self { all })
-        } else {
-            Err(errors)
-        }
+        profiles.all.sort_by(|a, b| a.name.cmp(&b.name));
+        (profiles, errors)
+    }
+
+    /// Whether there is a file of this name that is no profile, which has been told.
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.broken.iter().any(|broken| broken == name)
     }
 
     /// The profile called `name`.
@@ -129,6 +125,28 @@ impl Profiles {
     pub fn names(&self) -> String {
         one_of(self.all.iter().map(|profile| profile.name.clone()).collect())
     }
+}
+
+/// The files of profiles in a folder.
+fn profile_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    if paths.len() > FOLDER_MAX {
+        let reason = format!("{} profiles; at most {FOLDER_MAX}", paths.len());
+        return Err(io::Error::other(reason));
+    }
+    Ok(paths)
+}
+
+/// The name of the profile in a file.
+fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The text of a script of the program.
@@ -165,7 +183,7 @@ impl Profile {
             source,
         };
         let text = read_bounded(path, FILE_BYTES_MAX).map_err(unreadable)?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = name_of(path);
         let folder = path.parent().unwrap_or(Path::new("."));
         Self::parse(&name, &text, &|file| read_bounded(&folder.join(file), SCRIPT_BYTES_MAX))
     }
@@ -182,16 +200,18 @@ mod tests {
         let webhook = include_str!("../../../../firmware-config/sensors/webhook.toml");
         fs::write(path("gerbang.toml"), webhook).unwrap();
         fs::write(path("README.md"), "no profile").unwrap();
-        let profiles = Profiles::with_folder(folder.path()).unwrap();
+        let (profiles, errors) = Profiles::with_folder(folder.path());
+        assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(profiles.by_name("gerbang").unwrap().name, "gerbang");
         assert_eq!(profiles.all().count(), FILES.len() + 1);
         fs::write(path("mmc5603.toml"), webhook).unwrap();
         fs::write(path("bad.toml"), "model = 3").unwrap();
-        let errors = Profiles::with_folder(folder.path()).unwrap_err();
+        let (profiles, errors) = Profiles::with_folder(folder.path());
+        assert!(profiles.by_name("gerbang").is_some() && profiles.is_broken("bad"));
         let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert!(told[0].starts_with("profile bad: "), "{told:?}");
         assert!(told[1].contains("the program has one of this name"), "{told:?}");
-        let absent = Profiles::with_folder(&path("absent")).unwrap_err();
+        let (_, absent) = Profiles::with_folder(&path("absent"));
         assert!(absent[0].to_string().contains("absent"), "{absent:?}");
     }
 }

@@ -1,0 +1,224 @@
+//! Sensors of others, each spoken to as its maker means it, through the real gateway into the city: a LoRaWAN device by a TS013
+//! script, Zigbee2MQTT, a Shelly that is asked, and a camera of Hikvision that posts by curl. One vehicle each comes and goes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use parking::{Session, SessionStatus, Timestamp};
+use serde_json::json;
+use tests::clock::SimulatedClock;
+use tests::process::{free_address, run, workspace_program};
+use tests::street::Street;
+use tests::world::{Database, RoadsideBox, World};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+/// Simulated seconds in a real one.
+const RATE: u32 = 20;
+/// The vehicles come at this second, and go at that one.
+const COME_S: i64 = 200;
+const GO_S: i64 = 900;
+/// What a sensor, a curl and a busy machine may take, simulated seconds: five real ones.
+const LATE_S: i64 = 100;
+const TOKEN: &str = "rahasia-0123456789";
+const LORAWAN: &str = "a840410000000001";
+
+/// What stands for the sensors of the first four spaces.
+fn sections(shelly: &str) -> [String; 4] {
+    [
+        format!(
+            "id = \"{LORAWAN}\"\nprofile = \"dragino-ldds75\"\noccupied_below_mm = 1500\nfree_above_mm = 2000\nheartbeat_s = 1200"
+        ),
+        "id = \"zigbee-1\"\nprofile = \"zigbee2mqtt-occupancy\"\ntopic = \"zigbee2mqtt/bay-02\"\nheartbeat_s = 600".to_owned(),
+        format!("id = \"shelly-1\"\nprofile = \"shelly-input\"\nurl = \"http://{shelly}/rpc/Input.GetStatus?id=0\"\nheartbeat_s = 60"),
+        "id = \"kamera-1-bay\"\nprofile = \"hikvision-region\"\ncamera = \"kamera-1\"\nregion = \"3\"\nheartbeat_s = 60".to_owned(),
+    ]
+}
+
+/// Exchanges the sensors of the first four spaces, and adds what those need.
+fn with_foreign_sensors(roadside: &RoadsideBox, shelly: &str, webhook: &str) -> anyhow::Result<()> {
+    let mut text = fs::read_to_string(&roadside.config)?;
+    let sections = sections(shelly);
+    for (index, section) in sections.iter().enumerate() {
+        let old = &roadside.street.site.sensors[index].id;
+        let new = section.split('"').nth(1).context("no id")?;
+        text = text.replace(&format!("sensor = \"{old}\""), &format!("sensor = \"{new}\""));
+        let begin = text.find(&format!("id = \"{old}\"")).context("no such sensor")?;
+        let end = begin + text[begin..].find("missed_per_10000").context("no end")?;
+        text.replace_range(begin..end, &format!("{section}\n"));
+    }
+    let token = roadside.keys.join("webhook.token");
+    fs::write(&token, TOKEN)?;
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600))?;
+    let port = roadside.sensor_broker.address.port();
+    // A camera that is not there: its pictures are none of this.
+    let more = format!(
+        "[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n\n[webhook]\nlisten = \"{webhook}\"\ntoken_file = \"{}\"\n\n\
+         [[cameras]]\nid = \"kamera-1\"\nname = \"Kamera\"\nhost = \"{}\"\nsub = \"/sub\"\nspaces = [\"P004\"]\n",
+        token.display(),
+        free_address()?,
+    );
+    fs::write(&roadside.config, format!("{text}\n{more}"))?;
+    Ok(())
+}
+
+/// A Shelly whose input follows `is_on`.
+async fn shelly(is_on: Arc<AtomicBool>) -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let is_on = Arc::clone(&is_on);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
+                    if line.trim().is_empty() {
+                        let body = json!({"id": 0, "state": is_on.load(Ordering::Relaxed)}).to_string();
+                        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+                        if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// What the street sends.
+struct Senders {
+    broker: u16,
+    webhook: String,
+    shelly: Arc<AtomicBool>,
+    clock: SimulatedClock,
+}
+
+impl Senders {
+    async fn publish(&self, topic: &str, message: &str) -> anyhow::Result<()> {
+        let port = self.broker.to_string();
+        let arguments = ["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", message];
+        let status = Command::new("mosquitto_pub").args(arguments).status().await?;
+        anyhow::ensure!(status.success(), "mosquitto_pub: {status}");
+        Ok(())
+    }
+
+    /// An uplink of 3.4 V and a distance, as the device's manual has it.
+    async fn lorawan(&self, count: u32, distance_mm: u16) -> anyhow::Result<()> {
+        let [high, low] = distance_mm.to_be_bytes();
+        let payload = STANDARD.encode([0x0d, 0x4b, high, low, 0, 0x01, 0x09, 1]);
+        let event = json!({
+            "deduplicationId": format!("up-{count}"),
+            "time": self.clock.now().to_string(),
+            "deviceInfo": {"devEui": LORAWAN},
+            "fCnt": count,
+            "fPort": 2,
+            "data": payload,
+        });
+        let topic = format!("application/a/device/{LORAWAN}/event/up");
+        self.publish(&topic, &event.to_string()).await
+    }
+
+    async fn camera(&self, event: &str, state: &str) -> anyhow::Result<()> {
+        let alert = format!(
+            "<EventNotificationAlert><channelID>1</channelID><eventType>{event}</eventType><eventState>{state}</eventState>\
+             <DetectionRegionList><DetectionRegionEntry><regionID>3</regionID></DetectionRegionEntry></DetectionRegionList>\
+             </EventNotificationAlert>"
+        );
+        let url = format!("http://{}/v1/hikvision/kamera-1/{TOKEN}", self.webhook);
+        let status = Command::new("curl")
+            .args(["--silent", "--fail", "--max-time", "10", "--header", "Content-Type: application/xml"])
+            .args(["--data-binary", &alert, &url])
+            .stdout(Stdio::null())
+            .status()
+            .await?;
+        anyhow::ensure!(status.success(), "curl: {status}");
+        Ok(())
+    }
+
+    /// The camera says all the time that nothing is.
+    async fn camera_beats(&self) -> anyhow::Result<()> {
+        loop {
+            self.camera("videoloss", "inactive").await?;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn all(&self, count: u32, is_occupied: bool) -> anyhow::Result<()> {
+        self.shelly.store(is_occupied, Ordering::Relaxed);
+        let event = if is_occupied { "regionEntrance" } else { "regionExiting" };
+        self.camera(event, "active").await?;
+        self.publish("zigbee2mqtt/bay-02", &json!({"occupancy": is_occupied, "voltage": 2900}).to_string()).await?;
+        self.lorawan(count, if is_occupied { 650 } else { 2_850 }).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vehicle_before_each_kind_of_sensor_is_a_session_in_the_city() -> anyhow::Result<()> {
+    let street = Street::new("sim-foreign", 1, 4, 1)?;
+    let start: Timestamp = "2026-01-05T08:00:00+07:00".parse()?;
+    let clock = SimulatedClock::starting_in(Duration::from_secs(8), start, RATE);
+    let mut world = World::prepare(vec![street], clock, Database::Sqlite, 1).await?;
+    let is_on = Arc::new(AtomicBool::new(false));
+    let (address, webhook) = (shelly(Arc::clone(&is_on)).await?, free_address()?.to_string());
+    with_foreign_sensors(&world.boxes[0], &address, &webhook)?;
+    let check = run(workspace_program("gateway")?, ["check", world.boxes[0].config.to_str().context("path")?])?;
+    println!("{check}");
+    world.start_boxes().await?;
+    let senders = Senders {
+        broker: world.boxes[0].sensor_broker.address.port(),
+        webhook,
+        shelly: is_on,
+        clock,
+    };
+    clock.reach(start).await;
+    let day = async {
+        senders.all(1, false).await?;
+        clock.reach(start.plus_seconds(COME_S)).await;
+        senders.all(2, true).await?;
+        clock.reach(start.plus_seconds(GO_S)).await;
+        senders.all(3, false).await
+    };
+    tokio::select! {
+        played = day => played?,
+        beats = senders.camera_beats() => beats?,
+    }
+    let sessions = ended_sessions(&world, &senders).await?;
+    let (come, go) = (start.plus_seconds(COME_S), start.plus_seconds(GO_S));
+    for space in ["P001", "P002", "P003", "P004"] {
+        let of_space: Vec<&Session> = sessions.iter().filter(|session| session.space.as_str() == space).collect();
+        let [session] = &of_space[..] else {
+            anyhow::bail!("{space}: {of_space:#?}")
+        };
+        let late_s = [session.start.seconds_since(come), session.end.seconds_since(go)];
+        println!("{space}: {} to {}, {late_s:?} s late", session.start, session.end);
+        assert!(late_s.iter().all(|late_s| (0..=LATE_S).contains(late_s)), "{space}: {session:#?}");
+    }
+    world.stop().await
+}
+
+/// Waits until the city has four that have ended.
+async fn ended_sessions(world: &World, senders: &Senders) -> anyhow::Result<Vec<Session>> {
+    let (api, id) = (world.api()?, &world.boxes[0].id);
+    let mut sessions = Vec::new();
+    for _ in 0..60 {
+        senders.camera("videoloss", "inactive").await?;
+        sessions = api.sessions(id).await?;
+        sessions.retain(|session| session.status != SessionStatus::Void);
+        if sessions.len() >= 4 {
+            return Ok(sessions);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    anyhow::bail!("{} sessions after half a minute: {sessions:#?}", sessions.len())
+}
