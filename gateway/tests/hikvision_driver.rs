@@ -69,7 +69,10 @@ async fn run(isapi: Option<String>, password: &str) -> Running {
     let cancel = CancellationToken::new();
     let driving = tokio::spawn(Box::new(driver).run(context.clone(), cancel.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1/hikvision/simpang-1/{TOKEN}", listener.local_addr().unwrap());
+    let url = format!(
+        "http://{}/v1/hikvision/simpang-1/{TOKEN}",
+        listener.local_addr().unwrap()
+    );
     let serving = serve(listener, TOKEN, Some(postbox), context.clone(), cancel.clone());
     let serving = tokio::spawn(async move { serving.await.unwrap() });
     Running {
@@ -95,7 +98,14 @@ impl Running {
     /// Status and body of what curl is answered.
     async fn curl(&self, arguments: &[&str], url: &str) -> String {
         let output = Command::new("curl")
-            .args(["--silent", "--show-error", "--max-time", "10", "--write-out", " %{http_code}"])
+            .args([
+                "--silent",
+                "--show-error",
+                "--max-time",
+                "10",
+                "--write-out",
+                " %{http_code}",
+            ])
             .args(arguments)
             .arg(url)
             .output();
@@ -133,11 +143,21 @@ async fn a_camera_posts_multipart_with_a_picture_plain_xml_and_json() {
     assert_eq!(running.told().await, seen("bay-1", ReportKind::Heartbeat, true));
     let exit = file("out.xml", alert("regionExiting", "active", 1).as_bytes());
     let data = format!("@{exit}");
-    let answer = running.curl(&["--header", "Content-Type: application/xml", "--data-binary", &data], &running.url).await;
+    let answer = running
+        .curl(
+            &["--header", "Content-Type: application/xml", "--data-binary", &data],
+            &running.url,
+        )
+        .await;
     assert_eq!(answer.trim(), "200");
     assert_eq!(running.told().await, seen("bay-1", ReportKind::Status, false));
     let json = r#"{"channelID":1,"eventType":"regionEntrance","eventState":"active","DetectionRegionList":[{"regionID":"2"}]}"#;
-    let answer = running.curl(&["--header", "Content-Type: application/json", "--data-binary", json], &running.url).await;
+    let answer = running
+        .curl(
+            &["--header", "Content-Type: application/json", "--data-binary", json],
+            &running.url,
+        )
+        .await;
     assert_eq!(answer.trim(), "200");
     assert_eq!(running.told().await, seen("bay-2", ReportKind::Heartbeat, true));
     running.stop().await;
@@ -149,14 +169,27 @@ async fn a_wrong_token_another_camera_and_noise_are_refused_with_what_to_do() {
     let base = running.url.strip_suffix(&format!("simpang-1/{TOKEN}")).unwrap();
     let good = alert("regionEntrance", "active", 1);
     for (path, body, status, told) in [
-        ("simpang-1/wrong".to_owned(), good.as_str(), 401, "token is missing or wrong"),
-        (format!("simpang-9/{TOKEN}"), good.as_str(), 404, "no camera of this name posts here"),
+        (
+            "simpang-1/wrong".to_owned(),
+            good.as_str(),
+            401,
+            "token is missing or wrong",
+        ),
+        (
+            format!("simpang-9/{TOKEN}"),
+            good.as_str(),
+            404,
+            "no camera of this name posts here",
+        ),
         (format!("simpang-1/{TOKEN}"), "<html/>", 400, "the document is of html"),
         (format!("simpang-1/{TOKEN}"), "", 400, "no XML"),
         (format!("simpang-1/{TOKEN}"), &good[..200], 400, "no XML"),
     ] {
         let answer = running.curl(&["--data-binary", body], &format!("{base}{path}")).await;
-        assert!(answer.contains(told) && answer.ends_with(&status.to_string()), "{answer}");
+        assert!(
+            answer.contains(told) && answer.ends_with(&status.to_string()),
+            "{answer}"
+        );
         assert!(answer.contains("\"hint\""), "{answer}");
     }
     let large = tempfile::NamedTempFile::new().unwrap();
@@ -205,7 +238,11 @@ async fn answer(stream: TcpStream, streams: &mpsc::Sender<TcpStream>, refused: &
             if stream.read_line(&mut line).await.ok()? == 0 {
                 return None;
             }
-            if let Some(value) = line.to_ascii_lowercase().starts_with("authorization:").then(|| line[14..].trim().to_owned()) {
+            if let Some(value) = line
+                .to_ascii_lowercase()
+                .starts_with("authorization:")
+                .then(|| line[14..].trim().to_owned())
+            {
                 proof = Some(value);
             }
             if line.trim().is_empty() {
@@ -213,7 +250,8 @@ async fn answer(stream: TcpStream, streams: &mpsc::Sender<TcpStream>, refused: &
             }
         }
         if proof.as_ref().is_some_and(|proof| is_good(proof)) {
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed; boundary=boundary\r\nConnection: close\r\n\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed; boundary=boundary\r\nConnection: close\r\n\r\n";
             stream.write_all(head.as_bytes()).await.ok()?;
             streams.send(stream.into_inner()).await.ok()?;
             return Some(());
@@ -229,7 +267,12 @@ fn is_good(proof: &str) -> bool {
     let value = |name: &str| {
         let fields = proof.trim_start_matches("Digest ").split(',');
         let mut pairs = fields.filter_map(|field| field.trim().split_once('='));
-        pairs.find(|(key, _)| *key == name).unwrap().1.trim_matches('"').to_owned()
+        pairs
+            .find(|(key, _)| *key == name)
+            .unwrap()
+            .1
+            .trim_matches('"')
+            .to_owned()
     };
     let md5 = |text: String| format!("{:x}", u128::from_be_bytes(Md5::digest(text).into()));
     let md5 = |text: String| format!("{:0>32}", md5(text));
@@ -260,7 +303,9 @@ async fn an_event_stream_is_read_as_it_comes_and_opened_again_when_it_breaks() {
     send(&mut stream, &alert("regionEntrance", "active", 1)).await;
     assert_eq!(running.told().await, seen("bay-1", ReportKind::Heartbeat, true));
     // The box posts here too, but this camera does not.
-    let answer = running.curl(&["--data-binary", &alert("regionExiting", "active", 1)], &running.url).await;
+    let answer = running
+        .curl(&["--data-binary", &alert("regionExiting", "active", 1)], &running.url)
+        .await;
     assert!(answer.ends_with("404"), "{answer}");
     drop(stream);
     running
@@ -272,7 +317,10 @@ async fn an_event_stream_is_read_as_it_comes_and_opened_again_when_it_breaks() {
     send(&mut stream, &alert("regionExiting", "active", 1)).await;
     // It may have left long before.
     assert_eq!(running.told().await, seen("bay-1", ReportKind::Heartbeat, false));
-    stream.write_all(b"--boundary\r\nContent-Length: 7\r\n\r\n<html/>").await.unwrap();
+    stream
+        .write_all(b"--boundary\r\nContent-Length: 7\r\n\r\n<html/>")
+        .await
+        .unwrap();
     running
         .context
         .status
@@ -289,7 +337,9 @@ async fn a_wrong_password_is_shown_once() {
     running
         .context
         .status
-        .wait_for(|state| matches!(state, DriverState::Waiting { reason } if reason.contains("refused user or password")))
+        .wait_for(
+            |state| matches!(state, DriverState::Waiting { reason } if reason.contains("refused user or password")),
+        )
         .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(camera.refused.load(Ordering::Relaxed), 1);

@@ -17,8 +17,18 @@ const SENSORS: [(&str, &str, &str, &str); 5] = [
     ("zigbee-7", "zigbee2mqtt-occupancy", "zigbee2mqtt/bay-07", ""),
     ("tasmota-1", "tasmota-switch", "+/cabinet/+", "1"),
     ("tasmota-2", "tasmota-switch", "+/cabinet/+", "2"),
-    ("esphome-1", "esphome-binary-sensor", "bay-09/binary_sensor/loop/state", ""),
-    ("onvif-1", "onvif-objects-inside", "kamera/onvif-ej/RuleEngine/FieldDetector/ObjectsInside/#", "bay-1"),
+    (
+        "esphome-1",
+        "esphome-binary-sensor",
+        "bay-09/binary_sensor/loop/state",
+        "",
+    ),
+    (
+        "onvif-1",
+        "onvif-objects-inside",
+        "kamera/onvif-ej/RuleEngine/FieldDetector/ObjectsInside/#",
+        "bay-1",
+    ),
 ];
 
 struct Running {
@@ -93,11 +103,20 @@ async fn each_message_is_of_the_sensors_that_it_is_for() {
     let broker = Broker::start().await;
     let mut running = run(&broker, false);
     running.connected().await;
-    broker.publish("zigbee2mqtt/bay-07", r#"{"occupancy":true,"voltage":2900,"linkquality":80}"#).await;
+    broker
+        .publish(
+            "zigbee2mqtt/bay-07",
+            r#"{"occupancy":true,"voltage":2900,"linkquality":80}"#,
+        )
+        .await;
     assert_eq!(running.told().await, state("zigbee-7", true));
-    broker.publish("zigbee2mqtt/bay-07", r#"{"presence":false,"battery_low":true}"#).await;
+    broker
+        .publish("zigbee2mqtt/bay-07", r#"{"presence":false,"battery_low":true}"#)
+        .await;
     assert_eq!(running.told().await, state("zigbee-7", false));
-    broker.publish("stat/cabinet/RESULT", r#"{"Switch2":{"Action":"ON"}}"#).await;
+    broker
+        .publish("stat/cabinet/RESULT", r#"{"Switch2":{"Action":"ON"}}"#)
+        .await;
     assert_eq!(running.told().await, alive("tasmota-1"));
     assert_eq!(running.told().await, state("tasmota-2", true));
     let tele = r#"{"Time":"1970-01-01T00:05:00","Switch1":"OFF","Switch2":"ON"}"#;
@@ -126,10 +145,30 @@ async fn what_means_nothing_is_set_aside_and_what_nobody_waits_for_is_not_told()
     let mut running = run(&broker, false);
     running.connected().await;
     for (topic, payload, sensor, told) in [
-        ("zigbee2mqtt/bay-07", &br#"{"occupancy":"maybe"}"#[..], "zigbee-7", r#"/occupancy or /presence is "maybe"; expected true, false"#),
-        ("bay-09/binary_sensor/loop/state", b"unavailable", "esphome-1", r#"the message is "unavailable"; expected "ON", "OFF""#),
-        ("bay-09/binary_sensor/loop/state", b"", "esphome-1", r#"the message is """#),
-        ("bay-09/binary_sensor/loop/state", b"\xff\xfe", "esphome-1", "invalid utf-8"),
+        (
+            "zigbee2mqtt/bay-07",
+            &br#"{"occupancy":"maybe"}"#[..],
+            "zigbee-7",
+            r#"/occupancy or /presence is "maybe"; expected true, false"#,
+        ),
+        (
+            "bay-09/binary_sensor/loop/state",
+            b"unavailable",
+            "esphome-1",
+            r#"the message is "unavailable"; expected "ON", "OFF""#,
+        ),
+        (
+            "bay-09/binary_sensor/loop/state",
+            b"",
+            "esphome-1",
+            r#"the message is """#,
+        ),
+        (
+            "bay-09/binary_sensor/loop/state",
+            b"\xff\xfe",
+            "esphome-1",
+            "invalid utf-8",
+        ),
     ] {
         broker.publish(topic, payload.to_vec()).await;
         let (by, reason) = running.told().await;
@@ -147,7 +186,9 @@ async fn a_message_of_several_sensors_comes_again_until_it_is_on_disk_for_all() 
     let broker = Broker::start().await;
     let mut running = run(&broker, true);
     running.connected().await;
-    broker.publish("stat/cabinet/RESULT", r#"{"Switch1":"ON","Switch2":"ON"}"#).await;
+    broker
+        .publish("stat/cabinet/RESULT", r#"{"Switch1":"ON","Switch2":"ON"}"#)
+        .await;
     // On disk for the first, refused for the second.
     running.deliveries.recv().await.unwrap().done.journalled();
     running.deliveries.recv().await.unwrap().done.refused();

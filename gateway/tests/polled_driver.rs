@@ -35,7 +35,11 @@ impl Answers {
         let answers = self.clone();
         let answer = move |headers: HeaderMap| async move {
             let wanted = token.map(|token| format!("Bearer {token}"));
-            if wanted.is_some_and(|wanted| headers.get("authorization").is_none_or(|given| given != wanted.as_str())) {
+            if wanted.is_some_and(|wanted| {
+                headers
+                    .get("authorization")
+                    .is_none_or(|given| given != wanted.as_str())
+            }) {
                 return (StatusCode::UNAUTHORIZED, String::new()).into_response();
             }
             let (status, text) = answers.0.lock().unwrap().clone();
@@ -104,7 +108,10 @@ impl Running {
 
 #[tokio::test]
 async fn a_state_is_told_when_it_changes_and_now_and_then_and_never_while_nobody_answers() {
-    let answers = Answers(Arc::new(Mutex::new((StatusCode::OK, r#"{"id":0,"state":false}"#.to_owned()))));
+    let answers = Answers(Arc::new(Mutex::new((
+        StatusCode::OK,
+        r#"{"id":0,"state":false}"#.to_owned(),
+    ))));
     let url = answers.serve(None).await;
     let mut running = run(&url, None);
     assert_eq!(running.told().await, (ReportKind::Heartbeat, false));
@@ -122,7 +129,11 @@ async fn a_state_is_told_when_it_changes_and_now_and_then_and_never_while_nobody
     answers.set(200, &format!("\"{}\"", "x".repeat(70_000)));
     running.waits_for("longer than 64 KiB").await;
     answers.set(200, r#"{"id":0,"state":true}"#);
-    assert_eq!(running.told().await, (ReportKind::Heartbeat, true), "no change that was seen");
+    assert_eq!(
+        running.told().await,
+        (ReportKind::Heartbeat, true),
+        "no change that was seen"
+    );
     answers.set(200, r#"{"id":0,"state":"open"}"#);
     let set_aside = || running.context.status.snapshot().set_aside.get("field").copied();
     while set_aside().is_none() {
@@ -134,7 +145,10 @@ async fn a_state_is_told_when_it_changes_and_now_and_then_and_never_while_nobody
 
 #[tokio::test]
 async fn a_token_is_shown_to_a_device_that_wants_one() {
-    let answers = Answers(Arc::new(Mutex::new((StatusCode::OK, r#"{"id":0,"state":true}"#.to_owned()))));
+    let answers = Answers(Arc::new(Mutex::new((
+        StatusCode::OK,
+        r#"{"id":0,"state":true}"#.to_owned(),
+    ))));
     let url = answers.serve(Some("rahasia")).await;
     let folder = tempfile::tempdir().unwrap();
     let token_file = folder.path().join("token");

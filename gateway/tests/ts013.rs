@@ -82,21 +82,35 @@ fn a_device_without_a_codec_of_its_own_is_decoded_by_its_vendors_script() {
         json!({"kind": "status", "occupied": true, "battery_v": 3.6, "data": data})
     );
     let alive = site.decoded(2, "0024");
-    assert_eq!((&alive["kind"], &alive["occupied"]), (&json!("heartbeat"), &json!(false)));
+    assert_eq!(
+        (&alive["kind"], &alive["occupied"]),
+        (&json!("heartbeat"), &json!(false))
+    );
 }
 
 #[test]
 fn the_built_in_example_is_a_device_by_its_manual() {
     let decode = |payload: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
-            .args(["sensors", "decode", "--profile", "dragino-ldds75", "--port", "2", payload])
+            .args([
+                "sensors",
+                "decode",
+                "--profile",
+                "dragino-ldds75",
+                "--port",
+                "2",
+                payload,
+            ])
             .output()
             .unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     // 3,403 mV, 2,850 mm, 26.5 °C; then below zero; then too near; then without a probe.
     let far = decode("0d4b0b2200010901");
-    assert_eq!((&far["distance_mm"], &far["battery_v"], &far["temperature_c"]), (&json!(2850), &json!(3.403), &json!(26.5)));
+    assert_eq!(
+        (&far["distance_mm"], &far["battery_v"], &far["temperature_c"]),
+        (&json!(2850), &json!(3.403), &json!(26.5))
+    );
     assert_eq!(decode("0d4b0b2200ff9c01")["temperature_c"], json!(-10.0));
     assert_eq!(decode("0d4b001400010901")["distance_mm"], Value::Null);
     assert_eq!(decode("0d4b000000010900")["distance_mm"], Value::Null);
@@ -105,7 +119,10 @@ fn the_built_in_example_is_a_device_by_its_manual() {
 #[test]
 fn a_script_that_loops_or_grows_or_falls_is_cut_off_and_named() {
     for (script, told) in [
-        ("function decodeUplink() { for (;;) {} }", "acme.js: is cut off after 500 ms of processor time"),
+        (
+            "function decodeUplink() { for (;;) {} }",
+            "acme.js: is cut off after 500 ms of processor time",
+        ),
         ("for (;;) {}", "acme.js: is cut off after 500 ms"),
         (
             "function decodeUplink() { try { for (;;) {} } catch (e) { for (;;) {} } }",
@@ -119,18 +136,30 @@ fn a_script_that_loops_or_grows_or_falls_is_cut_off_and_named() {
             "function decodeUplink() { const all = []; for (;;) all.push(new Uint8Array(100000)); }",
             "acme.js: is cut off at 16 MiB of memory",
         ),
-        (
-            "function decodeUplink() { let s = 'x'; for (;;) s += s; }",
-            "acme.js:",
-        ),
+        ("function decodeUplink() { let s = 'x'; for (;;) s += s; }", "acme.js:"),
         ("function decodeUplink() { return decodeUplink(); }", "acme.js: fails: "),
-        ("function decodeUplink(input) { return input.nothing.there; }", "acme.js: fails: "),
+        (
+            "function decodeUplink(input) { return input.nothing.there; }",
+            "acme.js: fails: ",
+        ),
         ("function decodeUplink( {", "acme.js: fails: "),
-        ("function Decode(fPort, bytes) { return {}; }", "acme.js: has no function decodeUplink"),
-        ("function decodeUplink() { return { errors: ['no such frame', 'at all'] }; }", "acme.js: refuses the payload: no such frame; at all"),
+        (
+            "function Decode(fPort, bytes) { return {}; }",
+            "acme.js: has no function decodeUplink",
+        ),
+        (
+            "function decodeUplink() { return { errors: ['no such frame', 'at all'] }; }",
+            "acme.js: refuses the payload: no such frame; at all",
+        ),
         ("function decodeUplink() {}", "acme.js: gives no data"),
-        ("function decodeUplink() { return { data: [1] }; }", "acme.js: gives no data"),
-        ("function decodeUplink() { return { data: { n: 10n } }; }", "acme.js: fails: "),
+        (
+            "function decodeUplink() { return { data: [1] }; }",
+            "acme.js: gives no data",
+        ),
+        (
+            "function decodeUplink() { return { data: { n: 10n } }; }",
+            "acme.js: fails: ",
+        ),
         (
             "function decodeUplink() { return { data: { text: 'x'.repeat(100000) } }; }",
             "acme.js: its answer is longer than 64 KiB",

@@ -330,7 +330,9 @@ async fn who_floods_with_wrong_tokens_is_sent_away_and_nobody_else_is_held_up() 
     let mut server = server(8).await;
     let mut seen = std::collections::BTreeMap::new();
     for number in 0..40 {
-        let answer = server.post_as(Some(&format!("guess-{number}")), "x".repeat(1_000)).await;
+        let answer = server
+            .post_as(Some(&format!("guess-{number}")), "x".repeat(1_000))
+            .await;
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             let wait_s: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
             assert!((1..=6).contains(&wait_s), "{wait_s}");
@@ -342,7 +344,10 @@ async fn who_floods_with_wrong_tokens_is_sent_away_and_nobody_else_is_held_up() 
     let noted = server.context.status.snapshot().set_aside["token"];
     assert_eq!(noted, seen[&401], "a flood is not written down");
     // Another address of this machine.
-    let elsewhere = Client::builder().local_address(std::net::IpAddr::from([127, 0, 0, 2])).build().unwrap();
+    let elsewhere = Client::builder()
+        .local_address(std::net::IpAddr::from([127, 0, 0, 2]))
+        .build()
+        .unwrap();
     let answer = elsewhere
         .post(&server.url)
         .bearer_auth(TOKEN)

@@ -83,7 +83,10 @@ async fn shelly(is_on: Arc<AtomicBool>) -> anyhow::Result<String> {
                 while stream.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
                     if line.trim().is_empty() {
                         let body = json!({"id": 0, "state": is_on.load(Ordering::Relaxed)}).to_string();
-                        let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+                        let head = format!(
+                            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                            body.len()
+                        );
                         if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err() {
                             return;
                         }
@@ -137,7 +140,14 @@ impl Senders {
         );
         let url = format!("http://{}/v1/hikvision/kamera-1/{TOKEN}", self.webhook);
         let status = Command::new("curl")
-            .args(["--silent", "--fail", "--max-time", "10", "--header", "Content-Type: application/xml"])
+            .args([
+                "--silent",
+                "--fail",
+                "--max-time",
+                "10",
+                "--header",
+                "Content-Type: application/xml",
+            ])
             .args(["--data-binary", &alert, &url])
             .stdout(Stdio::null())
             .status()
@@ -158,7 +168,11 @@ impl Senders {
         self.shelly.store(is_occupied, Ordering::Relaxed);
         let event = if is_occupied { "regionEntrance" } else { "regionExiting" };
         self.camera(event, "active").await?;
-        self.publish("zigbee2mqtt/bay-02", &json!({"occupancy": is_occupied, "voltage": 2900}).to_string()).await?;
+        self.publish(
+            "zigbee2mqtt/bay-02",
+            &json!({"occupancy": is_occupied, "voltage": 2900}).to_string(),
+        )
+        .await?;
         self.lorawan(count, if is_occupied { 650 } else { 2_850 }).await
     }
 }
@@ -172,7 +186,10 @@ async fn a_vehicle_before_each_kind_of_sensor_is_a_session_in_the_city() -> anyh
     let is_on = Arc::new(AtomicBool::new(false));
     let (address, webhook) = (shelly(Arc::clone(&is_on)).await?, free_address()?.to_string());
     with_foreign_sensors(&world.boxes[0], &address, &webhook)?;
-    let check = run(workspace_program("gateway")?, ["check", world.boxes[0].config.to_str().context("path")?])?;
+    let check = run(
+        workspace_program("gateway")?,
+        ["check", world.boxes[0].config.to_str().context("path")?],
+    )?;
     println!("{check}");
     world.start_boxes().await?;
     let senders = Senders {
@@ -196,13 +213,19 @@ async fn a_vehicle_before_each_kind_of_sensor_is_a_session_in_the_city() -> anyh
     let sessions = ended_sessions(&world, &senders).await?;
     let (come, go) = (start.plus_seconds(COME_S), start.plus_seconds(GO_S));
     for space in ["P001", "P002", "P003", "P004"] {
-        let of_space: Vec<&Session> = sessions.iter().filter(|session| session.space.as_str() == space).collect();
+        let of_space: Vec<&Session> = sessions
+            .iter()
+            .filter(|session| session.space.as_str() == space)
+            .collect();
         let [session] = &of_space[..] else {
             anyhow::bail!("{space}: {of_space:#?}")
         };
         let late_s = [session.start.seconds_since(come), session.end.seconds_since(go)];
         println!("{space}: {} to {}, {late_s:?} s late", session.start, session.end);
-        assert!(late_s.iter().all(|late_s| (0..=LATE_S).contains(late_s)), "{space}: {session:#?}");
+        assert!(
+            late_s.iter().all(|late_s| (0..=LATE_S).contains(late_s)),
+            "{space}: {session:#?}"
+        );
     }
     world.stop().await
 }

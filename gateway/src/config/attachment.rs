@@ -133,8 +133,15 @@ pub(super) fn attachment(
         );
     }
     if let Some(other) = network::at_another_address(&attachment, earlier) {
-        let message = format!("sensor \"{}\" is in the same camera's picture at another isapi", other.sensor.id);
-        return field.error(report, message, "a camera has one address: write the same for all its sensors");
+        let message = format!(
+            "sensor \"{}\" is in the same camera's picture at another isapi",
+            other.sensor.id
+        );
+        return field.error(
+            report,
+            message,
+            "a camera has one address: write the same for all its sensors",
+        );
     }
     Some(attachment)
 }

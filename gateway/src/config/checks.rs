@@ -56,7 +56,9 @@ pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, secti
 /// Sensors in a picture are of cameras that there are.
 pub(super) fn cameras_are_known(report: &mut Report, street: &Street, cameras: &[Camera]) {
     for Placed { value, place } in &street.sensors {
-        let Attachment::Picture { camera, .. } = &value.sensor.attachment else { continue };
+        let Attachment::Picture { camera, .. } = &value.sensor.attachment else {
+            continue;
+        };
         if cameras.iter().any(|known| known.id == *camera) {
             continue;
         }

@@ -20,8 +20,8 @@ mod values;
 pub use checks::class_name;
 pub use load::FILE_BYTES_MAX;
 pub use model::{
-    Attachment, Camera, Config, FarView, Gateway, Journal, Keys, Local, Login, Page, Record, RingLimits,
-    Sensor, SensorBroker, Uplink, Video, Webhook, log_origin,
+    Attachment, Camera, Config, FarView, Gateway, Journal, Keys, Local, Login, Page, Record, RingLimits, Sensor,
+    SensorBroker, Uplink, Video, Webhook, log_origin,
 };
 pub use problem::{ConfigErrors, PROBLEMS_MAX, Position, Problem, Warning};
 pub use values::is_log_domain;

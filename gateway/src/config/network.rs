@@ -35,7 +35,11 @@ pub(super) fn topic<'t, 'i>(
     let filter = bounded(report, &field)?;
     if !mqtt::is_filter(filter) {
         let message = format!("\"{}\" is no topic", field.shown());
-        return field.error(report, message, "+ stands for one level, # for all that follow, and both for whole levels");
+        return field.error(
+            report,
+            message,
+            "+ stands for one level, # for all that follow, and both for whole levels",
+        );
     }
     let filter = filter.to_owned();
     Some((
@@ -58,7 +62,10 @@ pub(super) fn url<'t, 'i>(
     let every_s = table.integer(report, "poll_s", &(1..=600), profile.poll_s.unwrap_or(10));
     let token_file = table.optional("token_file");
     let token_file = token_file.map(|field| field.file(report, folder, FileKind::Secret));
-    let field = table.required("url", "write where it answers, as in url = \"http://192.168.1.40/rpc/Input.GetStatus?id=0\"")?;
+    let field = table.required(
+        "url",
+        "write where it answers, as in url = \"http://192.168.1.40/rpc/Input.GetStatus?id=0\"",
+    )?;
     let url = match Url::parse(bounded(report, &field)?) {
         Ok(url) if url.scheme() == "http" && url.username().is_empty() && url.password().is_none() => url,
         Ok(url) if url.scheme() == "https" => {
@@ -110,7 +117,10 @@ pub(super) fn picture<'t, 'i>(report: &mut Report, table: &mut Table<'t, 'i>) ->
 }
 
 /// An earlier sensor of the same camera that is read at another address.
-pub(super) fn at_another_address<'e>(attachment: &Attachment, earlier: &'e [Placed<ReadSensor>]) -> Option<&'e ReadSensor> {
+pub(super) fn at_another_address<'e>(
+    attachment: &Attachment,
+    earlier: &'e [Placed<ReadSensor>],
+) -> Option<&'e ReadSensor> {
     let Attachment::Picture { camera, isapi, .. } = attachment else {
         return None;
     };
@@ -131,7 +141,10 @@ fn isapi(report: &mut Report, field: &Field) -> Option<String> {
         Some((host, port)) => (host, port.parse::<u16>().ok().filter(|port| *port > 0)),
         None => (text, Some(ISAPI_PORT)),
     };
-    let is_host = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let is_host = !host.is_empty()
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     match port {
         Some(port) if is_host => Some(format!("{host}:{port}")),
         _ => field.error(
@@ -146,11 +159,17 @@ fn isapi(report: &mut Report, field: &Field) -> Option<String> {
 fn channel(report: &mut Report, table: &mut Table, profile: &Profile) -> Option<String> {
     let wants = profile.fields.as_ref().is_some_and(crate::sensors::Fields::has_channel);
     if !wants {
-        let hint = format!("leave it out: messages of profile \"{}\" are of one sensor each", profile.name);
+        let hint = format!(
+            "leave it out: messages of profile \"{}\" are of one sensor each",
+            profile.name
+        );
         table.misplaced(report, &["channel"], &hint);
         return Some(String::new());
     }
-    let field = table.required("channel", "say which of the device's inputs or rules it is, as in channel = \"1\"")?;
+    let field = table.required(
+        "channel",
+        "say which of the device's inputs or rules it is, as in channel = \"1\"",
+    )?;
     bounded(report, &field).map(str::to_owned)
 }
 

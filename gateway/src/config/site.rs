@@ -131,6 +131,7 @@ pub(super) fn sensors(
             Some(profile) => attachment::attachment(report, &mut table, profile, pins, &sensors, folder),
             None => {
                 attachment::ignore(&mut table);
+                table.ignore(&["occupied_below_mm", "free_above_mm"]);
                 None
             }
         };
@@ -139,6 +140,14 @@ pub(super) fn sensors(
             (Some(profile), Some(true)) if profile.transport.is_attached() => {
                 let message = "what the box sees for itself is not kept while the box is off";
                 field.error(report, message, "leave the key out")
+            }
+            (Some(profile), Some(true)) if !profile.may_wait() => {
+                let message = "its messages do not say of when they are: what waited would be told as of now";
+                field.error(
+                    report,
+                    message,
+                    "leave the key out, or map fields.observed in a profile of your own",
+                )
             }
             (_, queued) => queued,
         });

@@ -1,5 +1,6 @@
 mod cameras;
 mod files;
+mod network;
 mod sensors;
 
 use std::path::Path;

@@ -163,7 +163,11 @@ fn utc_offset_s(config: &Config) -> i32 {
 /// Cameras that analyse their pictures, with the spaces of each.
 fn cameras(config: &Config) -> Vec<hikvision::Camera> {
     // What is wrong with the file has been told, and costs its cameras their logins.
-    let secrets = config.video.secrets_file.as_ref().and_then(|path| secrets::load(path).ok());
+    let secrets = config
+        .video
+        .secrets_file
+        .as_ref()
+        .and_then(|path| secrets::load(path).ok());
     let mut cameras: BTreeMap<&CameraId, hikvision::Camera> = BTreeMap::new();
     for sensor in &config.sensors {
         let Attachment::Picture {
@@ -178,7 +182,10 @@ fn cameras(config: &Config) -> Vec<hikvision::Camera> {
         let known = cameras.entry(camera).or_insert_with(|| hikvision::Camera {
             id: camera.clone(),
             isapi: isapi.clone(),
-            login: secrets.as_ref().and_then(|secrets| secrets.cameras.get(camera)).cloned(),
+            login: secrets
+                .as_ref()
+                .and_then(|secrets| secrets.cameras.get(camera))
+                .cloned(),
             bays: Vec::new(),
         });
         known.bays.push(Bay {

@@ -104,15 +104,8 @@ mod tests {
             (&[0x04, 0x82, 0xb8, 0x0b], Some(false)),
             (&[0x04, 0x82, 0xfd, 0xff], None),
         ] {
-            assert_eq!(
-                decode(hung, 85, payload).report.occupied,
-                occupied,
-                "{payload:02x?}"
-            );
-            assert_eq!(
-                decode(BoundSensor::of(profile), 85, payload).report.occupied,
-                None
-            );
+            assert_eq!(decode(hung, 85, payload).report.occupied, occupied, "{payload:02x?}");
+            assert_eq!(decode(BoundSensor::of(profile), 85, payload).report.occupied, None);
         }
         // An alarm that the distance has crossed its threshold is a change.
         let alarm = decode(hung, 85, &[0x84, 0x82, 0x44, 0x00, 0x01]).report;

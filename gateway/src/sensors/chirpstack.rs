@@ -265,7 +265,9 @@ async fn check_scripts(context: &DriverContext) {
     for profile in profiles {
         let Some(script) = profile.script() else { continue };
         if let Err(reason) = script.check().await {
-            context.status.set_aside("script", &profile.name, &reason, &(context.clock)());
+            context
+                .status
+                .set_aside("script", &profile.name, &reason, &(context.clock)());
         }
     }
 }

@@ -252,7 +252,9 @@ impl Fields {
             }
         }
         match (only_distance, &self.occupied, &self.distance_mm, &self.count) {
-            (true, _, None, _) => Err("distance_mm: this key is missing, and only_distance says that there is one".to_owned()),
+            (true, _, None, _) => {
+                Err("distance_mm: this key is missing, and only_distance says that there is one".to_owned())
+            }
             (true, Some(_), ..) => Err("occupied: leave it out where only_distance is true".to_owned()),
             (false, None, _, None) => {
                 Err("map occupied, or count, or distance_mm together with only_distance = true".to_owned())
@@ -288,7 +290,11 @@ impl Fields {
 
     /// Whether something in it depends on the sensor's channel.
     pub fn has_channel(&self) -> bool {
-        let in_values = self.only_when.iter().flat_map(|flag| &flag.is).any(|value| plain(value).contains(CHANNEL));
+        let in_values = self
+            .only_when
+            .iter()
+            .flat_map(|flag| &flag.is)
+            .any(|value| plain(value).contains(CHANNEL));
         let in_places = |(_, at): (_, &At)| at.pointers().iter().any(|at| at.contains(CHANNEL));
         in_values || self.places().any(in_places)
     }

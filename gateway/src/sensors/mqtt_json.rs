@@ -186,7 +186,9 @@ impl MqttJson {
         };
         let understood = match parse(payload) {
             Ok(message) if !fields.is_for(&message, place) => return None,
-            Ok(message) => fields.read(&message, place).map_err(|error| ("field", error.to_string())),
+            Ok(message) => fields
+                .read(&message, place)
+                .map_err(|error| ("field", error.to_string())),
             Err(error) => Err(("text", error.to_string())),
         };
         let timed = match understood {

@@ -230,7 +230,10 @@ impl File {
         if let Some(script) = &self.script
             && !script.ends_with(".js") | script.contains('/')
         {
-            return refuse("script", "write the name of a file beside the profile, as in \"acme.js\"");
+            return refuse(
+                "script",
+                "write the name of a file beside the profile, as in \"acme.js\"",
+            );
         }
         if self.codec.is_some() == self.ports.is_empty() && self.script.is_none() {
             return refuse("ports", "a profile with a codec lists its ports, one without has none");
@@ -251,12 +254,14 @@ impl File {
         }
         let speaks_json = matches!(self.transport, Transport::Mqtt | Transport::Http);
         match &self.fields {
-            Some(_) if self.script.is_none() && !speaks_json => {
-                refuse("fields", "only JSON is mapped: what a script has decoded, and that of mqtt and http")
-            }
-            None if self.script.is_some() || speaks_json => {
-                refuse("fields", "this section is missing: say where in the data the state stands")
-            }
+            Some(_) if self.script.is_none() && !speaks_json => refuse(
+                "fields",
+                "only JSON is mapped: what a script has decoded, and that of mqtt and http",
+            ),
+            None if self.script.is_some() || speaks_json => refuse(
+                "fields",
+                "this section is missing: say where in the data the state stands",
+            ),
             Some(fields) if self.script.is_some() && fields.has_own_envelope() => {
                 let reason = "observed, sequence and message are those of the network server; leave them out";
                 refuse("fields", reason)
@@ -302,8 +307,7 @@ impl File {
             (_, Some(_)) => return refuse("poll_s", "only what is on http is asked by it"),
             (_, None) => {}
         }
-        let is_dated = self.fields.as_ref().is_some_and(|fields| fields.observed.is_some());
-        if self.transport == Transport::Mqtt && self.queued && !is_dated {
+        if self.queued && !may_wait(self.transport, self.fields.as_ref()) {
             let reason = "what waited at the broker has to say of when it is: map fields.observed, or write false";
             return refuse("queued", reason);
         }
@@ -470,6 +474,11 @@ impl Profile {
         Ok(())
     }
 
+    /// Whether what its sensors say may wait in a queue: it tells of when it is.
+    pub fn may_wait(&self) -> bool {
+        may_wait(self.transport, self.fields.as_ref())
+    }
+
     /// The script that decodes what its sensors send, if one does.
     pub fn script(&self) -> Option<&Script> {
         self.script.as_ref()
@@ -479,6 +488,10 @@ impl Profile {
     pub fn downlinks(&self) -> Option<&'static Downlinks> {
         self.codec.and_then(|codec| codec.downlinks.as_ref())
     }
+}
+
+fn may_wait(transport: Transport, fields: Option<&Fields>) -> bool {
+    transport != Transport::Mqtt || fields.is_some_and(|fields| fields.observed.is_some())
 }
 
 fn asked(codec: Option<&'static Codec>, ask: &AskFile) -> Result<Ask, String> {
@@ -517,7 +530,11 @@ mod tests {
     }
 
     fn text(name: &str) -> &'static str {
-        FILES.iter().find(|(file, _)| *file == format!("{name}.toml")).unwrap().1
+        FILES
+            .iter()
+            .find(|(file, _)| *file == format!("{name}.toml"))
+            .unwrap()
+            .1
     }
 
     #[test]
@@ -584,16 +601,37 @@ mod tests {
         let (scripted, coded, posted) = (text("dragino-ldds75"), text("bosch-tps110"), text("webhook"));
         let fields = "[fields]\noccupied = { at = \"/s\", occupied = [1], free = [0] }\n";
         for (bad, told) in [
-            (scripted.replace("script = ", "codec = \"pni-placepod\"\nscript = "), "leave one of the two out"),
-            (scripted.replace("dragino-ldds75.js", "absent.js"), "cannot read absent.js"),
+            (
+                scripted.replace("script = ", "codec = \"pni-placepod\"\nscript = "),
+                "leave one of the two out",
+            ),
+            (
+                scripted.replace("dragino-ldds75.js", "absent.js"),
+                "cannot read absent.js",
+            ),
             (scripted.replace("dragino-ldds75.js", "../a.js"), "beside the profile"),
-            (scripted.replace("at = \"/distance\"", "at = \"distance\""), "no JSON Pointer"),
-            (scripted.replace("[fields]", "[fields]\nsequence = { at = \"/n\" }"), "network server"),
+            (
+                scripted.replace("at = \"/distance\"", "at = \"distance\""),
+                "no JSON Pointer",
+            ),
+            (
+                scripted.replace("[fields]", "[fields]\nsequence = { at = \"/n\" }"),
+                "network server",
+            ),
             (scripted.replace("only_distance = true", ""), "only_distance = true"),
-            (coded.replace("codec = \"bosch-tps110\"", ""), "needs a codec, or a script"),
+            (
+                coded.replace("codec = \"bosch-tps110\"", ""),
+                "needs a codec, or a script",
+            ),
             (format!("{coded}\n{fields}"), "only JSON is mapped"),
-            (format!("codec = \"bosch-tps110\"\n{posted}"), "only what comes through chirpstack"),
-            (format!("script = \"dragino-ldds75.js\"\n{posted}"), "only what comes through chirpstack"),
+            (
+                format!("codec = \"bosch-tps110\"\n{posted}"),
+                "only what comes through chirpstack",
+            ),
+            (
+                format!("script = \"dragino-ldds75.js\"\n{posted}"),
+                "only what comes through chirpstack",
+            ),
             (format!("only_distance = true\n{posted}"), "brings no distance"),
         ] {
             let error = parse("x", &bad).unwrap_err().to_string();

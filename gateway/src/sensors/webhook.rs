@@ -146,7 +146,10 @@ pub async fn serve(
     let only_post = || refuse(StatusCode::METHOD_NOT_ALLOWED, "only POST is understood here");
     let router = Router::new()
         .route("/v1/readings", post(take).fallback(only_post()))
-        .route("/v1/hikvision/{camera}/{token}", post(take_alerts).fallback(only_post()))
+        .route(
+            "/v1/hikvision/{camera}/{token}",
+            post(take_alerts).fallback(only_post()),
+        )
         .fallback(refuse(StatusCode::NOT_FOUND, "there is nothing here"))
         .layer(map_response(listener::close_after))
         .with_state(server);
@@ -275,7 +278,11 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
 impl Server {
     fn authorize(&self, from: IpAddr, given: &[u8]) -> Result<(), Refusal> {
         let now = Instant::now();
-        let wait_s = self.tries.lock().unwrap_or_else(PoisonError::into_inner).wait_s(from, now);
+        let wait_s = self
+            .tries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .wait_s(from, now);
         if let Some(wait_s) = wait_s {
             let error = "too many wrong tokens came from this address";
             let hint = format!("wait {wait_s} s, and correct the token in what sends");
@@ -287,7 +294,10 @@ impl Server {
         if bool::from(given.ct_eq(self.token.as_bytes())) {
             return Ok(());
         }
-        self.tries.lock().unwrap_or_else(PoisonError::into_inner).wrong(from, now);
+        self.tries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .wrong(from, now);
         let error = "the token is missing or wrong";
         self.note("token", &from.to_string(), error);
         Err(Refusal::new(

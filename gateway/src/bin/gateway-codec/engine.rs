@@ -79,9 +79,15 @@ fn run(script: &str, question: &Question, is_late: &Arc<AtomicBool>) -> Result<V
     let Some(output) = answer.get("output") else {
         return Ok(Value::Null);
     };
-    let errors = output.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty());
+    let errors = output
+        .get("errors")
+        .and_then(Value::as_array)
+        .filter(|errors| !errors.is_empty());
     if let Some(errors) = errors {
-        let errors: Vec<String> = errors.iter().map(|error| bounded(error.as_str().unwrap_or("?"))).collect();
+        let errors: Vec<String> = errors
+            .iter()
+            .map(|error| bounded(error.as_str().unwrap_or("?")))
+            .collect();
         return Err(format!("refuses the payload: {}", bounded(&errors.join("; "))));
     }
     match output.get("data") {

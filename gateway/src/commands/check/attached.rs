@@ -61,7 +61,11 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
 }
 
 fn of_channel(channel: &str) -> String {
-    if channel.is_empty() { String::new() } else { format!(", channel {channel}") }
+    if channel.is_empty() {
+        String::new()
+    } else {
+        format!(", channel {channel}")
+    }
 }
 
 impl Summary<'_> {
@@ -76,12 +80,20 @@ impl Summary<'_> {
                 }
                 Attachment::Url {
                     url, every_s, channel, ..
-                } => writeln!(f, "  {id}: {profile} at {url}{}, asked every {every_s} s", of_channel(channel))?,
+                } => writeln!(
+                    f,
+                    "  {id}: {profile} at {url}{}, asked every {every_s} s",
+                    of_channel(channel)
+                )?,
                 Attachment::Picture {
                     camera, isapi, region, ..
                 } => {
-                    let region = region.as_ref().map_or(String::new(), |region| format!(", region {region}"));
-                    let way = isapi.as_ref().map_or("which posts here".to_owned(), |isapi| format!("read at {isapi}"));
+                    let region = region
+                        .as_ref()
+                        .map_or(String::new(), |region| format!(", region {region}"));
+                    let way = isapi
+                        .as_ref()
+                        .map_or("which posts here".to_owned(), |isapi| format!("read at {isapi}"));
                     writeln!(f, "  {id}: {profile} of {camera}{region}, {way}")?;
                 }
                 Attachment::Serial(path) => writeln!(f, "  {id}: {profile} on {}", path.display())?,

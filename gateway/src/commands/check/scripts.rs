@@ -17,7 +17,12 @@ pub(super) fn check(config: &Config) -> anyhow::Result<Vec<Problem>> {
         if let Err(error) = runtime.block_on(script.check()) {
             let hint = "correct the script, or install both programs of one build; until then all that its sensors say is set aside";
             let message = format!("profile \"{}\": {error}", profile.name);
-            problems.push(problem(config, &format!("sensors[{number}].profile"), message, hint.to_owned()));
+            problems.push(problem(
+                config,
+                &format!("sensors[{number}].profile"),
+                message,
+                hint.to_owned(),
+            ));
         }
     }
     Ok(problems)

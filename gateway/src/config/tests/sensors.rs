@@ -61,7 +61,7 @@ fn a_sensor_on_a_serial_line_has_the_line_and_what_a_distance_means() {
         (
             "free_above_mm",
             "queued = true\nfree_above_mm",
-            "keeps nothing while the box is off",
+            "is not kept while the box is off",
         ),
         ("a02yyuw", "mmc5603", "serial: this key does not belong here"),
     ] {

@@ -185,7 +185,9 @@ impl Task {
     fn hear(&mut self, message: &Value) {
         let now = (self.context.spans)();
         for sensor in &mut self.sensors {
-            let Some(fields) = &sensor.bound.profile.fields else { continue };
+            let Some(fields) = &sensor.bound.profile.fields else {
+                continue;
+            };
             let place = Place {
                 channel: &sensor.channel,
                 utc_offset_s: self.utc_offset_s,
@@ -199,7 +201,9 @@ impl Task {
             match understood {
                 Err(reason) => {
                     sensor.presence.lost_sight();
-                    self.context.status.set_aside("field", sensor.id.as_str(), &reason, &now);
+                    self.context
+                        .status
+                        .set_aside("field", sensor.id.as_str(), &reason, &now);
                 }
                 Ok(understood) => {
                     let decoded = sensor.bound.with_limits(understood.decoded);
@@ -243,7 +247,10 @@ async fn ask(client: &reqwest::Client, device: &Device) -> Result<Value, String>
     while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(url, &error))? {
         body.extend_from_slice(&chunk);
         if body.len() > ANSWER_BYTES_MAX {
-            return Err(format!("the answer of {url} is longer than {} KiB", ANSWER_BYTES_MAX / 1024));
+            return Err(format!(
+                "the answer of {url} is longer than {} KiB",
+                ANSWER_BYTES_MAX / 1024
+            ));
         }
     }
     serde_json::from_slice(&body).map_err(|error| format!("the answer of {url} is no JSON: {error}"))

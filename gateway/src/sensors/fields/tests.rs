@@ -36,7 +36,12 @@ fn what_stands_there_is_told_and_what_does_not_is_not() {
     assert_eq!(all.decoded.report.kind, ReportKind::Status);
     let health = &all.decoded.health;
     assert_eq!(
-        (health.battery_v, health.temperature_c, health.low_battery, health.rssi_dbm),
+        (
+            health.battery_v,
+            health.temperature_c,
+            health.low_battery,
+            health.rssi_dbm
+        ),
         (Some(3.612), Some(21.5), Some(true), Some(-87))
     );
     assert_eq!(health.firmware.as_deref(), Some("3"));
@@ -46,8 +51,16 @@ fn what_stands_there_is_told_and_what_does_not_is_not() {
         (json!({"parking": {"status": "0"}}), Some(false), ReportKind::Status),
         (json!({"parking": {"status": "ERROR"}}), None, ReportKind::Other),
         (json!({"parking": {"status": null}}), None, ReportKind::Other),
-        (json!({"parking": {"status": 1}, "event": "ALIVE"}), Some(true), ReportKind::Heartbeat),
-        (json!({"parking": {"status": 1}, "event": "BOOT"}), Some(true), ReportKind::Startup),
+        (
+            json!({"parking": {"status": 1}, "event": "ALIVE"}),
+            Some(true),
+            ReportKind::Heartbeat,
+        ),
+        (
+            json!({"parking": {"status": 1}, "event": "BOOT"}),
+            Some(true),
+            ReportKind::Startup,
+        ),
         (json!({"event": "CONFIG"}), None, ReportKind::Other),
         (json!({}), None, ReportKind::Other),
         (json!([1, 2]), None, ReportKind::Other),
@@ -62,7 +75,10 @@ fn a_value_that_means_nothing_is_refused_and_said() {
     let state = r#"occupied = { at = "/state", occupied = ["on", 1], free = ["off"] }"#;
     for (message, told) in [
         (json!({"state": "On"}), r#"/state is "On"; expected "on", 1, "off""#),
-        (json!({"state": {"deep": true}}), r#"/state is {"deep":true}; expected "on", 1, "off""#),
+        (
+            json!({"state": {"deep": true}}),
+            r#"/state is {"deep":true}; expected "on", 1, "off""#,
+        ),
         (
             json!({"state": "é".repeat(100)}),
             &format!(r#"/state is "{}…; expected "on", 1, "off""#, "é".repeat(29)),
@@ -71,17 +87,33 @@ fn a_value_that_means_nothing_is_refused_and_said() {
         assert_eq!(read(state, &message).unwrap_err(), told);
     }
     let number = r#"distance_mm = { at = "/d", scale = 10, none = [0, "timeout"] }"#;
-    assert_eq!(read(number, &json!({"d": "nan"})).unwrap_err(), r#"/d is "nan"; expected a number"#);
-    assert_eq!(read(number, &json!({"d": -1})).unwrap_err(), "distance_mm is -10; expected 0 to 4294967295");
-    for (message, distance) in [(json!({"d": 0}), None), (json!({"d": "timeout"}), None), (json!({"d": 81.26}), Some(813))] {
-        assert_eq!(read(number, &message).unwrap().decoded.health.distance_mm, distance, "{message}");
+    assert_eq!(
+        read(number, &json!({"d": "nan"})).unwrap_err(),
+        r#"/d is "nan"; expected a number"#
+    );
+    assert_eq!(
+        read(number, &json!({"d": -1})).unwrap_err(),
+        "distance_mm is -10; expected 0 to 4294967295"
+    );
+    for (message, distance) in [
+        (json!({"d": 0}), None),
+        (json!({"d": "timeout"}), None),
+        (json!({"d": 81.26}), Some(813)),
+    ] {
+        assert_eq!(
+            read(number, &message).unwrap().decoded.health.distance_mm,
+            distance,
+            "{message}"
+        );
     }
 }
 
 #[test]
 fn a_time_is_read_as_its_profile_says() {
     let at = |format: &str| {
-        format!("occupied = {{ at = \"/s\", occupied = [1], free = [0] }}\nobserved = {{ at = \"/t\", format = \"{format}\" }}")
+        format!(
+            "occupied = {{ at = \"/s\", occupied = [1], free = [0] }}\nobserved = {{ at = \"/t\", format = \"{format}\" }}"
+        )
     };
     let expected: Timestamp = "2026-01-05T06:00:00+07:00".parse().unwrap();
     for (format, value) in [
@@ -94,7 +126,11 @@ fn a_time_is_read_as_its_profile_says() {
         let understood = read(&at(format), &json!({"t": value})).unwrap();
         assert_eq!(understood.observed, Some(expected), "{format}");
     }
-    for (format, value) in [("rfc3339", json!("2026-01-05")), ("local", json!(7)), ("unix_s", json!("soon"))] {
+    for (format, value) in [
+        ("rfc3339", json!("2026-01-05")),
+        ("local", json!(7)),
+        ("unix_s", json!("soon")),
+    ] {
         assert!(read(&at(format), &json!({"t": value})).is_err(), "{format}");
     }
     assert_eq!(read(&at("rfc3339"), &json!({})).unwrap().observed, None);
@@ -126,7 +162,10 @@ fn a_message_may_be_for_another_sensor_and_may_have_it_in_several_places() {
     ] {
         assert_eq!(fields(text).is_for(&message, place), is_for, "{message}");
     }
-    for message in [json!({"Data": {"IsInside": "true"}}), json!({"Data": {"IsInside": null, "State": true}})] {
+    for message in [
+        json!({"Data": {"IsInside": "true"}}),
+        json!({"Data": {"IsInside": null, "State": true}}),
+    ] {
         assert_eq!(read(text, &message).unwrap().decoded.report.occupied, Some(true));
     }
     let error = read(text, &json!({"Data": {"State": 2}})).unwrap_err();
@@ -137,19 +176,38 @@ fn a_message_may_be_for_another_sensor_and_may_have_it_in_several_places() {
 fn a_message_that_is_a_word_is_read_whole() {
     let text = r#"occupied = { at = "", occupied = ["ON"], free = ["OFF"] }"#;
     assert_eq!(read(text, &json!("ON")).unwrap().decoded.report.occupied, Some(true));
-    assert_eq!(read(text, &json!("open")).unwrap_err(), r#"the message is "open"; expected "ON", "OFF""#);
+    assert_eq!(
+        read(text, &json!("open")).unwrap_err(),
+        r#"the message is "open"; expected "ON", "OFF""#
+    );
 }
 
 #[test]
 fn maps_that_make_no_sense_are_refused() {
     for (text, only_distance, reason) in [
         ("", false, "map occupied"),
-        (r#"occupied = { at = "state", occupied = [1], free = [0] }"#, false, "no JSON Pointer"),
-        (r#"occupied = { at = "/s", occupied = [1], free = [] }"#, false, "values of both"),
-        (r#"occupied = { at = "/s", occupied = [1, true], free = ["true"] }"#, false, "twice"),
+        (
+            r#"occupied = { at = "state", occupied = [1], free = [0] }"#,
+            false,
+            "no JSON Pointer",
+        ),
+        (
+            r#"occupied = { at = "/s", occupied = [1], free = [] }"#,
+            false,
+            "values of both",
+        ),
+        (
+            r#"occupied = { at = "/s", occupied = [1, true], free = ["true"] }"#,
+            false,
+            "twice",
+        ),
         (r#"distance_mm = { at = "/d", scale = 0 }"#, true, "a scale is 0"),
         (r#"distance_mm = { at = "/d" }"#, false, "only_distance = true"),
-        (r#"occupied = { at = "/s", occupied = [1], free = [0] }"#, true, "distance_mm"),
+        (
+            r#"occupied = { at = "/s", occupied = [1], free = [0] }"#,
+            true,
+            "distance_mm",
+        ),
         (
             "distance_mm = { at = \"/d\" }\noccupied = { at = \"/s\", occupied = [1], free = [0] }",
             true,

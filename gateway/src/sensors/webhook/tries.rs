@@ -41,7 +41,11 @@ impl Tries {
     pub fn wrong(&mut self, from: IpAddr, now: Instant) {
         if self.0.len() == ADDRESSES_MAX && !self.0.contains_key(&from) {
             self.0.retain(|_, wrong| wrong.left(now) > 0);
-            let oldest = self.0.iter().min_by_key(|(_, wrong)| wrong.last).map(|(address, _)| *address);
+            let oldest = self
+                .0
+                .iter()
+                .min_by_key(|(_, wrong)| wrong.last)
+                .map(|(address, _)| *address);
             if let (Some(oldest), ADDRESSES_MAX) = (oldest, self.0.len()) {
                 self.0.remove(&oldest);
             }

@@ -50,9 +50,15 @@ impl Alert {
     fn parse_xml(bytes: &[u8]) -> Result<Self, AlertError> {
         let root = Element::parse(bytes, ALERT_BYTES_MAX)?;
         if root.name() != "EventNotificationAlert" {
-            return Err(AlertError::Other(format!("the document is of {}", crate::xml::label(root.name()))));
+            return Err(AlertError::Other(format!(
+                "the document is of {}",
+                crate::xml::label(root.name())
+            )));
         }
-        let regions = root.find_all("regionID").into_iter().map(|region| region.text().trim().to_owned());
+        let regions = root
+            .find_all("regionID")
+            .into_iter()
+            .map(|region| region.text().trim().to_owned());
         let number = |name| root.child_number::<u32>(name);
         Self::new(
             root.child_text("eventType"),
@@ -75,7 +81,12 @@ impl Alert {
         Self::new(text("eventType"), text("eventState"), channel, regions)
     }
 
-    fn new(event: Option<&str>, state: Option<&str>, channel: Option<u32>, regions: Vec<String>) -> Result<Self, AlertError> {
+    fn new(
+        event: Option<&str>,
+        state: Option<&str>,
+        channel: Option<u32>,
+        regions: Vec<String>,
+    ) -> Result<Self, AlertError> {
         let event = event.map(str::trim).filter(|event| !event.is_empty());
         let event = event.ok_or_else(|| AlertError::Other("there is no eventType".to_owned()))?;
         let is_active = match state.map(str::trim) {
@@ -150,7 +161,10 @@ mod tests {
             ("{", "no JSON"),
             ("{}", "no eventType"),
             ("<html/>", "the document is of html"),
-            ("<EventNotificationAlert><eventType>a</eventType></EventNotificationAlert>", "no eventState"),
+            (
+                "<EventNotificationAlert><eventType>a</eventType></EventNotificationAlert>",
+                "no eventState",
+            ),
             (
                 "<EventNotificationAlert><eventType>a</eventType><eventState>on</eventState></EventNotificationAlert>",
                 "eventState is \"on\"",

@@ -30,9 +30,15 @@ enum Next {
     Boundary,
     Head,
     /// So many bytes; kept or not.
-    Counted { left: usize, is_kept: bool },
+    Counted {
+        left: usize,
+        is_kept: bool,
+    },
     /// Everything up to a boundary; kept or not.
-    Open { passed: usize, is_kept: bool },
+    Open {
+        passed: usize,
+        is_kept: bool,
+    },
 }
 
 /// A body that comes.
@@ -179,7 +185,11 @@ fn body_of(head: &[u8]) -> Next {
         let found = values.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
         found.map(|(_, value)| value.trim().to_ascii_lowercase())
     };
-    let is_picture = |kind: String| ["image/", "video/", "audio/", "application/octet-stream"].iter().any(|other| kind.starts_with(other));
+    let is_picture = |kind: String| {
+        ["image/", "video/", "audio/", "application/octet-stream"]
+            .iter()
+            .any(|other| kind.starts_with(other))
+    };
     let is_kept = !header("content-type").is_some_and(is_picture);
     match header("content-length").and_then(|length| length.parse().ok()) {
         Some(left) => Next::Counted { left, is_kept },
@@ -222,7 +232,12 @@ mod tests {
     #[test]
     fn a_part_with_a_length_is_there_before_the_next_one_begins() {
         let mut parts = Parts::new("--b");
-        assert!(parts.push(b"--b\r\nContent-Type: application/xml\r\nContent-Length: 3\r\n\r\nab").unwrap().is_empty());
+        assert!(
+            parts
+                .push(b"--b\r\nContent-Type: application/xml\r\nContent-Length: 3\r\n\r\nab")
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(parts.push(b"c").unwrap(), [b"abc"]);
         assert_eq!(texts(parts.push(b"\r\n--b\n\nd\n--b").unwrap()), ["d"]);
     }
@@ -230,18 +245,32 @@ mod tests {
     #[test]
     fn a_last_part_without_a_length_ends_with_the_body() {
         let mut parts = Parts::new("b");
-        assert!(parts.push(b"--b\r\nContent-Type: text/xml\r\n\r\n<a/>").unwrap().is_empty());
+        assert!(
+            parts
+                .push(b"--b\r\nContent-Type: text/xml\r\n\r\n<a/>")
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(parts.end().unwrap(), b"<a/>");
     }
 
     #[test]
     fn what_has_no_end_is_refused() {
         let long = vec![b'x'; PART_BYTES_MAX + 100];
-        assert_eq!(Parts::new("b").push(&[b"--b\r\n", &long[..]].concat()), Err(PartsError::Head));
-        assert_eq!(Parts::new("b").push(&[b"--b\r\n\r\n", &long[..]].concat()), Err(PartsError::Part));
+        assert_eq!(
+            Parts::new("b").push(&[b"--b\r\n", &long[..]].concat()),
+            Err(PartsError::Head)
+        );
+        assert_eq!(
+            Parts::new("b").push(&[b"--b\r\n\r\n", &long[..]].concat()),
+            Err(PartsError::Part)
+        );
         let told = format!("--b\r\nContent-Length: {}\r\n\r\n", usize::MAX);
         assert_eq!(Parts::new("b").push(told.as_bytes()), Err(PartsError::Part));
-        let picture = format!("--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", usize::MAX);
+        let picture = format!(
+            "--b\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+            usize::MAX
+        );
         assert_eq!(Parts::new("b").push(picture.as_bytes()), Err(PartsError::Picture));
         let mut noise = Parts::new("b");
         for _ in 0..1_000 {

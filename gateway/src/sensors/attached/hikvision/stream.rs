@@ -36,7 +36,9 @@ pub(super) struct Stream {
 /// The digest challenge of a refusal, if there is one that can be answered.
 fn digest_of(response: &reqwest::Response) -> Option<DigestClient> {
     let values = response.headers().get_all(WWW_AUTHENTICATE).iter();
-    let mut challenges = values.filter_map(|value| parse_challenges(value.to_str().ok()?).ok()).flatten();
+    let mut challenges = values
+        .filter_map(|value| parse_challenges(value.to_str().ok()?).ok())
+        .flatten();
     challenges.find_map(|challenge| DigestClient::try_from(&challenge).ok())
 }
 
@@ -77,7 +79,10 @@ impl Stream {
             Ok(response) => response,
             Err(ended) => return ended,
         };
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
         let Some(boundary) = content_type.and_then(Parts::boundary_of) else {
             return self.failed("answers with something else than a stream of events; is it a camera with ISAPI?");
         };
@@ -154,7 +159,9 @@ impl Stream {
             return Ok(response);
         }
         let status = response.status().as_u16();
-        Err(self.failed(&format!("answers with status {status}; is it a camera with ISAPI, and may this user see events?")))
+        Err(self.failed(&format!(
+            "answers with status {status}; is it a camera with ISAPI, and may this user see events?"
+        )))
     }
 
     async fn ask(&self, client: &reqwest::Client, proof: Option<String>) -> Result<reqwest::Response, Ended> {

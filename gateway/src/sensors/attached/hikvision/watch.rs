@@ -34,7 +34,10 @@ impl Events {
     /// # Errors
     /// What does not.
     pub fn check(&self) -> Result<(), String> {
-        let (present, pair) = (!self.while_present.is_empty(), !self.came.is_empty() && !self.went.is_empty());
+        let (present, pair) = (
+            !self.while_present.is_empty(),
+            !self.came.is_empty() && !self.went.is_empty(),
+        );
         if self.came.is_empty() != self.went.is_empty() || !present && !pair {
             return Err("name events in while_present, or in both came and went".to_owned());
         }
@@ -84,7 +87,10 @@ impl Watch {
         self.is_heard(now);
         let is = |events: &[String]| events.contains(&alert.event);
         let is_here = alert.channel == self.channel
-            && self.region.as_ref().is_none_or(|region| alert.regions.is_empty() || alert.regions.contains(region));
+            && self
+                .region
+                .as_ref()
+                .is_none_or(|region| alert.regions.is_empty() || alert.regions.contains(region));
         let told = match alert.is_active {
             _ if !is_here => None,
             true if is(&self.events.while_present) => {
@@ -110,7 +116,10 @@ impl Watch {
     /// Time goes by: a camera that is silent for too long is not there.
     pub fn look(&mut self, now: Stamp) {
         let silent_ms = u64::from(self.events.silent_s) * 1_000;
-        if self.heard_ms.is_some_and(|heard| now.mono_ms.saturating_sub(heard) > silent_ms) {
+        if self
+            .heard_ms
+            .is_some_and(|heard| now.mono_ms.saturating_sub(heard) > silent_ms)
+        {
             self.lost_sight();
         }
     }
@@ -196,7 +205,8 @@ mod tests {
             };
             if let Some(reading) = self.watch.hears(now, &alert) {
                 let at = u64::try_from(reading.observed.as_seconds()).unwrap();
-                self.said.push((reading.report.kind, reading.report.occupied.unwrap(), at));
+                self.said
+                    .push((reading.report.kind, reading.report.occupied.unwrap(), at));
             }
         }
 
