@@ -127,13 +127,12 @@ pub(super) fn sensors(
             invented: error_rate(&mut table, report, "invented_per_10000", |errors| errors.invented),
         };
         let distance = profile.and_then(|profile| distance(report, &mut table, profile));
-        let attachment = match profile {
-            Some(profile) => attachment::attachment(report, &mut table, profile, pins, &sensors, folder),
-            None => {
-                attachment::ignore(&mut table);
-                table.ignore(&["occupied_below_mm", "free_above_mm"]);
-                None
-            }
+        let attachment = if let Some(profile) = profile {
+            attachment::attachment(report, &mut table, profile, pins, &sensors, folder)
+        } else {
+            attachment::ignore(&mut table);
+            table.ignore(&["occupied_below_mm", "free_above_mm"]);
+            None
         };
         let queued = table.optional("queued");
         let queued = queued.map(|field| match (profile, field.boolean(report)) {

@@ -5,7 +5,7 @@
 //! [`MEMORY_BYTES_MAX`], and a program that does not answer is ended and started again. The script sees the bytes of one
 //! message, keeps nothing between two, and has no way to files, to the network or to the clock's zone.
 //!
-//! Source: LoRa Alliance TS013-1.0.0, Payload Codec API.
+//! Source: `LoRa` Alliance TS013-1.0.0, Payload Codec API.
 
 mod worker;
 
