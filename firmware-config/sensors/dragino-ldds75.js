@@ -1,7 +1,7 @@
 // Uplinks of the Dragino LDDS75 by LoRa Alliance TS013. Facts: Dragino, LDDS75 user manual, section 2.3.
 //
-// Bytes 0 and 1: battery, mV, in the lower 14 bits. 2 and 3: distance, mm; 0 without a probe, 20 when something is nearer than it
-// can measure. 4: interrupt. 5 and 6: temperature of a DS18B20, tenths of a degree, signed. 7: whether the probe is there.
+// Bytes 0 and 1: battery, mV, in the lower 14 bits. 2 and 3: distance, mm; 0 without a probe, less than 280
+// (20 by newer firmware) when something is nearer than it can measure. 4: interrupt. 5 and 6: temperature of a DS18B20, tenths of a degree, signed. 7: whether the probe is there.
 
 function decodeUplink(input) {
   const bytes = input.bytes;
@@ -13,7 +13,7 @@ function decodeUplink(input) {
   const tenths = word(5) > 0x7fff ? word(5) - 0x10000 : word(5);
   const data = {
     battery: word(0) & 0x3fff,
-    distance: hasProbe && distance !== 20 ? distance : null,
+    distance: hasProbe && distance >= 280 ? distance : null,
     interrupt: bytes[4] === 1,
     temperature: tenths === 0 ? null : tenths / 10,
   };

@@ -70,7 +70,7 @@ fn a_device_without_a_codec_of_its_own_is_decoded_by_its_vendors_script() {
                 parking: { state: state },
                 battery: input.bytes[1] / 10,
                 event: input.fPort === 2 ? "alive" : "change",
-                day: input.recvTime instanceof Date && input.recvTime.getUTCFullYear() > 2000,
+                day: input.recvTime instanceof Date && input.recvTime.getUTCFullYear() === 1970,
             }, warnings: ["low battery"] };
         }
         exports.decodeUplink = decodeUplink;

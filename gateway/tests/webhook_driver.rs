@@ -312,6 +312,7 @@ async fn a_taken_port_and_a_missing_token_are_told_and_tried_again() {
     let options = Options {
         listen,
         token_file: token_file.clone(),
+        camera_token_file: None,
     };
     let driver = Box::new(Webhook::new(options, None));
     let task = tokio::spawn(driver.run(context.clone(), cancel.clone()));

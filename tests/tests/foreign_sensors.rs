@@ -61,8 +61,8 @@ fn with_foreign_sensors(roadside: &RoadsideBox, shelly: &str, webhook: &str) -> 
     let port = roadside.sensor_broker.address.port();
     // A camera that is not there: its pictures are none of this.
     let more = format!(
-        "[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n\n[webhook]\nlisten = \"{webhook}\"\ntoken_file = \"{}\"\n\n\
-         [[cameras]]\nid = \"kamera-1\"\nname = \"Kamera\"\nhost = \"{}\"\nsub = \"/sub\"\nspaces = [\"P004\"]\n",
+        "[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n\n[webhook]\nlisten = \"{webhook}\"\ntoken_file = \"{0}\"\ncamera_token_file = \"{0}\"\n\n\
+         [[cameras]]\nid = \"kamera-1\"\nname = \"Kamera\"\nhost = \"{1}\"\nsub = \"/sub\"\nspaces = [\"P004\"]\n",
         token.display(),
         free_address()?,
     );

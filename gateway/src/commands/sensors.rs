@@ -185,7 +185,7 @@ fn decode(arguments: &Decode) -> anyhow::Result<String> {
     if let Some(path) = &arguments.envelope {
         let json = read_envelope(path)?;
         let uplink = Uplink::parse(&json).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
-        let decoded = decoded(profile, uplink.f_port, &uplink.payload)?;
+        let decoded = decoded(profile, uplink.f_port, &uplink.payload, uplink.time)?;
         let Uplink {
             dev_eui,
             f_cnt,
@@ -215,14 +215,15 @@ fn decode(arguments: &Decode) -> anyhow::Result<String> {
         let command = command.map_err(|error| UsageError(error.to_string()))?;
         return Ok(serde_json::to_string(&command)?);
     }
-    Ok(serde_json::to_string(&decoded(profile, port, &payload)?.view())?)
+    Ok(serde_json::to_string(&decoded(profile, port, &payload, None)?.view())?)
 }
 
-fn decoded(profile: &Profile, port: u8, payload: &[u8]) -> anyhow::Result<Decoded> {
+fn decoded(profile: &Profile, port: u8, payload: &[u8], received: Option<jiff::Timestamp>) -> anyhow::Result<Decoded> {
     // A script waits for its program.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
-    let decoded = runtime.block_on(profile.decode(port, payload, now));
+    // A payload alone came at no time.
+    let received = received.map_or(Timestamp::EPOCH, |time| Timestamp::from_millis(time.as_millisecond()));
+    let decoded = runtime.block_on(profile.decode(port, payload, received));
     Ok(decoded.map_err(|error| UsageError(error.to_string()))?)
 }
 

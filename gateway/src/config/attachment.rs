@@ -132,6 +132,17 @@ pub(super) fn attachment(
             "a line carries one sensor, and so does an address, a topic, a region or a channel of them",
         );
     }
+    if let Some(other) = network::asked_otherwise(&attachment, earlier) {
+        let message = format!(
+            "sensor \"{}\" is at the same address with another poll_s or token_file",
+            other.sensor.id
+        );
+        return field.error(
+            report,
+            message,
+            "one question is for all channels: write the same for them",
+        );
+    }
     if let Some(other) = network::at_another_address(&attachment, earlier) {
         let message = format!(
             "sensor \"{}\" is in the same camera's picture at another isapi",

@@ -132,7 +132,7 @@ fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-pub(super) fn cameras(report: &mut Report, root: &mut Table, spaces: &Names) -> Vec<Camera> {
+pub(super) fn cameras(report: &mut Report, root: &mut Table, spaces: &Names) -> (Vec<Camera>, Names) {
     let mut names = Names::of("camera");
     let mut cameras = Vec::new();
     for mut table in root.tables(report, "cameras", CAMERAS_MAX) {
@@ -221,7 +221,7 @@ pub(super) fn cameras(report: &mut Report, root: &mut Table, spaces: &Names) -> 
             spaces: sees,
         });
     }
-    cameras
+    (cameras, names)
 }
 
 fn one_of<T: Copy>(report: &mut Report, table: &mut Table, key: &'static str, known: &[(&str, T)]) -> Option<T> {

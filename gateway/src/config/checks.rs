@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use parking::{SensorId, Site, SpaceId, VehicleClass, ZoneId};
 
-use super::model::{Attachment, Camera};
+use super::model::{Attachment, SensorBroker, Webhook};
 use super::names::Names;
-use super::report::{Place, Placed, Report, did_you_mean};
+use super::report::{Place, Placed, Report};
 use super::street::{ReadSensor, Street};
 use crate::sensors::Transport;
 
@@ -53,22 +53,46 @@ pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, secti
     }
 }
 
-/// Sensors in a picture are of cameras that there are.
-pub(super) fn cameras_are_known(report: &mut Report, street: &Street, cameras: &[Camera]) {
+/// Sensors in a picture are of cameras that there are, and those that post have a token to do it.
+pub(super) fn pictures_are_seen(report: &mut Report, street: &Street, cameras: &Names, webhook: Option<&Webhook>) {
+    let (mut pictures, mut posting) = (Vec::new(), None);
     for Placed { value, place } in &street.sensors {
-        let Attachment::Picture { camera, .. } = &value.sensor.attachment else {
-            continue;
-        };
-        if cameras.iter().any(|known| known.id == *camera) {
-            continue;
+        if let Attachment::Picture { camera, isapi, .. } = &value.sensor.attachment {
+            pictures.push((camera, place));
+            posting = posting.or(isapi.is_none().then_some(place));
         }
-        let hint = did_you_mean(camera.as_str(), cameras.iter().map(|known| known.id.as_str()));
+    }
+    for (camera, place) in pictures {
+        if cameras.place(camera.as_str()).is_none() {
+            let place = Place {
+                offset: place.offset,
+                key: format!("{}.camera", place.key),
+            };
+            report.error(
+                &place,
+                format!("there is no camera \"{camera}\""),
+                "add it to [[cameras]], or correct the name",
+            );
+        }
+    }
+    if let (Some(place), Some(webhook)) = (posting, webhook)
+        && webhook.camera_token_file.is_none()
+    {
+        let hint = "add camera_token_file to [webhook]: the token at the end of the address that the camera is told";
+        report.absent(place, "its camera posts, and has no token for it", hint);
+    }
+}
+
+/// Two sessions of one name at one broker throw each other out.
+pub(super) fn brokers_are_told_apart(report: &mut Report, one: Option<&SensorBroker>, other: Option<&SensorBroker>) {
+    let (Some(one), Some(other)) = (one, other) else { return };
+    if (&one.host, one.port, &one.client_id) == (&other.host, other.port, &other.client_id) {
         let place = Place {
-            offset: place.offset,
-            key: format!("{}.camera", place.key),
+            key: "mqtt.client_id".to_owned(),
+            ..Place::root()
         };
-        let hint = hint.unwrap_or_else(|| "add it to [[cameras]]".to_owned());
-        report.error(&place, format!("there is no camera \"{camera}\""), hint);
+        let message = format!("[chirpstack] has client_id \"{}\" at the same broker", other.client_id);
+        report.error(&place, message, "leave client_id out of one of them, or write another");
     }
 }
 

@@ -116,7 +116,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
     let video = cameras::video(report, &mut root, &folder, data_dir);
     let page = cameras::page(report, &mut root, &folder);
     let far_view = cameras::far_view(report, &mut root, &folder);
-    let cameras = cameras::cameras(report, &mut root, &spaces.names);
+    let (cameras, camera_names) = cameras::cameras(report, &mut root, &spaces.names);
     let tariffs = tariffs::tariffs(report, &mut root, &zone_names);
     let sections = ["chirpstack", "webhook", "mqtt"].map(|section| (section, root.has_or_misspells(section)));
     root.finish(report);
@@ -132,7 +132,8 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
     };
     street.drop_dangling();
     checks::drivers_are_configured(report, &street, &sections);
-    checks::cameras_are_known(report, &street, &cameras);
+    checks::pictures_are_seen(report, &street, &camera_names, webhook.as_ref());
+    checks::brokers_are_told_apart(report, chirpstack.as_ref(), mqtt.as_ref());
     // The check of the site asks for neither name nor zone of time: it goes on without them.
     let gateway_id = own
         .gateway

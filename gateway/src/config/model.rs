@@ -11,6 +11,7 @@ use wired::adaptive::Rules;
 
 use super::{Position, Warning};
 use crate::cameras::wire::{Client, Quirks, Transport};
+use crate::mqtt;
 use crate::sensors::attached::contacts::{Line, OwnContact};
 use crate::sensors::attached::lights::Places;
 use crate::sensors::attached::modbus::{Rate, Way};
@@ -216,6 +217,8 @@ pub struct Webhook {
     pub listen: SocketAddr,
     /// File that holds the bearer token in its first line. Secret.
     pub token_file: PathBuf,
+    /// File with the token in the address to which cameras post. Secret.
+    pub camera_token_file: Option<PathBuf>,
 }
 
 /// One of `[[sensors]]`; its heartbeat and queue are in [`Site::sensors`].
@@ -318,8 +321,31 @@ impl Attachment {
                     ..
                 },
             ) => (bus, address) == (other, other_address),
-            // The same topic, address or region twice is one sensor twice.
-            (Self::Topic { .. } | Self::Picture { .. }, _) => self == other,
+            // What is of one sensor must not be taken for what another says.
+            (
+                Self::Topic { filter, channel },
+                Self::Topic {
+                    filter: other,
+                    channel: other_channel,
+                },
+            ) => channel == other_channel && mqtt::overlap(filter, other),
+            (
+                Self::Picture {
+                    camera,
+                    channel,
+                    region,
+                    ..
+                },
+                Self::Picture {
+                    camera: other_camera,
+                    channel: other_channel,
+                    region: other,
+                    ..
+                },
+            ) => {
+                let is_same_region = region.is_none() || other.is_none() || region == other;
+                (camera, channel) == (other_camera, other_channel) && is_same_region
+            }
             (
                 Self::Url { url, channel, .. },
                 Self::Url {

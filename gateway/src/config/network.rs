@@ -59,7 +59,7 @@ pub(super) fn url<'t, 'i>(
     folder: &Path,
 ) -> Option<(Attachment, Field<'t, 'i>)> {
     let channel = channel(report, table, profile);
-    let every_s = table.integer(report, "poll_s", &(1..=600), profile.poll_s.unwrap_or(10));
+    let every_s = table.integer(report, "poll_s", &(1..=600), profile.poll_s?);
     let token_file = table.optional("token_file");
     let token_file = token_file.map(|field| field.file(report, folder, FileKind::Secret));
     let field = table.required(
@@ -114,6 +114,32 @@ pub(super) fn picture<'t, 'i>(report: &mut Report, table: &mut Table<'t, 'i>) ->
         },
     };
     Some((attachment, field))
+}
+
+/// An earlier sensor of the same device that is asked in another way.
+pub(super) fn asked_otherwise<'e>(
+    attachment: &Attachment,
+    earlier: &'e [Placed<ReadSensor>],
+) -> Option<&'e ReadSensor> {
+    let Attachment::Url {
+        url,
+        every_s,
+        token_file,
+        ..
+    } = attachment
+    else {
+        return None;
+    };
+    let sensors = earlier.iter().map(|other| &other.value);
+    sensors.into_iter().find(|other| match &other.sensor.attachment {
+        Attachment::Url {
+            url: other_url,
+            every_s: other_every_s,
+            token_file: other_file,
+            ..
+        } => other_url == url && (other_every_s, other_file) != (every_s, token_file),
+        _ => false,
+    })
 }
 
 /// An earlier sensor of the same camera that is read at another address.
@@ -179,5 +205,5 @@ fn bounded<'t>(report: &mut Report, field: &Field<'t, '_>) -> Option<&'t str> {
         return Some(text);
     }
     let message = format!("{} bytes; expected 1 to {TEXT_BYTES_MAX}", text.len());
-    field.error(report, message, "write it shorter, or leave the key out")
+    field.error(report, message, "write it shorter")
 }

@@ -300,10 +300,13 @@ pub(super) fn webhook(report: &mut Report, root: &mut Table, folder: &Path) -> O
     let token_file = table
         .required("token_file", "name the file of the token that senders must show")
         .and_then(|field| field.file(report, folder, FileKind::Secret));
+    let camera_token_file = table.optional("camera_token_file");
+    let camera_token_file = camera_token_file.and_then(|field| field.file(report, folder, FileKind::Secret));
     table.finish(report);
     Some(Webhook {
         listen: listen?,
         token_file: token_file?,
+        camera_token_file,
     })
 }
 

@@ -9,7 +9,7 @@ use parking::{
 };
 
 use super::attachment::{self, Pins};
-use super::model::Sensor;
+use super::model::{Attachment, Sensor};
 use super::names::Names;
 use super::reader::{Field, Table};
 use super::report::{Place, Placed, Report, did_you_mean};
@@ -152,6 +152,14 @@ pub(super) fn sensors(
         });
         let place = table.place.clone();
         table.finish(report);
+        if let (Some(Attachment::Url { every_s, .. }), Some(heartbeat_s)) = (&attachment, heartbeat_s)
+            && *every_s > heartbeat_s
+        {
+            let message = format!(
+                "it is asked each {every_s} s and takes {heartbeat_s} s for its heartbeat: it would be unknown in between"
+            );
+            report.error(&place, message, "write a smaller poll_s, or a greater heartbeat_s");
+        }
         let queued = queued.unwrap_or_else(|| profile.map(|profile| profile.queued));
         if let (Some(id), Some(profile), Some(heartbeat_s), Some(queued), Some(attachment)) =
             (id, profile, heartbeat_s, queued, attachment)

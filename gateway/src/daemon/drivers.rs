@@ -118,12 +118,16 @@ fn of_networks(config: &Config, postbox: Option<Postbox>) -> (Vec<Box<dyn Driver
     });
     if let Some(source) = &config.mqtt {
         let topics = topics(config);
-        drivers.push(Box::new(MqttJson::new(broker(source), topics, utc_offset_s(config))));
+        // Without a topic there is nothing to wait for.
+        if !topics.is_empty() {
+            drivers.push(Box::new(MqttJson::new(broker(source), topics, utc_offset_s(config))));
+        }
     }
     if let Some(source) = &config.webhook {
         let options = webhook::Options {
             listen: source.listen,
             token_file: source.token_file.clone(),
+            camera_token_file: source.camera_token_file.clone(),
         };
         drivers.push(Box::new(Webhook::new(options, postbox)));
     }
@@ -218,9 +222,6 @@ fn devices(config: &Config, pace: impl Fn(Duration) -> Duration) -> Vec<http_jso
             pace: pace(every),
             sensors: Vec::new(),
         });
-        if every < device.every {
-            (device.every, device.pace) = (every, pace(every));
-        }
         device.sensors.push((sensor.id.clone(), channel.clone()));
     }
     devices.into_values().collect()

@@ -190,9 +190,21 @@ pub fn matches(topic: &str, filter: &str) -> bool {
     rumqttc::v5::mqttbytes::matches(topic, filter)
 }
 
-/// Whether a text is a topic filter (MQTT 5, section 4.7).
+/// Whether a text is a topic filter (MQTT 5, section 4.7), and not one that is shared with others.
 pub fn is_filter(text: &str) -> bool {
-    rumqttc::v5::mqttbytes::valid_filter(text)
+    rumqttc::v5::mqttbytes::valid_filter(text) && !text.starts_with("$share/")
+}
+
+/// Whether a topic may be one of both filters.
+pub fn overlap(one: &str, other: &str) -> bool {
+    let (mut ones, mut others) = (one.split('/'), other.split('/'));
+    loop {
+        match (ones.next(), others.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (Some(one), Some(other)) if one == "+" || other == "+" || one == other => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Why there is no session, or no longer.
@@ -278,4 +290,31 @@ pub enum MqttError {
         /// The broker.
         broker: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_overlap_where_a_topic_is_of_both() {
+        for (one, other, both) in [
+            ("a/b", "a/b", true),
+            ("a/b", "a/c", false),
+            ("a/+", "a/b", true),
+            ("+/b", "a/+", true),
+            ("+/b", "a/c", false),
+            ("a/#", "a", true),
+            ("a/#", "b/#", false),
+            ("#", "a/b/c", true),
+            ("a/b", "a/b/c", false),
+        ] {
+            assert_eq!(
+                (overlap(one, other), overlap(other, one)),
+                (both, both),
+                "{one} {other}"
+            );
+        }
+        assert!(is_filter("+/cabinet/+") && !is_filter("$share/x/a") && !is_filter("a/#/b"));
+    }
 }

@@ -67,7 +67,7 @@ pub struct State {
     occupied: Vec<Value>,
     /// Values that mean none.
     free: Vec<Value>,
-    /// Values that mean that the sensor does not know.
+    /// Values that mean that the sensor does not know: it is silent then.
     #[serde(default)]
     unknown: Vec<Value>,
 }
@@ -146,13 +146,21 @@ pub struct Understood {
     pub message: Option<String>,
 }
 
+impl Understood {
+    /// Whether it says nothing of what is at the sensor.
+    pub fn tells_nothing(&self) -> bool {
+        let report = &self.decoded.report;
+        report.occupied.is_none() && report.count.is_none() && self.decoded.health.distance_mm.is_none()
+    }
+}
+
 /// A value that means nothing by the profile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{at} is {shown}; expected {expected}")]
+#[error("{at} is {shown}; {why}")]
 pub struct FieldError {
     at: String,
     shown: String,
-    expected: String,
+    why: String,
 }
 
 /// What mapping depends on besides the message.
@@ -251,6 +259,9 @@ impl Fields {
                 return Err(format!("occupied: {twice} stands there twice"));
             }
         }
+        if self.only_when.as_ref().is_some_and(|flag| flag.is.is_empty()) {
+            return Err("only_when: list the values by which a message is this sensor's".to_owned());
+        }
         match (only_distance, &self.occupied, &self.distance_mm, &self.count) {
             (true, _, None, _) => {
                 Err("distance_mm: this key is missing, and only_distance says that there is one".to_owned())
@@ -265,7 +276,12 @@ impl Fields {
 
     /// Whether it maps what is elsewhere for messages that come in an envelope.
     pub fn has_own_envelope(&self) -> bool {
-        self.observed.is_some() || self.sequence.is_some() || self.message.is_some()
+        self.observed.is_some() || self.has_identity()
+    }
+
+    /// Whether it maps by what a repeated message is known.
+    pub fn has_identity(&self) -> bool {
+        self.sequence.is_some() || self.message.is_some()
     }
 
     fn places(&self) -> impl Iterator<Item = (&'static str, &At)> {
@@ -389,11 +405,15 @@ impl State {
             return Ok(Some(false));
         }
         if is_of(&self.unknown) {
-            return Ok(None);
+            return Err(FieldError {
+                at: self.at.shown(),
+                shown: bounded(value),
+                why: "the sensor does not know whether a vehicle is there".to_owned(),
+            });
         }
         let known = [&self.occupied, &self.free, &self.unknown];
         let known: Vec<String> = known.into_iter().flatten().map(Value::to_string).collect();
-        Err(error(&self.at, value, known.join(", ")))
+        Err(error(&self.at, value, &known.join(", ")))
     }
 }
 
@@ -408,7 +428,7 @@ impl Number {
             _ => None,
         };
         let number = number.filter(|number: &f64| number.is_finite());
-        let number = number.ok_or_else(|| error(&self.at, value, "a number".to_owned()))?;
+        let number = number.ok_or_else(|| error(&self.at, value, "a number"))?;
         Ok(Some(number * self.scale))
     }
 }
@@ -449,7 +469,7 @@ impl Time {
             TimeFormat::UnixS => (unix(1), "seconds since 1970"),
             TimeFormat::UnixMs => (unix(1_000), "milliseconds since 1970"),
         };
-        time.ok_or_else(|| error(&self.at, value, expected.to_owned()))
+        time.ok_or_else(|| error(&self.at, value, expected))
     }
 }
 
@@ -472,25 +492,30 @@ fn whole(number: Option<f64>, key: &str) -> Result<Option<u32>, FieldError> {
         return Err(FieldError {
             at: key.to_owned(),
             shown: number.to_string(),
-            expected: format!("0 to {}", u32::MAX),
+            why: format!("expected 0 to {}", u32::MAX),
         });
     }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // looked at before
     Ok(Some(rounded as u32))
 }
 
-fn error(at: &At, value: &Value, expected: String) -> FieldError {
+fn error(at: &At, value: &Value, expected: &str) -> FieldError {
+    FieldError {
+        at: at.shown(),
+        shown: bounded(value),
+        why: format!("expected {expected}"),
+    }
+}
+
+/// A value as people read it.
+fn bounded(value: &Value) -> String {
     let mut shown = value.to_string();
     if shown.len() > SHOWN_BYTES_MAX {
         let end = (0..=SHOWN_BYTES_MAX).rev().find(|end| shown.is_char_boundary(*end));
         shown.truncate(end.unwrap_or(0));
         shown.push('…');
     }
-    FieldError {
-        at: at.shown(),
-        shown,
-        expected,
-    }
+    shown
 }
 
 #[cfg(test)]

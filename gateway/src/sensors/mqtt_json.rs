@@ -1,6 +1,6 @@
-//! Sensors that publish their state themselves, as JSON or as a word, to an MQTT broker: `Zigbee2MQTT`, Tasmota, `ESPHome`,
+//! Sensors that publish their state themselves, as JSON or as a word, to an MQTT broker: Zigbee2MQTT, Tasmota, ESPHome,
 //! cameras with ONVIF Profile M. A profile says where in a message stands what ([`Fields`]), the site which topic is which
-//! sensor's.
+//! sensor's. A message that tells nothing of what is at a sensor is passed over: others may write to its topics too.
 //!
 //! Several sensors may share a topic, and a topic's message is acknowledged when it is on disk for all of them. Sensors that
 //! give the time of what they report may be `queued`: the broker keeps their messages while the box is off. For all others it
@@ -192,8 +192,14 @@ impl MqttJson {
             Err(error) => Err(("text", error.to_string())),
         };
         let timed = match understood {
+            // Another message of its topic: that somebody spoke there is no sign of what is at the sensor.
+            Ok(understood) if understood.tells_nothing() => return None,
             // Of a time that nobody knows.
             Ok(Understood { observed: None, .. }) if is_retained => return None,
+            Ok(Understood { observed: None, .. }) if topic.queued => {
+                let reason = "it may have waited, and does not say of when it is";
+                Err(("time", reason.to_owned()))
+            }
             Ok(understood) => observed(understood.observed, &received)
                 .map(|at| (at, understood))
                 .map_err(|error| ("time", error.to_string())),

@@ -1,9 +1,8 @@
 //! Sensor profiles: what the box knows of a model before it meets one. Those of the program are in `firmware-config/sensors/`;
-//! a site may have a folder of its own, for models that need no codec.
+//! a site may have a folder of its own, for models that need no code.
 
+mod file;
 mod shelf;
-
-use std::collections::BTreeMap;
 
 use parking::{SensorErrors, Timestamp};
 use serde::Deserialize;
@@ -11,6 +10,7 @@ use wired::adaptive::Rules;
 use wired::magnetometer::Chip;
 use wired::ultrasonic::Model;
 
+use self::file::{AskFile, File, may_wait};
 pub use self::shelf::Profiles;
 use super::attached::hikvision::watch::Events;
 use super::attached::modbus::map::Map;
@@ -175,152 +175,6 @@ pub enum ProfileError {
         /// What is wrong.
         reason: String,
     },
-}
-
-/// A question in a profile's file: a command of its codec.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AskFile {
-    command: String,
-    arguments: BTreeMap<String, String>,
-    every_s: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    model: String,
-    vendor_document: String,
-    transport: Transport,
-    codec: Option<String>,
-    script: Option<String>,
-    heartbeat_s: Option<u32>,
-    queued: bool,
-    #[serde(default)]
-    on_change: bool,
-    #[serde(default)]
-    only_distance: bool,
-    errors: SensorErrors,
-    #[serde(default)]
-    quirks: Vec<String>,
-    #[serde(default)]
-    asks: Vec<AskFile>,
-    #[serde(default)]
-    ports: Vec<Port>,
-    magnetometer: Option<Magnetometer>,
-    ultrasonic: Option<Model>,
-    modbus: Option<Map>,
-    fields: Option<Fields>,
-    hikvision: Option<Events>,
-    poll_s: Option<u32>,
-}
-
-impl File {
-    /// What comes through a network server is decoded, by a codec of the program or by a script; nothing else is.
-    fn check_decoding(&self) -> Result<(), (&'static str, String)> {
-        let refuse = |key, reason: &str| Err((key, reason.to_owned()));
-        let is_coded = self.transport == Transport::ChirpStack;
-        match (is_coded, &self.codec, &self.script) {
-            (true, None, None) => return refuse("codec", "what comes through chirpstack needs a codec, or a script"),
-            (true, Some(_), Some(_)) => return refuse("script", "there is a codec already; leave one of the two out"),
-            (false, Some(_), _) => return refuse("codec", "only what comes through chirpstack has one"),
-            (false, _, Some(_)) => return refuse("script", "only what comes through chirpstack has one"),
-            _ => {}
-        }
-        if let Some(script) = &self.script
-            && !script.ends_with(".js") | script.contains('/')
-        {
-            return refuse(
-                "script",
-                "write the name of a file beside the profile, as in \"acme.js\"",
-            );
-        }
-        if self.codec.is_some() == self.ports.is_empty() && self.script.is_none() {
-            return refuse("ports", "a profile with a codec lists its ports, one without has none");
-        }
-        let is_twice = |(i, port): (usize, &Port)| self.ports[..i].iter().any(|other| other.port == port.port);
-        if self.ports.iter().enumerate().any(is_twice) {
-            return refuse("ports", "a port is listed twice");
-        }
-        if !self.asks.is_empty() && self.codec.is_none() {
-            return refuse("asks", "only a codec of the program knows commands");
-        }
-        let may_tell_distance = !matches!(
-            self.transport,
-            Transport::Webhook | Transport::I2c | Transport::Gpio | Transport::Hikvision
-        );
-        if self.only_distance && !may_tell_distance {
-            return refuse("only_distance", "its transport brings no distance");
-        }
-        let speaks_json = matches!(self.transport, Transport::Mqtt | Transport::Http);
-        match &self.fields {
-            Some(_) if self.script.is_none() && !speaks_json => refuse(
-                "fields",
-                "only JSON is mapped: what a script has decoded, and that of mqtt and http",
-            ),
-            None if self.script.is_some() || speaks_json => refuse(
-                "fields",
-                "this section is missing: say where in the data the state stands",
-            ),
-            Some(fields) if self.script.is_some() && fields.has_own_envelope() => {
-                let reason = "observed, sequence and message are those of the network server; leave them out";
-                refuse("fields", reason)
-            }
-            Some(fields) => fields.check(self.only_distance).map_err(|reason| ("fields", reason)),
-            None => Ok(()),
-        }
-    }
-
-    /// What a sensor that hangs on the box needs to say of itself, it says, and no other does.
-    fn check_attached(&self) -> Result<(), (&'static str, String)> {
-        let refuse = |key, reason: &str| Err((key, reason.to_owned()));
-        if self.transport.is_attached() {
-            if self.queued {
-                return refuse(
-                    "queued",
-                    "what hangs on the box keeps nothing while the box is off: write false",
-                );
-            }
-            if !self
-                .heartbeat_s
-                .is_some_and(|seconds| (60..=7 * 24 * 3_600).contains(&seconds))
-            {
-                return refuse("heartbeat_s", "the box says what hangs on it once a minute: write 60");
-            }
-        }
-        if self.magnetometer.is_some() != (self.transport == Transport::I2c) {
-            return refuse("magnetometer", "a magnetometer is on i2c, and nothing else is");
-        }
-        let is_serial = self.transport == Transport::Serial;
-        if self.ultrasonic.is_some() != is_serial || is_serial && !self.only_distance {
-            let reason = "an ultrasonic sensor is on serial and tells only_distance, and nothing else is on serial";
-            return refuse("ultrasonic", reason);
-        }
-        if self.hikvision.is_some() != (self.transport == Transport::Hikvision) {
-            return refuse("hikvision", "a camera says what its events mean, and nothing else does");
-        }
-        let events = self.hikvision.as_ref().map_or(Ok(()), Events::check);
-        events.map_err(|reason| ("hikvision", reason))?;
-        match (self.transport, self.poll_s) {
-            (Transport::Http, Some(1..=600)) => {}
-            (Transport::Http, _) => return refuse("poll_s", "say how often it is asked, 1 to 600 seconds"),
-            (_, Some(_)) => return refuse("poll_s", "only what is on http is asked by it"),
-            (_, None) => {}
-        }
-        if self.queued && !may_wait(self.transport, self.fields.as_ref()) {
-            let reason = "what waited at the broker has to say of when it is: map fields.observed, or write false";
-            return refuse("queued", reason);
-        }
-        if self.modbus.is_some() != (self.transport == Transport::Modbus) {
-            return refuse("modbus", "a sensor on modbus has a register map, and nothing else has");
-        }
-        let map = self.modbus.as_ref().map_or(Ok(()), |map| map.check(self.only_distance));
-        map.map_err(|reason| ("modbus", reason))?;
-        let rules = self
-            .magnetometer
-            .map_or(Ok(()), |magnetometer| magnetometer.rules.check());
-        rules.map_err(|error| ("magnetometer.rules", error.to_string()))
-    }
 }
 
 impl Profile {
@@ -488,10 +342,6 @@ impl Profile {
     pub fn downlinks(&self) -> Option<&'static Downlinks> {
         self.codec.and_then(|codec| codec.downlinks.as_ref())
     }
-}
-
-fn may_wait(transport: Transport, fields: Option<&Fields>) -> bool {
-    transport != Transport::Mqtt || fields.is_some_and(|fields| fields.observed.is_some())
 }
 
 fn asked(codec: Option<&'static Codec>, ask: &AskFile) -> Result<Ask, String> {

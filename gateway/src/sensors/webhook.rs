@@ -38,7 +38,9 @@ use self::tries::Tries;
 use super::attached::hikvision::Postbox;
 use super::backoff::Backoff;
 use super::codecs::Health;
-use super::{Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, observed, read_secret};
+use super::{
+    BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, Transport, observed, read_secret,
+};
 use crate::listener::{self, Connection};
 
 /// Most connections at once; more wait in the kernel's queue.
@@ -64,6 +66,17 @@ pub struct Options {
     pub listen: SocketAddr,
     /// File that holds the bearer token in its first line. Secret; read at start.
     pub token_file: PathBuf,
+    /// File with the token that stands in the address to which cameras post; without it they do not. Secret; read at start.
+    pub camera_token_file: Option<PathBuf>,
+}
+
+/// Where cameras post, and what they show.
+#[derive(Debug, Clone)]
+pub struct Cameras {
+    /// Takes what they post.
+    pub postbox: Postbox,
+    /// Stands in their address.
+    pub token: String,
 }
 
 /// The driver.
@@ -81,19 +94,32 @@ impl Webhook {
 
     async fn run_until_cancelled(self, context: DriverContext, cancel: CancellationToken) {
         let mut backoff = Backoff::new(WAIT_MIN, WAIT_MAX);
-        let Options { listen, token_file } = &self.options;
+        let Options {
+            listen,
+            token_file,
+            camera_token_file,
+        } = &self.options;
         while !cancel.is_cancelled() {
             let ready = async {
                 let token = read_secret(token_file).map_err(|error| error.to_string())?;
                 let listener = TcpListener::bind(listen).await;
                 let listener = listener.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-                Ok::<_, String>((listener, token))
+                let cameras = match (camera_token_file, &self.postbox) {
+                    (Some(file), Some(postbox)) => Some(Cameras {
+                        postbox: postbox.clone(),
+                        token: read_secret(file).map_err(|error| error.to_string())?,
+                    }),
+                    _ => None,
+                };
+                Ok::<_, String>((listener, token, cameras))
             };
             let reason = match ready.await {
-                Ok((listener, token)) => match self.serve(listener, &token, &context, &cancel).await {
-                    Ok(()) => continue,
-                    Err(error) => format!("cannot serve on {listen}: {error}"),
-                },
+                Ok((listener, token, cameras)) => {
+                    match serve(listener, &token, cameras, context.clone(), cancel.clone()).await {
+                        Ok(()) => continue,
+                        Err(error) => format!("cannot serve on {listen}: {error}"),
+                    }
+                }
                 Err(reason) => reason,
             };
             context.status.set_state(DriverState::Waiting { reason });
@@ -103,16 +129,6 @@ impl Webhook {
             }
         }
         context.status.set_state(DriverState::Stopped);
-    }
-
-    async fn serve(
-        &self,
-        listener: TcpListener,
-        token: &str,
-        context: &DriverContext,
-        cancel: &CancellationToken,
-    ) -> std::io::Result<()> {
-        serve(listener, token, self.postbox.clone(), context.clone(), cancel.clone()).await
     }
 }
 
@@ -130,7 +146,7 @@ impl Driver for Webhook {
 pub async fn serve(
     listener: TcpListener,
     token: &str,
-    postbox: Option<Postbox>,
+    cameras: Option<Cameras>,
     context: DriverContext,
     cancel: CancellationToken,
 ) -> std::io::Result<()> {
@@ -138,7 +154,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         context,
         token: token.to_owned(),
-        postbox,
+        cameras,
         tries: Mutex::default(),
     });
     let refuse =
@@ -147,7 +163,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/v1/readings", post(take).fallback(only_post()))
         .route(
-            "/v1/hikvision/{camera}/{token}",
+            "/v1/hikvision/{camera}/{*token}",
             post(take_alerts).fallback(only_post()),
         )
         .fallback(refuse(StatusCode::NOT_FOUND, "there is nothing here"))
@@ -163,7 +179,7 @@ const SEND_AGAIN: &str = "keep the readings and send them again, with the same i
 struct Server {
     context: DriverContext,
     token: String,
-    postbox: Option<Postbox>,
+    cameras: Option<Cameras>,
     tries: Mutex<Tries>,
 }
 
@@ -225,7 +241,13 @@ async fn take(
 ) -> Result<Response, Refusal> {
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    server.authorize(connection.peer.ip(), given.unwrap_or_default())?;
+    let hint = "send the header Authorization: Bearer TOKEN";
+    server.authorize(
+        connection.peer.ip(),
+        given.unwrap_or_default(),
+        Some(&server.token),
+        hint,
+    )?;
     let body = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let received = (server.context.clock)();
     let readings = server.understand(&body, received)?;
@@ -241,8 +263,11 @@ async fn take_alerts(
     Path((camera, token)): Path<(String, String)>,
     request: Request,
 ) -> Result<StatusCode, Refusal> {
-    server.authorize(connection.peer.ip(), token.as_bytes())?;
-    let postbox = server.postbox.as_ref();
+    let hint = "write the token of camera_token_file at the end of the address to which the camera posts";
+    let cameras = server.cameras.as_ref();
+    let wanted = cameras.map(|cameras| &cameras.token);
+    server.authorize(connection.peer.ip(), token.as_bytes(), wanted, hint)?;
+    let postbox = cameras.map(|cameras| &cameras.postbox);
     let id = alerts::camera(postbox, &camera).inspect_err(|refusal| server.note("camera", &camera, &refusal.error))?;
     let headers = request.headers().clone();
     let body = read_body(request.into_body(), alerts::BODY_BYTES_MAX).await?;
@@ -256,6 +281,11 @@ async fn take_alerts(
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error, "post it again"));
     }
     Ok(StatusCode::OK)
+}
+
+/// Whether others may say what this sensor sees.
+fn is_posted(bound: &BoundSensor) -> bool {
+    bound.profile.transport == Transport::Webhook
 }
 
 async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
@@ -276,7 +306,7 @@ async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
 }
 
 impl Server {
-    fn authorize(&self, from: IpAddr, given: &[u8]) -> Result<(), Refusal> {
+    fn authorize(&self, from: IpAddr, given: &[u8], wanted: Option<&String>, hint: &str) -> Result<(), Refusal> {
         let now = Instant::now();
         let wait_s = self
             .tries
@@ -291,7 +321,7 @@ impl Server {
                 ..Refusal::new(StatusCode::TOO_MANY_REQUESTS, error, hint)
             });
         }
-        if bool::from(given.ct_eq(self.token.as_bytes())) {
+        if wanted.is_some_and(|wanted| given.ct_eq(wanted.as_bytes()).into()) {
             return Ok(());
         }
         self.tries
@@ -300,11 +330,7 @@ impl Server {
             .wrong(from, now);
         let error = "the token is missing or wrong";
         self.note("token", &from.to_string(), error);
-        Err(Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            error,
-            "send the header Authorization: Bearer TOKEN",
-        ))
+        Err(Refusal::new(StatusCode::UNAUTHORIZED, error, hint))
     }
 
     /// Reads the body, all of it or nothing.
@@ -350,7 +376,7 @@ impl Server {
         };
         let known = SensorId::new(sensor.clone())
             .ok()
-            .filter(|id| self.context.sensors.contains_key(id));
+            .filter(|id| self.context.sensors.get(id).is_some_and(is_posted));
         let Some(sensor_id) = known else {
             let hint = "bind it in the configuration of this box, with a profile of transport webhook";
             return Err(refuse(

@@ -52,6 +52,19 @@ fn a_sensor_that_publishes_has_its_topic_and_its_broker() {
             MQTT,
             "sensor \"camera-3\" is there already",
         ),
+        (
+            format!(
+                "{sensor}\n[[sensors]]\nid = \"camera-4\"\n{}",
+                sensor.replace("+/cabinet/+", "stat/#")
+            ),
+            MQTT,
+            "sensor \"camera-3\" is there already",
+        ),
+        (
+            sensor.to_owned(),
+            "[mqtt]\nhost = \"127.0.0.1\"\nclient_id = \"gateway-sudirman-01\"\n",
+            "at the same broker",
+        ),
     ] {
         assert!(
             told_of(&with(&sensor, more)).contains(told),
@@ -78,23 +91,30 @@ fn a_device_that_is_asked_has_an_address_without_a_password() {
         ),
         ("http://192.168.1.40", "192.168.1.40", "is no address"),
         ("profile", "poll_s = 0\nprofile", "poll_s"),
+        ("profile", "poll_s = 90\nprofile", "would be unknown in between"),
         ("profile", "queued = true\nprofile", "is not kept while the box is off"),
     ] {
         let told_is = told_of(&with(&sensor.replacen(old, new, 1), ""));
         assert!(told_is.contains(told), "{told}: {told_is}");
     }
+    let another = format!("{sensor}\n[[sensors]]\nid = \"camera-4\"\npoll_s = 9\n{sensor}");
+    let told_is = told_of(&with(&another, ""));
+    assert!(told_is.contains("with another poll_s"), "{told_is}");
 }
 
 #[test]
 fn a_picture_is_of_a_camera_that_there_is_and_events_come_one_way() {
     let sensor = "profile = \"hikvision-region\"\ncamera = \"simpang-1\"\nregion = \"3\"\n";
-    let webhook_is_there = with(sensor, CAMERA);
-    assert!(parse(&webhook_is_there).is_ok(), "{}", told_of(&webhook_is_there));
+    let posts = with(sensor, CAMERA);
+    assert!(told_of(&posts).contains("has no token for it"), "{}", told_of(&posts));
+    let posts = posts.replacen("[webhook]\n", "[webhook]\ncamera_token_file = \"camera.token\"\n", 1);
+    assert_eq!(told_of(&posts), "");
     let config = parse(&with(&format!("{sensor}isapi = \"192.168.1.64\"\n"), CAMERA)).unwrap();
     let Attachment::Picture { isapi, .. } = &config.sensors.last().unwrap().attachment else {
         panic!()
     };
     assert_eq!(isapi.as_deref(), Some("192.168.1.64:80"));
+    let another = format!("[[sensors]]\nid = \"camera-4\"\n{sensor}");
     for (sensor, more, told) in [
         (
             sensor.replace("simpang-1", "simpang-2"),
@@ -109,13 +129,17 @@ fn a_picture_is_of_a_camera_that_there_is_and_events_come_one_way() {
         (format!("{sensor}isapi = \"http://a\"\n"), CAMERA, "is no address"),
         (format!("{sensor}channel = 0\n"), CAMERA, "channel"),
         (
-            format!("{sensor}\n[[sensors]]\nid = \"camera-4\"\n{sensor}isapi = \"a\"\n").replacen(
-                "region = \"3\"\nisapi",
-                "isapi",
-                1,
+            format!(
+                "{sensor}\n{}isapi = \"a\"\n",
+                another.replace("region = \"3\"", "region = \"4\"")
             ),
             CAMERA,
             "at another isapi",
+        ),
+        (
+            format!("{sensor}\n{}", another.replace("region = \"3\"\n", "")),
+            CAMERA,
+            "sensor \"camera-3\" is there already",
         ),
     ] {
         let told_is = told_of(&with(&sensor, more));

@@ -49,7 +49,6 @@ fn what_stands_there_is_told_and_what_does_not_is_not() {
     for (message, occupied, kind) in [
         (json!({"parking": {"status": 0}}), Some(false), ReportKind::Status),
         (json!({"parking": {"status": "0"}}), Some(false), ReportKind::Status),
-        (json!({"parking": {"status": "ERROR"}}), None, ReportKind::Other),
         (json!({"parking": {"status": null}}), None, ReportKind::Other),
         (
             json!({"parking": {"status": 1}, "event": "ALIVE"}),
@@ -73,6 +72,11 @@ fn what_stands_there_is_told_and_what_does_not_is_not() {
 #[test]
 fn a_value_that_means_nothing_is_refused_and_said() {
     let state = r#"occupied = { at = "/state", occupied = ["on", 1], free = ["off"] }"#;
+    let known = r#"occupied = { at = "/state", occupied = ["on"], free = ["off"], unknown = ["ERROR"] }"#;
+    assert_eq!(
+        read(known, &json!({"state": "ERROR"})).unwrap_err(),
+        r#"/state is "ERROR"; the sensor does not know whether a vehicle is there"#
+    );
     for (message, told) in [
         (json!({"state": "On"}), r#"/state is "On"; expected "on", 1, "off""#),
         (

@@ -105,7 +105,8 @@ impl Hikvision {
         let mut streams: Vec<BoxFuture<'static, ()>> = Vec::new();
         for camera in &self.cameras {
             if let Some(address) = camera.isapi.clone() {
-                let stream = Stream::new(camera.id.clone(), address, camera.login.clone());
+                let silence_max = Duration::from_secs(silent_s(camera, &context));
+                let stream = Stream::new(camera.id.clone(), address, camera.login.clone(), silence_max);
                 streams.push(stream.read_for_ever(sender.clone()).boxed());
             }
         }
@@ -141,9 +142,18 @@ impl Driver for Hikvision {
     }
 }
 
+/// A camera that says nothing for so long is not there, by the profiles of its spaces, seconds.
+fn silent_s(camera: &Camera, context: &DriverContext) -> u64 {
+    let sensors = camera.bays.iter().filter_map(|bay| context.sensors.get(&bay.sensor));
+    let silences = sensors.filter_map(|bound| Some(bound.profile.hikvision.as_ref()?.silent_s));
+    silences.max().unwrap_or_default().into()
+}
+
 /// A camera and what it watches.
 struct Eye {
     camera: CameraId,
+    /// Why it is not heard; a camera that posts is told by nobody to be silent.
+    trouble: Option<String>,
     watches: Vec<(SensorId, Watch)>,
 }
 
@@ -156,6 +166,7 @@ impl Eye {
         });
         Self {
             camera: camera.id.clone(),
+            trouble: None,
             watches: watches.collect(),
         }
     }
@@ -190,28 +201,39 @@ impl Watching {
 
     fn hear(&mut self, camera: &CameraId, alert: &Alert, outbox: &Outbox) {
         let now = (self.context.spans)();
-        self.context.status.set_state(DriverState::Connected);
         for eye in self.eyes.iter_mut().filter(|eye| eye.camera == *camera) {
+            eye.trouble = None;
             for (_, watch) in &mut eye.watches {
                 if let Some(reading) = watch.hears(now, alert) {
                     outbox.put(reading, crate::sensors::codecs::Health::default());
                 }
             }
         }
+        self.show_state();
+    }
+
+    /// There is a source as long as one camera is heard.
+    fn show_state(&self) {
+        let troubles = self.eyes.iter().map(|eye| eye.trouble.clone());
+        let state = match troubles.collect::<Option<Vec<String>>>() {
+            Some(troubles) => DriverState::Waiting {
+                reason: troubles.join("; "),
+            },
+            None => DriverState::Connected,
+        };
+        self.context.status.set_state(state);
     }
 
     fn is_silent(&mut self, camera: &CameraId, reason: &str) {
         let now = (self.context.clock)();
         for eye in self.eyes.iter_mut().filter(|eye| eye.camera == *camera) {
+            eye.trouble = Some(reason.to_owned());
             for (sensor, watch) in &mut eye.watches {
                 watch.lost_sight();
                 self.context.status.set_aside("camera", sensor.as_str(), reason, &now);
             }
         }
-        if self.eyes.len() == 1 {
-            let reason = reason.to_owned();
-            self.context.status.set_state(DriverState::Waiting { reason });
-        }
+        self.show_state();
     }
 
     fn look(&mut self) {

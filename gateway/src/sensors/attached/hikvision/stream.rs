@@ -18,8 +18,6 @@ use crate::cameras::wire::Credentials;
 const PATH: &str = "/ISAPI/Event/notification/alertStream";
 /// Longest wait for a camera to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
-/// A camera that says nothing for so long, not even that nothing is, has gone.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Waits before a camera is tried again.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_mins(1);
@@ -31,6 +29,8 @@ pub(super) struct Stream {
     camera: CameraId,
     address: String,
     login: Option<Credentials>,
+    /// A camera that says nothing for so long, not even that nothing is, has gone.
+    silence_max: Duration,
 }
 
 /// The digest challenge of a refusal, if there is one that can be answered.
@@ -50,8 +50,13 @@ enum Ended {
 }
 
 impl Stream {
-    pub(super) fn new(camera: CameraId, address: String, login: Option<Credentials>) -> Self {
-        Self { camera, address, login }
+    pub(super) fn new(camera: CameraId, address: String, login: Option<Credentials>, silence_max: Duration) -> Self {
+        Self {
+            camera,
+            address,
+            login,
+            silence_max,
+        }
     }
 
     /// Reads alerts, and tells when there is no stream, until nobody takes them any more.
@@ -88,11 +93,11 @@ impl Stream {
         };
         let mut parts = Parts::new(boundary);
         loop {
-            let chunk = match timeout(SILENCE_MAX, response.chunk()).await {
+            let chunk = match timeout(self.silence_max, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => return self.failed("has ended its stream of events"),
                 Ok(Err(error)) => return self.failed(&format!("broke off: {}", crate::xml::label(&error.to_string()))),
-                Err(_) => return self.failed(&format!("has said nothing for {} s", SILENCE_MAX.as_secs())),
+                Err(_) => return self.failed(&format!("has said nothing for {} s", self.silence_max.as_secs())),
             };
             let whole = match parts.push(&chunk) {
                 Ok(whole) => whole,

@@ -44,8 +44,9 @@ impl Events {
         if present && !(1..=600).contains(&self.quiet_s) {
             return Err("quiet_s: write 1 to 600".to_owned());
         }
-        if !(5..=3_600).contains(&self.silent_s) || self.silent_s <= self.quiet_s {
-            return Err("silent_s: write 5 to 3600, and more than quiet_s".to_owned());
+        // After 2.5 of the box's heartbeats the tracker takes a space for unknown.
+        if !(5..=150).contains(&self.silent_s) || self.silent_s <= self.quiet_s {
+            return Err("silent_s: write 5 to 150, and more than quiet_s".to_owned());
         }
         Ok(())
     }
@@ -86,11 +87,8 @@ impl Watch {
     pub fn hears(&mut self, now: Stamp, alert: &Alert) -> Option<Reading> {
         self.is_heard(now);
         let is = |events: &[String]| events.contains(&alert.event);
-        let is_here = alert.channel == self.channel
-            && self
-                .region
-                .as_ref()
-                .is_none_or(|region| alert.regions.is_empty() || alert.regions.contains(region));
+        let is_here =
+            alert.channel == self.channel && self.region.as_ref().is_none_or(|region| alert.regions.contains(region));
         let told = match alert.is_active {
             _ if !is_here => None,
             true if is(&self.events.while_present) => {
