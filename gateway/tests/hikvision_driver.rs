@@ -139,7 +139,7 @@ async fn a_camera_posts_multipart_with_a_picture_plain_xml_and_json() {
         path.to_str().unwrap().to_owned()
     };
     let entrance = file("in.xml", alert("regionEntrance", "active", 1).as_bytes());
-    let picture = file("picture.jpg", &[0xff; 100_000]);
+    let picture = file("picture.jpg", &vec![0xff; 100_000]);
     let xml = format!("alert=@{entrance};type=application/xml;filename=regionEntrance.xml");
     let jpeg = format!("picture=@{picture};type=image/jpeg");
     let answer = running.curl(&["--form", &xml, "--form", &jpeg], &running.url).await;

@@ -123,15 +123,6 @@ pub(super) fn attachment(
             return field.error(report, message, hint);
         }
     }
-    let is_same = |other: &&Placed<ReadSensor>| other.value.sensor.attachment.is_in_the_way_of(&attachment);
-    if let Some(other) = earlier.iter().find(is_same) {
-        let message = format!("sensor \"{}\" is there already", other.value.sensor.id);
-        return field.error(
-            report,
-            message,
-            "a line carries one sensor, and so does an address, a topic, a region or a channel of them",
-        );
-    }
     if let Some(other) = network::asked_otherwise(&attachment, earlier) {
         let message = format!(
             "sensor \"{}\" is at the same address with another poll_s or token_file",
@@ -152,6 +143,15 @@ pub(super) fn attachment(
             report,
             message,
             "a camera has one address: write the same for all its sensors",
+        );
+    }
+    let is_same = |other: &&Placed<ReadSensor>| other.value.sensor.attachment.is_in_the_way_of(&attachment);
+    if let Some(other) = earlier.iter().find(is_same) {
+        let message = format!("sensor \"{}\" is there already", other.value.sensor.id);
+        return field.error(
+            report,
+            message,
+            "a line carries one sensor, and so does an address, a topic, a region or a channel of them",
         );
     }
     Some(attachment)
