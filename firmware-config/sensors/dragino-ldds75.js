@@ -9,13 +9,14 @@ function decodeUplink(input) {
   if (bytes.length !== 8) return { errors: [bytes.length + " bytes; expected 8"] };
   const word = (at) => (bytes[at] << 8) | bytes[at + 1];
   const distance = word(2);
-  const hasProbe = bytes[7] === 1 && distance !== 0;
+  if (bytes[7] !== 1 || distance === 0) return { errors: ["no probe"] };
+  if (distance < 280) return { errors: ["something is nearer than it can measure"] };
   const tenths = word(5) > 0x7fff ? word(5) - 0x10000 : word(5);
   const data = {
     battery: word(0) & 0x3fff,
-    distance: hasProbe && distance >= 280 ? distance : null,
+    distance: distance,
     interrupt: bytes[4] === 1,
     temperature: tenths === 0 ? null : tenths / 10,
   };
-  return { data: data, warnings: hasProbe ? [] : ["no probe"] };
+  return { data: data };
 }

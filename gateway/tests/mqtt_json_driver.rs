@@ -90,8 +90,14 @@ impl Running {
     }
 }
 
-fn state(sensor: &str, occupied: bool) -> (String, Result<(ReportKind, Option<bool>), String>) {
+/// A change that was seen.
+fn change(sensor: &str, occupied: bool) -> (String, Result<(ReportKind, Option<bool>), String>) {
     (sensor.to_owned(), Ok((ReportKind::Status, Some(occupied))))
+}
+
+/// A state; since when nobody knows.
+fn state(sensor: &str, occupied: bool) -> (String, Result<(ReportKind, Option<bool>), String>) {
+    (sensor.to_owned(), Ok((ReportKind::Heartbeat, Some(occupied))))
 }
 
 #[tokio::test]
@@ -109,7 +115,7 @@ async fn each_message_is_of_the_sensors_that_it_is_for() {
     broker
         .publish("zigbee2mqtt/bay-07", r#"{"presence":false,"battery_low":true}"#)
         .await;
-    assert_eq!(running.told().await, state("zigbee-7", false));
+    assert_eq!(running.told().await, change("zigbee-7", false));
     broker
         .publish("stat/cabinet/RESULT", r#"{"Switch2":{"Action":"ON"}}"#)
         .await;
@@ -118,6 +124,10 @@ async fn each_message_is_of_the_sensors_that_it_is_for() {
     broker.publish("tele/cabinet/SENSOR", tele).await;
     assert_eq!(running.told().await, state("tasmota-1", false));
     assert_eq!(running.told().await, state("tasmota-2", true));
+    broker
+        .publish("stat/cabinet/RESULT", r#"{"Switch1":{"Action":"ON"}}"#)
+        .await;
+    assert_eq!(running.told().await, change("tasmota-1", true));
     broker.publish("bay-09/binary_sensor/loop/state", "ON").await;
     assert_eq!(running.told().await, state("esphome-1", true));
     let onvif = |rule: &str, inside: &str| {
@@ -130,7 +140,7 @@ async fn each_message_is_of_the_sensors_that_it_is_for() {
     broker.publish(topic, onvif("bay-1", "true")).await;
     broker.publish(topic, onvif("bay-1", "false")).await;
     assert_eq!(running.told().await, state("onvif-1", true));
-    assert_eq!(running.told().await, state("onvif-1", false));
+    assert_eq!(running.told().await, change("onvif-1", false));
     running.stop().await;
 }
 
@@ -204,6 +214,25 @@ async fn what_was_retained_is_of_no_time_and_passed_over() {
     publisher.room().await.unwrap().publish(retained).unwrap();
     events.next().await.unwrap();
     let mut running = run(&broker, false);
+    running.connected().await;
+    broker.publish("bay-09/binary_sensor/loop/state", "OFF").await;
+    assert_eq!(running.told().await, state("esphome-1", false));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_changed_while_the_broker_was_away_was_not_seen_to_change() {
+    let mut broker = Broker::start().await;
+    let mut running = run(&broker, false);
+    running.connected().await;
+    broker.publish("bay-09/binary_sensor/loop/state", "ON").await;
+    assert_eq!(running.told().await, state("esphome-1", true));
+    broker.stop().await;
+    let status = running.context.status.clone();
+    status
+        .wait_for(|state| matches!(state, DriverState::Waiting { .. }))
+        .await;
+    broker.start_again().await;
     running.connected().await;
     broker.publish("bay-09/binary_sensor/loop/state", "OFF").await;
     assert_eq!(running.told().await, state("esphome-1", false));

@@ -58,12 +58,12 @@ struct Running {
     deliveries: mpsc::Receiver<Delivery>,
 }
 
-/// Asks fifty times a second, on a clock that runs fifty times as fast.
+/// Asks ten times a second, on a clock that runs ten times as fast.
 fn run(url: &str, token_file: Option<std::path::PathBuf>) -> Running {
     let (mut context, deliveries) = context("http", &[("shelly-1", "shelly-input")], 16);
     let begun = Instant::now();
     let clock = move || {
-        let passed = u64::try_from(begun.elapsed().as_millis()).unwrap() * 50;
+        let passed = u64::try_from(begun.elapsed().as_millis()).unwrap() * 10;
         let at = now().at.plus_millis(i64::try_from(passed).unwrap());
         Stamp {
             at,
@@ -76,7 +76,7 @@ fn run(url: &str, token_file: Option<std::path::PathBuf>) -> Running {
         url: url.parse().unwrap(),
         token_file,
         every: Duration::from_secs(1),
-        pace: Duration::from_millis(20),
+        pace: Duration::from_millis(100),
         sensors: vec![(SensorId::new("shelly-1").unwrap(), String::new())],
     };
     let cancel = CancellationToken::new();

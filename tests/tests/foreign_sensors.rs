@@ -220,11 +220,27 @@ async fn a_vehicle_before_each_kind_of_sensor_is_a_session_in_the_city() -> anyh
         let [session] = &of_space[..] else {
             anyhow::bail!("{space}: {of_space:#?}")
         };
-        let late_s = [session.start.seconds_since(come), session.end.seconds_since(go)];
-        println!("{space}: {} to {}, {late_s:?} s late", session.start, session.end);
-        assert!(
-            late_s.iter().all(|late_s| (0..=LATE_S).contains(late_s)),
-            "{space}: {session:#?}"
+        println!(
+            "{space}: {} to {}, {:?}, {:?}",
+            session.start, session.end, session.start_bounds, session.end_bounds
+        );
+        let edges = [
+            (session.start, session.start_bounds, come),
+            (session.end, session.end_bounds, go),
+        ];
+        for (told, bounds, truly) in edges {
+            // What was not seen to change has bounds, and the truth lies in them.
+            let (earliest, latest) = bounds.map_or((told, told), |bounds| (bounds.earliest, bounds.latest));
+            assert!(
+                earliest <= truly.plus_seconds(LATE_S) && latest >= truly,
+                "{space}: {session:#?}"
+            );
+        }
+        // It is asked, or asks, by its own time only: nobody saw the vehicle come.
+        assert_eq!(
+            space == "P001",
+            session.start_bounds.is_some() && session.end_bounds.is_some(),
+            "{session:#?}"
         );
     }
     world.stop().await

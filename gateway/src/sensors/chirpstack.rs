@@ -218,9 +218,12 @@ impl ChirpStack {
             // What the broker kept comes before its answer to the subscription.
             context.status.set_state(DriverState::Connected);
             let topic = message.topic.clone();
-            let Some(delivery) = take(context, message, progress).await else {
-                continue;
+            let delivery = tokio::select! {
+                // A script may take its time.
+                () = cancel.cancelled() => return Ended::ByUs,
+                delivery = take(context, message, progress) => delivery,
             };
+            let Some(delivery) = delivery else { continue };
             let (Item::Reading {
                 reading: Reading { sensor, .. },
                 ..
@@ -374,7 +377,7 @@ async fn read(
         }
     } else {
         bound
-            .decode(uplink.f_port, &uplink.payload, received.at)
+            .decode(uplink.f_port, &uplink.payload, observed)
             .await
             .map_err(|error| (error.into(), observed))?
     };

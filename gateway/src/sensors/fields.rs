@@ -38,7 +38,7 @@ pub struct Fields {
     pub distance_mm: Option<Number>,
     /// Vehicles counted so far.
     pub count: Option<Number>,
-    /// What kind of message it is; without it, and without a match, it is a change of state.
+    /// What kind of message it is; without it, it says how things are, and not that they have just become so.
     pub kind: Option<Kind>,
     /// When it was observed.
     pub observed: Option<Time>,
@@ -106,6 +106,9 @@ pub struct Text {
 #[serde(deny_unknown_fields, default)]
 pub struct Kind {
     at: At,
+    /// Values of messages that are sent when the state changes, and at no other time.
+    change: Vec<Value>,
+    /// Where heartbeats are listed, all other messages are changes.
     heartbeat: Vec<Value>,
     startup: Vec<Value>,
     other: Vec<Value>,
@@ -190,7 +193,8 @@ impl At {
     fn look<'m>(&self, message: &'m Value, channel: &str) -> Option<&'m Value> {
         self.pointers().iter().find_map(|pointer| {
             let found = if pointer.contains(CHANNEL) {
-                message.pointer(&pointer.replace(CHANNEL, channel))
+                let escaped = channel.replace('~', "~0").replace('/', "~1");
+                message.pointer(&pointer.replace(CHANNEL, &escaped))
             } else {
                 message.pointer(pointer)
             };
@@ -221,7 +225,8 @@ impl Fields {
             if at.pointers().is_empty() {
                 return Err(format!("{key}: at names no place"));
             }
-            let is_pointer = |at: &&String| at.is_empty() || at.starts_with('/');
+            let is_escaped = |at: &str| at.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+            let is_pointer = |at: &&String| (at.is_empty() || at.starts_with('/')) && is_escaped(at);
             if let Some(bad) = at.pointers().iter().find(|at| !is_pointer(at)) {
                 return Err(format!(
                     "{key}: \"{bad}\" is no JSON Pointer; write it from the root, as in \"/data/state\""
@@ -337,17 +342,23 @@ impl Fields {
             let Some(field) = field else { return Ok(None) };
             look(&field.at).map_or(Ok(None), |value| field.read(value))
         };
-        let text = |field: &Option<Text>| -> Option<String> {
-            let value = look(&field.as_ref()?.at)?;
-            Some(plain(value).chars().take(ID_BYTES_MAX).collect())
+        // What bears on health only must not cost the state.
+        let health_number = |field: &Option<Number>| number(field).ok().flatten();
+        let message_id = match self.message.as_ref().and_then(|field| Some((field, look(&field.at)?))) {
+            None => None,
+            Some((field, value)) => field.read_id(value)?,
         };
+        let firmware = self.firmware.as_ref().and_then(|field| {
+            let value = look(&field.at)?;
+            Some(plain(value).chars().take(ID_BYTES_MAX).collect())
+        });
         let occupied = match &self.occupied {
             None => None,
             Some(field) => look(&field.at).map_or(Ok(None), |value| field.read(value))?,
         };
         let kind = match &self.kind {
-            None => ReportKind::Status,
-            Some(field) => look(&field.at).map_or(ReportKind::Status, |value| field.read(value)),
+            None => ReportKind::Heartbeat,
+            Some(field) => field.read(look(&field.at)),
         };
         let low_battery = self.low_battery.as_ref().and_then(|field| {
             let value = look(&field.at)?;
@@ -363,18 +374,18 @@ impl Fields {
         let distance_mm = whole(number(&self.distance_mm)?, "distance_mm")?;
         // A message of neither state nor number tells of the sensor's health only.
         let kind = match (occupied, count, distance_mm, kind) {
-            (None, None, None, ReportKind::Status) => ReportKind::Other,
-            (None, Some(_), None, ReportKind::Status) => ReportKind::Count,
+            (None, None, None, ReportKind::Status | ReportKind::Heartbeat) => ReportKind::Other,
+            (None, Some(_), None, ReportKind::Status | ReportKind::Heartbeat) => ReportKind::Count,
             (.., kind) => kind,
         };
         let health = Health {
-            temperature_c: number(&self.temperature_c)?,
-            battery_v: number(&self.battery_v)?,
+            temperature_c: health_number(&self.temperature_c),
+            battery_v: health_number(&self.battery_v),
             low_battery,
             distance_mm,
-            firmware: text(&self.firmware),
+            firmware,
             #[allow(clippy::cast_possible_truncation)] // a float becomes the nearest whole number that there is
-            rssi_dbm: number(&self.rssi_dbm)?.map(|dbm| dbm.round() as i32),
+            rssi_dbm: health_number(&self.rssi_dbm).map(|dbm| dbm.round() as i32),
             ..Health::default()
         };
         Ok(Understood {
@@ -390,7 +401,7 @@ impl Fields {
             },
             observed,
             sequence: whole(number(&self.sequence)?, "sequence")?,
-            message: text(&self.message).filter(|text| !text.is_empty()),
+            message: message_id,
         })
     }
 }
@@ -433,17 +444,34 @@ impl Number {
     }
 }
 
+impl Text {
+    /// By what a repeat is known. Two that differ somewhere are never the same.
+    fn read_id(&self, value: &Value) -> Result<Option<String>, FieldError> {
+        let text = plain(value);
+        if text.len() > ID_BYTES_MAX {
+            return Err(error(&self.at, value, &format!("at most {ID_BYTES_MAX} bytes")));
+        }
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+}
+
 impl Kind {
-    fn read(&self, value: &Value) -> ReportKind {
+    fn read(&self, value: Option<&Value>) -> ReportKind {
         let known = [
+            (&self.change, ReportKind::Status),
             (&self.heartbeat, ReportKind::Heartbeat),
             (&self.startup, ReportKind::Startup),
             (&self.other, ReportKind::Other),
         ];
         let found = known
             .into_iter()
-            .find(|(values, _)| values.iter().any(|wanted| is(wanted, value)));
-        found.map_or(ReportKind::Status, |(_, kind)| kind)
+            .find(|(values, _)| value.is_some_and(|value| values.iter().any(|wanted| is(wanted, value))));
+        let other = if self.heartbeat.is_empty() {
+            ReportKind::Heartbeat
+        } else {
+            ReportKind::Status
+        };
+        found.map_or(other, |(_, kind)| kind)
     }
 }
 

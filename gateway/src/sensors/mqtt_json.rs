@@ -8,13 +8,13 @@
 //!
 //! [`Fields`]: super::Fields
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use parking::{Reading, SensorId, Stamp, Timestamp};
+use parking::{Reading, ReportKind, SensorId, Stamp, Timestamp};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +96,7 @@ impl MqttJson {
             Ok(connected) => connected,
             Err(error) => return error.into(),
         };
+        let mut heard = Heard::new();
         loop {
             let event = tokio::select! {
                 () = cancel.cancelled() => {
@@ -114,7 +115,7 @@ impl MqttJson {
                 Err(error) => return error.into(),
             };
             context.status.set_state(DriverState::Connected);
-            for delivery in self.take(context, message, progress) {
+            for delivery in self.take(context, message, &mut heard, progress) {
                 tokio::select! {
                     () = cancel.cancelled() => return Ended::ByUs,
                     sent = context.sink.send(delivery) => if sent.is_err() {
@@ -138,7 +139,13 @@ impl MqttJson {
     }
 
     /// A delivery for each sensor that a message is for.
-    fn take(&self, context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -> Vec<Delivery> {
+    fn take(
+        &self,
+        context: &DriverContext,
+        message: Message,
+        heard: &mut Heard,
+        progress: &Arc<AtomicBool>,
+    ) -> Vec<Delivery> {
         let received = (context.clock)();
         let Message {
             topic,
@@ -153,7 +160,8 @@ impl MqttJson {
             .filter(|known| mqtt::matches(&topic, &known.filter))
             .filter_map(|known| {
                 let bound = context.sensors.get(&known.sensor)?;
-                self.item(context, known, *bound, &payload, received, retained)
+                let item = self.item(context, known, *bound, &payload, received, retained)?;
+                Some(seen(heard, *bound, item))
             })
             .collect();
         if items.is_empty() {
@@ -232,6 +240,26 @@ impl Driver for MqttJson {
     fn run(self: Box<Self>, context: DriverContext, cancel: CancellationToken) -> BoxFuture<'static, ()> {
         self.run_until_cancelled(context, cancel).boxed()
     }
+}
+
+/// The states that sensors have told in this session.
+type Heard = HashMap<SensorId, bool>;
+
+/// A model that speaks when its state changes has seen the change if it told another state before, in this session. What was
+/// said while there was no session nobody knows.
+fn seen(heard: &mut Heard, bound: BoundSensor, mut item: Item) -> Item {
+    if let Item::Reading { reading, .. } = &mut item
+        && let Some(is_occupied) = reading.report.occupied
+    {
+        let before = heard.insert(reading.sensor.clone(), is_occupied);
+        let is_change = before == Some(!is_occupied);
+        match reading.report.kind {
+            ReportKind::Heartbeat if is_change && bound.profile.on_change => reading.report.kind = ReportKind::Status,
+            ReportKind::Status if !is_change => reading.report.kind = ReportKind::Heartbeat,
+            _ => {}
+        }
+    }
+    item
 }
 
 /// One acknowledgement for several deliveries, and how many of them are not on disk.

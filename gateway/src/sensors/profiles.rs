@@ -291,6 +291,10 @@ impl Profile {
                 let understood = fields.read(&data, Place::default());
                 let understood = understood.map_err(|error| content(format!("{}: {error}", script.file())))?;
                 let mut decoded = understood.decoded;
+                if self.only_distance && decoded.health.distance_mm.is_none() {
+                    // Else the state of before would seem to last.
+                    return Err(content(format!("{}: there is no distance in it", script.file())));
+                }
                 decoded.details.push(("data", data));
                 Ok(decoded)
             }

@@ -30,7 +30,7 @@ pub const STACK_BYTES_MAX: usize = 256 * 1024;
 /// Longest answer, bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest wait for an answer. A machine with much to do is slow; the script's own limit counts its own time only.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(20);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// What the program is told first.
 #[derive(Debug, Serialize, Deserialize)]
@@ -122,24 +122,33 @@ impl Script {
 
     async fn ask(&self, question: Question) -> Result<Value, String> {
         let mut worker = self.worker.lock().await;
-        // A program that was ended by somebody else is no fault of the message: it is asked once more.
         let mut reason = String::new();
         for _ in 0..2 {
             // Taken out: whoever stops waiting leaves no program that still owes an answer.
-            let mut asked = match worker.take() {
-                Some(running) => running,
-                None => Worker::start(&self.text).await.map_err(|error| self.named(&error))?,
+            let running = worker.take();
+            let ask = async {
+                let mut asked = match running {
+                    Some(running) => running,
+                    None => Worker::start(&self.text).await?,
+                };
+                let answer = asked.ask(&question).await;
+                Ok::<_, String>((asked, answer))
             };
-            match tokio::time::timeout(ANSWER_TIME_MAX, asked.ask(&question)).await {
-                Ok(Ok(answer)) => {
+            match tokio::time::timeout(ANSWER_TIME_MAX, ask).await {
+                Ok(Ok((asked, Ok(answer)))) => {
                     *worker = Some(asked);
                     return match answer {
                         Answer::Data(data) => Ok(data),
                         Answer::Failed(reason) => Err(self.named(&reason)),
                     };
                 }
-                Ok(Err(error)) => reason = error.to_string(),
-                Err(_) => reason = format!("has not answered for {} s", ANSWER_TIME_MAX.as_secs()),
+                // A program that was ended by somebody else is no fault of the message: it is asked once more.
+                Ok(Ok((_, Err(error)))) => reason = error.to_string(),
+                Ok(Err(error)) => return Err(self.named(&error)),
+                Err(_) => {
+                    let seconds = ANSWER_TIME_MAX.as_secs();
+                    return Err(self.named(&format!("the program gateway-codec has not answered for {seconds} s")));
+                }
             }
         }
         Err(self.named(&format!("the program gateway-codec {reason}, twice")))

@@ -5,22 +5,21 @@
 //! Plain HTTP, in the box's own network; no redirect is followed and no proxy used.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use parking::{ClockQuality, SensorId, Stamp};
+use parking::{ClockQuality, ReportKind, SensorId, Stamp};
 use reqwest::header::AUTHORIZATION;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use url::Url;
+use url::{Position, Url};
 
 use super::super::backoff::Backoff;
 use super::super::fields::{Place, Understood};
 use super::super::{BoundSensor, Driver, DriverContext, DriverState, read_secret};
-use super::{Opened, Outbox, Presence};
+use super::{Outbox, Presence, SILENT, cause};
 
 /// Longest answer, bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -82,12 +81,12 @@ impl Driver for HttpJson {
                     return;
                 }
             };
-            let answering = Arc::new(AtomicUsize::new(0));
+            let troubles = Arc::new(Mutex::new(vec![None; self.devices.len()]));
             let utc_offset_s = self.utc_offset_s;
-            let devices = self.devices.into_iter().map(|device| {
+            let devices = self.devices.into_iter().enumerate().map(|(place, device)| {
                 let (context, cancel) = (context.clone(), cancel.clone());
-                let (client, answering) = (client.clone(), Arc::clone(&answering));
-                Outbox::beside(context.clone(), cancel.clone(), |outbox| async move {
+                let (client, troubles) = (client.clone(), Arc::clone(&troubles));
+                Outbox::beside(context.clone(), cancel.clone(), move |outbox| async move {
                     let task = Task {
                         sensors: sensors(&device, &context),
                         device,
@@ -95,8 +94,8 @@ impl Driver for HttpJson {
                         utc_offset_s,
                         context,
                         outbox,
-                        answering,
-                        is_answering: None,
+                        troubles,
+                        place,
                     };
                     tokio::select! {
                         () = cancel.cancelled() => {}
@@ -142,10 +141,10 @@ struct Task {
     utc_offset_s: i32,
     context: DriverContext,
     outbox: Outbox,
-    /// Devices of the driver that answer.
-    answering: Arc<AtomicUsize>,
-    /// This one among them.
-    is_answering: Option<Opened>,
+    /// Why devices do not answer, of those that do not.
+    troubles: Arc<Mutex<Vec<Option<String>>>>,
+    /// This one's among them.
+    place: usize,
 }
 
 impl Task {
@@ -155,9 +154,7 @@ impl Task {
             let wait = match ask(&self.client, &self.device).await {
                 Ok(message) => {
                     backoff.reset();
-                    let answering = &self.answering;
-                    self.is_answering.get_or_insert_with(|| Opened::count(answering));
-                    self.context.status.set_state(DriverState::Connected);
+                    self.show_state(None);
                     self.hear(&message);
                     self.device.pace
                 }
@@ -176,10 +173,22 @@ impl Task {
             sensor.presence.lost_sight();
             self.context.status.set_aside("poll", sensor.id.as_str(), &reason, &now);
         }
-        self.is_answering = None;
-        if self.answering.load(Ordering::Relaxed) == 0 {
-            self.context.status.set_state(DriverState::Waiting { reason });
+        self.show_state(Some(reason));
+    }
+
+    /// There is a source as long as one device answers.
+    fn show_state(&self, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = troubles.get_mut(self.place) {
+            *own = trouble;
         }
+        let state = match troubles.iter().cloned().collect::<Option<Vec<String>>>() {
+            Some(troubles) => DriverState::Waiting {
+                reason: troubles.join("; "),
+            },
+            None => DriverState::Connected,
+        };
+        self.context.status.set_state(state);
     }
 
     fn hear(&mut self, message: &Value) {
@@ -210,7 +219,11 @@ impl Task {
                     match decoded.report.occupied {
                         None => sensor.presence.shows_neither(now),
                         Some(is_occupied) => {
-                            if let Some(reading) = sensor.presence.shows(now, is_occupied) {
+                            if let Some(mut reading) = sensor.presence.shows(now, is_occupied) {
+                                // Between two questions nobody looked: when it changed is not known.
+                                if self.device.every > SILENT {
+                                    reading.report.kind = ReportKind::Heartbeat;
+                                }
                                 self.outbox.put(reading, decoded.health);
                             }
                         }
@@ -238,31 +251,33 @@ async fn ask(client: &reqwest::Client, device: &Device) -> Result<Value, String>
         let token = read_secret(file).map_err(|error| error.to_string())?;
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
-    let url = &device.url;
+    let (url, address) = (&device.url, shown(&device.url));
     let mut response = request.send().await.map_err(|error| no_answer(url, &error))?;
     if !response.status().is_success() {
-        return Err(format!("{url} answers with status {}", response.status().as_u16()));
+        return Err(format!("{address} answers with status {}", response.status().as_u16()));
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(url, &error))? {
         body.extend_from_slice(&chunk);
         if body.len() > ANSWER_BYTES_MAX {
             return Err(format!(
-                "the answer of {url} is longer than {} KiB",
+                "the answer of {address} is longer than {} KiB",
                 ANSWER_BYTES_MAX / 1024
             ));
         }
     }
-    serde_json::from_slice(&body).map_err(|error| format!("the answer of {url} is no JSON: {error}"))
+    serde_json::from_slice(&body).map_err(|error| format!("the answer of {address} is no JSON: {error}"))
+}
+
+/// The address without its query, in which a key may stand.
+fn shown(url: &Url) -> &str {
+    &url[..Position::AfterPath]
 }
 
 fn no_answer(url: &Url, error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
+    let url = shown(url);
     if error.is_timeout() {
         return format!("{url} does not answer within {} s", ANSWER_TIME_MAX.as_secs());
     }
-    format!("no answer from {url}: {cause}")
+    format!("no answer from {url}: {}", cause(error))
 }

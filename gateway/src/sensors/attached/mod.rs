@@ -32,6 +32,15 @@ pub const WAIT_MIN: Duration = Duration::from_millis(500);
 /// The longest of them.
 pub const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// What is at the bottom of an error: what happened, and not who passed it on.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut deepest = error;
+    while let Some(deeper) = deepest.source() {
+        deepest = deeper;
+    }
+    deepest.to_string()
+}
+
 /// Counts a line that is understood while it lives.
 #[derive(Debug)]
 pub struct Opened(Arc<AtomicUsize>);

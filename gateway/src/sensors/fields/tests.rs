@@ -223,3 +223,70 @@ fn maps_that_make_no_sense_are_refused() {
     }
     assert!(toml::from_str::<Fields>(r#"ocupied = { at = "/s", occupied = [1], free = [0] }"#).is_err());
 }
+
+#[test]
+fn only_what_is_said_to_be_a_change_is_one() {
+    let state = "occupied = { at = \"/s\", occupied = [1], free = [0] }\n";
+    for (kind, message, told) in [
+        ("", json!({"s": 1}), ReportKind::Heartbeat),
+        (
+            "kind = { at = \"/k\", change = [\"event\"] }",
+            json!({"s": 1, "k": "event"}),
+            ReportKind::Status,
+        ),
+        (
+            "kind = { at = \"/k\", change = [\"event\"] }",
+            json!({"s": 1, "k": "poll"}),
+            ReportKind::Heartbeat,
+        ),
+        (
+            "kind = { at = \"/k\", change = [\"event\"] }",
+            json!({"s": 1}),
+            ReportKind::Heartbeat,
+        ),
+        (
+            "kind = { at = \"/k\", heartbeat = [\"poll\"] }",
+            json!({"s": 1, "k": "poll"}),
+            ReportKind::Heartbeat,
+        ),
+        (
+            "kind = { at = \"/k\", heartbeat = [\"poll\"] }",
+            json!({"s": 1, "k": "event"}),
+            ReportKind::Status,
+        ),
+    ] {
+        let text = format!("{state}{kind}");
+        assert_eq!(
+            read(&text, &message).unwrap().decoded.report.kind,
+            told,
+            "{kind} {message}"
+        );
+    }
+}
+
+#[test]
+fn health_costs_no_state_and_an_identity_is_whole() {
+    let text = "occupied = { at = \"/s\", occupied = [1], free = [0] }\nbattery_v = { at = \"/b\" }\nmessage = { at = \"/id\" }";
+    let told = read(text, &json!({"s": 1, "b": "unknown", "id": "a"})).unwrap().decoded;
+    assert_eq!((told.report.occupied, told.health.battery_v), (Some(true), None));
+    let error = read(text, &json!({"s": 1, "id": "x".repeat(65)})).unwrap_err();
+    assert!(error.contains("at most 64 bytes"), "{error}");
+}
+
+#[test]
+fn a_channel_is_a_name_and_no_path() {
+    let text = r#"occupied = { at = "/rules/{channel}", occupied = [1], free = [0] }"#;
+    let place = Place {
+        channel: "a/b~c",
+        ..Place::default()
+    };
+    let told = fields(text)
+        .read(&json!({"rules": {"a/b~c": 1, "a": {"b~c": 0}}}), place)
+        .unwrap();
+    assert_eq!(told.decoded.report.occupied, Some(true));
+    assert!(
+        fields(r#"occupied = { at = "/a~2", occupied = [1], free = [0] }"#)
+            .check(false)
+            .is_err()
+    );
+}

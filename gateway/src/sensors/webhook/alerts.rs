@@ -2,21 +2,20 @@
 //! nothing else, so the token is a part of it.
 
 use axum::http::{HeaderMap, StatusCode, header};
-use parking::CameraId;
 
 use super::Refusal;
-use crate::sensors::attached::hikvision::Postbox;
 use crate::sensors::attached::hikvision::alert::Alert;
 use crate::sensors::attached::hikvision::parts::Parts;
+use crate::sensors::attached::hikvision::{Post, Postbox};
 
 /// Longest body, bytes: alerts come with pictures.
 pub(super) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const USAGE: &str = "let the camera post its alarms, as XML or JSON, to /v1/hikvision/CAMERA/TOKEN";
 
-/// The camera of this name.
-pub(super) fn camera(postbox: Option<&Postbox>, name: &str) -> Result<CameraId, Refusal> {
-    let found = postbox.and_then(|postbox| postbox.camera(name));
+/// A post of the camera of this name.
+pub(super) fn post(postbox: Option<&Postbox>, name: &str) -> Result<Post, Refusal> {
+    let found = postbox.and_then(|postbox| postbox.post(name));
     found.ok_or_else(|| {
         let hint = "bind a sensor of transport hikvision to it in the configuration of this box, without isapi";
         Refusal::new(StatusCode::NOT_FOUND, "no camera of this name posts here", hint)

@@ -16,8 +16,8 @@ pub struct Alert {
     pub event: String,
     /// Whether it goes on; a camera that has nothing to say says of some event that it does not.
     pub is_active: bool,
-    /// Which camera of a recorder; 1 for a camera.
-    pub channel: u32,
+    /// Which camera of a recorder, if it says so.
+    pub channel: Option<u32>,
     /// Which regions of its picture, if it says so.
     pub regions: Vec<String>,
 }
@@ -60,8 +60,9 @@ impl Alert {
             .into_iter()
             .map(|region| region.text().trim().to_owned());
         let number = |name| root.child_number::<u32>(name);
+        let related = root.find("relationEvent").map(Element::text);
         Self::new(
-            root.child_text("eventType"),
+            event_of(root.child_text("eventType"), related),
             root.child_text("eventState"),
             number("channelID").or_else(|| number("dynChannelID")),
             regions.take(REGIONS_MAX).collect(),
@@ -78,7 +79,13 @@ impl Alert {
         });
         let mut regions = Vec::new();
         collect_regions(alert, &mut regions);
-        Self::new(text("eventType"), text("eventState"), channel, regions)
+        let related = find_text(alert, "relationEvent");
+        Self::new(
+            event_of(text("eventType"), related),
+            text("eventState"),
+            channel,
+            regions,
+        )
     }
 
     fn new(
@@ -101,9 +108,28 @@ impl Alert {
         Ok(Self {
             event: crate::xml::label(event),
             is_active,
-            channel: channel.unwrap_or(1),
+            channel,
             regions,
         })
+    }
+}
+
+/// Newer cameras repeat an event that goes on as `duration`, and name it inside.
+fn event_of<'a>(event: Option<&'a str>, related: Option<&'a str>) -> Option<&'a str> {
+    match (event.map(str::trim), related) {
+        (Some("duration"), Some(related)) => Some(related),
+        (event, _) => event,
+    }
+}
+
+fn find_text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    match value {
+        Value::Object(members) => members
+            .get(name)
+            .and_then(Value::as_str)
+            .or_else(|| members.values().find_map(|member| find_text(member, name))),
+        Value::Array(elements) => elements.iter().find_map(|element| find_text(element, name)),
+        _ => None,
     }
 }
 
@@ -142,16 +168,19 @@ mod tests {
         let alert = Alert {
             event: "regionEntrance".to_owned(),
             is_active: true,
-            channel: 2,
+            channel: Some(2),
             regions: vec!["3".to_owned()],
         };
         assert_eq!(Alert::parse(ENTRANCE.as_bytes()).unwrap(), alert);
         let json = r#" {"channelID": "2", "eventType": "regionEntrance", "eventState": "active",
                         "DetectionRegionList": [{"regionID": 3}]} "#;
         assert_eq!(Alert::parse(json.as_bytes()).unwrap(), alert);
+        let goes_on = "<EventNotificationAlert><channelID>1</channelID><eventType>duration</eventType><eventState>active</eventState>
+            <DurationList><Duration><relationEvent>fielddetection</relationEvent></Duration></DurationList></EventNotificationAlert>";
+        assert_eq!(Alert::parse(goes_on.as_bytes()).unwrap().event, "fielddetection");
         let heartbeat = "<EventNotificationAlert><eventType>videoloss</eventType><eventState>inactive</eventState></EventNotificationAlert>";
         let heartbeat = Alert::parse(heartbeat.as_bytes()).unwrap();
-        assert_eq!((heartbeat.is_active, heartbeat.channel), (false, 1));
+        assert_eq!((heartbeat.is_active, heartbeat.channel), (false, None));
     }
 
     #[test]

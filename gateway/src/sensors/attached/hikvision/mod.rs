@@ -11,6 +11,8 @@ pub mod parts;
 mod stream;
 pub mod watch;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -60,6 +62,7 @@ pub struct Bay {
 pub struct Hikvision {
     cameras: Vec<Camera>,
     posted: mpsc::Receiver<(CameraId, Alert)>,
+    missed: Missed,
 }
 
 /// Takes alerts that cameras post.
@@ -67,24 +70,69 @@ pub struct Hikvision {
 pub struct Postbox {
     cameras: Vec<CameraId>,
     sender: mpsc::Sender<(CameraId, Alert)>,
+    missed: Missed,
+}
+
+/// Cameras of which something was not taken in, and why.
+type Missed = Arc<Mutex<BTreeMap<CameraId, String>>>;
+
+/// A post that is on its way. Dropped before it is [put in](Post::put), it was missed.
+#[derive(Debug)]
+pub struct Post {
+    camera: CameraId,
+    postbox: Postbox,
+    /// Why it is missed, if it is.
+    missed: Option<String>,
 }
 
 /// What was heard of a camera.
 enum Heard {
     Alert(Alert),
+    /// Something that is no alert.
+    Odd(String),
     /// It is not heard, and why.
     Nothing(String),
 }
 
 impl Postbox {
-    /// The camera of this name, if it is one that posts.
-    pub fn camera(&self, name: &str) -> Option<CameraId> {
-        self.cameras.iter().find(|camera| camera.as_str() == name).cloned()
+    /// A post of the camera of this name, if it is one that posts.
+    pub fn post(&self, name: &str) -> Option<Post> {
+        let camera = self.cameras.iter().find(|camera| camera.as_str() == name)?;
+        Some(Post {
+            camera: camera.clone(),
+            postbox: self.clone(),
+            missed: Some("its post broke off".to_owned()),
+        })
+    }
+}
+
+impl Post {
+    /// It is of no use, and why.
+    pub fn is_missed(&mut self, reason: &str) {
+        self.missed = Some(reason.to_owned());
     }
 
-    /// Puts an alert in. False when there is no room: the camera may post it again.
-    pub fn put(&self, camera: CameraId, alert: Alert) -> bool {
-        self.sender.try_send((camera, alert)).is_ok()
+    /// Puts its alerts in, all or none. False when there is no room.
+    pub fn put(mut self, alerts: Vec<Alert>) -> bool {
+        let sender = self.postbox.sender.clone();
+        let Ok(places) = sender.try_reserve_many(alerts.len()) else {
+            self.is_missed("too many alerts wait to be looked at");
+            return false;
+        };
+        for (place, alert) in places.zip(alerts) {
+            place.send((self.camera.clone(), alert));
+        }
+        self.missed = None;
+        true
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        if let Some(reason) = self.missed.take() {
+            let mut missed = self.postbox.missed.lock().unwrap_or_else(PoisonError::into_inner);
+            missed.insert(self.camera.clone(), reason);
+        }
     }
 }
 
@@ -96,8 +144,15 @@ impl Hikvision {
         let postbox = Postbox {
             cameras: posting.map(|camera| camera.id.clone()).collect(),
             sender,
+            missed: Missed::default(),
         };
-        (Self { cameras, posted }, postbox)
+        let missed = Arc::clone(&postbox.missed);
+        let driver = Self {
+            cameras,
+            posted,
+            missed,
+        };
+        (driver, postbox)
     }
 
     async fn run_until_cancelled(self, context: DriverContext, cancel: CancellationToken) {
@@ -113,6 +168,7 @@ impl Hikvision {
         let watching = Watching {
             eyes: self.cameras.iter().map(|camera| Eye::new(camera, &context)).collect(),
             context: context.clone(),
+            missed: self.missed,
         };
         let (posted, stop) = (self.posted, cancel.clone());
         Outbox::beside(context.clone(), cancel, |outbox| async move {
@@ -175,6 +231,7 @@ impl Eye {
 struct Watching {
     eyes: Vec<Eye>,
     context: DriverContext,
+    missed: Missed,
 }
 
 impl Watching {
@@ -191,10 +248,21 @@ impl Watching {
             tokio::select! {
                 Some((camera, heard)) = heard.recv() => match heard {
                     Heard::Alert(alert) => self.hear(&camera, &alert, &outbox),
+                    Heard::Odd(reason) => {
+                        let now = (self.context.clock)();
+                        self.context.status.set_aside("alert", camera.as_str(), &reason, &now);
+                    }
                     Heard::Nothing(reason) => self.is_silent(&camera, &reason),
                 },
-                Some((camera, alert)) = posted.recv() => self.hear(&camera, &alert, &outbox),
-                _ = look.tick() => self.look(),
+                Some((camera, alert)) = posted.recv() => {
+                    // What was missed may have been of before.
+                    self.see_missed();
+                    self.hear(&camera, &alert, &outbox);
+                }
+                _ = look.tick() => {
+                    self.see_missed();
+                    self.look();
+                }
             }
         }
     }
@@ -236,9 +304,28 @@ impl Watching {
         self.show_state();
     }
 
+    fn see_missed(&mut self) {
+        let missed = std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner));
+        for (camera, reason) in missed {
+            self.is_silent(&camera, &format!("an alert was not taken in: {reason}"));
+        }
+    }
+
+    /// Tells of cameras that have been silent for too long.
     fn look(&mut self) {
         let now = (self.context.spans)();
-        let watches = self.eyes.iter_mut().flat_map(|eye| &mut eye.watches);
-        watches.for_each(|(_, watch)| watch.look(now));
+        let mut silent = Vec::new();
+        for eye in &mut self.eyes {
+            let mut is_lost = false;
+            for (_, watch) in &mut eye.watches {
+                is_lost |= watch.look(now);
+            }
+            if is_lost && eye.trouble.is_none() {
+                silent.push(eye.camera.clone());
+            }
+        }
+        for camera in silent {
+            self.is_silent(&camera, "it is not heard any more, not even by its heartbeat");
+        }
     }
 }

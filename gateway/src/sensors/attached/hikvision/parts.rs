@@ -7,6 +7,8 @@
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Longest part that is kept, bytes.
 const PART_BYTES_MAX: usize = 64 * 1024;
+/// Most parts in one piece of a body, as it comes from the network.
+const PARTS_MAX: usize = 64;
 /// Longest part that is passed over, bytes: a picture.
 const SKIPPED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -19,6 +21,9 @@ pub enum PartsError {
     /// A part does not end.
     #[error("a part is longer than {} KiB", PART_BYTES_MAX / 1024)]
     Part,
+    /// It is cut into too many.
+    #[error("more than {PARTS_MAX} parts at once")]
+    TooMany,
     /// A picture does not end.
     #[error("a picture is longer than {} MiB", SKIPPED_BYTES_MAX / 1024 / 1024)]
     Picture,
@@ -78,8 +83,13 @@ impl Parts {
     /// Takes the next bytes; gives the parts that are whole by them.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, PartsError> {
         self.buffer.extend_from_slice(bytes);
-        let mut whole = Vec::new();
-        while self.step(&mut whole)? {}
+        let (mut whole, mut begun) = (Vec::new(), 0);
+        while self.step(&mut whole)? {
+            begun += usize::from(matches!(self.next, Next::Head));
+            if begun > PARTS_MAX {
+                return Err(PartsError::TooMany);
+            }
+        }
         Ok(whole)
     }
 
@@ -172,6 +182,7 @@ fn check(bytes: usize, is_kept: bool) -> Result<(), PartsError> {
 /// The end of a head, and of the empty line after it.
 fn head_of(buffer: &[u8]) -> Option<(usize, usize)> {
     // The end of the boundary's own line is the begin of the head.
+    let buffer = &buffer[..buffer.len().min(HEAD_BYTES_MAX + 4)];
     let ends = [(&b"\r\n\r\n"[..], 4), (b"\n\n", 2)];
     ends.into_iter()
         .filter_map(|(end, length)| find(buffer, end).map(|at| (at, at + length)))
@@ -185,12 +196,9 @@ fn body_of(head: &[u8]) -> Next {
         let found = values.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
         found.map(|(_, value)| value.trim().to_ascii_lowercase())
     };
-    let is_picture = |kind: String| {
-        ["image/", "video/", "audio/", "application/octet-stream"]
-            .iter()
-            .any(|other| kind.starts_with(other))
-    };
-    let is_kept = !header("content-type").is_some_and(is_picture);
+    // Alerts are XML or JSON; cameras send pictures and whatever else beside them.
+    let is_text = |kind: String| ["xml", "json", "text/"].iter().any(|known| kind.contains(known));
+    let is_kept = header("content-type").is_none_or(is_text);
     match header("content-length").and_then(|length| length.parse().ok()) {
         Some(left) => Next::Counted { left, is_kept },
         None => Next::Open { passed: 0, is_kept },
@@ -252,6 +260,12 @@ mod tests {
                 .is_empty()
         );
         assert_eq!(parts.end().unwrap(), b"<a/>");
+    }
+
+    #[test]
+    fn a_body_of_nothing_but_parts_is_refused() {
+        let body = b"--b\n\n".repeat(700_000);
+        assert_eq!(Parts::new("b").push(&body), Err(PartsError::TooMany));
     }
 
     #[test]

@@ -7,9 +7,10 @@ use parking::CameraId;
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::super::super::backoff::Backoff;
+use super::super::cause;
 use super::parts::Parts;
 use super::{Alert, Heard};
 use crate::cameras::wire::Credentials;
@@ -18,6 +19,8 @@ use crate::cameras::wire::Credentials;
 const PATH: &str = "/ISAPI/Event/notification/alertStream";
 /// Longest wait for a camera to answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// Parts in a row that are no alerts, before it is no stream of them.
+const UNREADABLE_MAX: u32 = 16;
 /// Waits before a camera is tried again.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_mins(1);
@@ -91,12 +94,14 @@ impl Stream {
         let Some(boundary) = content_type.and_then(Parts::boundary_of) else {
             return self.failed("answers with something else than a stream of events; is it a camera with ISAPI?");
         };
-        let mut parts = Parts::new(boundary);
+        let (mut parts, mut spoken, mut unreadable) = (Parts::new(boundary), Instant::now(), 0);
         loop {
-            let chunk = match timeout(self.silence_max, response.chunk()).await {
+            // Bytes that are no alert are no sign of life.
+            let left = self.silence_max.saturating_sub(spoken.elapsed());
+            let chunk = match timeout(left, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => return self.failed("has ended its stream of events"),
-                Ok(Err(error)) => return self.failed(&format!("broke off: {}", crate::xml::label(&error.to_string()))),
+                Ok(Err(error)) => return self.failed(&format!("broke off: {}", crate::xml::label(&cause(&error)))),
                 Err(_) => return self.failed(&format!("has said nothing for {} s", self.silence_max.as_secs())),
             };
             let whole = match parts.push(&chunk) {
@@ -106,8 +111,18 @@ impl Stream {
             for part in whole {
                 let alert = match Alert::parse(&part) {
                     Ok(alert) => alert,
-                    Err(error) => return self.failed(&format!("sends no event: {error}")),
+                    // Some other feature of the camera; what it shows of spaces is not less true.
+                    Err(error) if unreadable < UNREADABLE_MAX => {
+                        unreadable += 1;
+                        let odd = Heard::Odd(error.to_string());
+                        if heard.send((self.camera.clone(), odd)).await.is_err() {
+                            return self.failed("is not needed any more");
+                        }
+                        continue;
+                    }
+                    Err(error) => return self.failed(&format!("sends no events: {error}")),
                 };
+                (spoken, unreadable) = (Instant::now(), 0);
                 *has_spoken = true;
                 if heard.send((self.camera.clone(), Heard::Alert(alert))).await.is_err() {
                     return self.failed("is not needed any more");
@@ -150,6 +165,9 @@ impl Stream {
         let proof = proof.map_err(|error| self.failed(&format!("cannot be logged in to: {error}")))?;
         let second = self.ask(&client, Some(proof)).await?;
         if second.status() == StatusCode::UNAUTHORIZED {
+            if digest_of(&second).is_some_and(|digest| digest.stale()) {
+                return Err(self.failed("forgot what it asked: it is busy, or was started just now"));
+            }
             let reason = format!(
                 "refused user or password; it is tried again in {} minutes, because more tries lock the account",
                 REFUSED_WAIT.as_secs() / 60
@@ -176,7 +194,7 @@ impl Stream {
         }
         match timeout(ANSWER_TIME_MAX, request.send()).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(self.failed(&format!("is not reached: {}", crate::xml::label(&error.to_string())))),
+            Ok(Err(error)) => Err(self.failed(&format!("is not reached: {}", crate::xml::label(&cause(&error))))),
             Err(_) => Err(self.failed("does not answer")),
         }
     }

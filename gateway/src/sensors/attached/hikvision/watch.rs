@@ -12,6 +12,11 @@ use serde::Deserialize;
 use super::super::Voice;
 use super::alert::Alert;
 
+/// Events by which a camera says that it sees nothing, while they are active.
+const BLIND: [&str; 3] = ["videoloss", "shelteralarm", "tamperdetection"];
+/// Whoever was not heard for so long may have had something to say that nobody heard.
+const GLANCE: Duration = Duration::from_secs(30);
+
 /// What a camera's events mean.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,6 +71,8 @@ pub struct Watch {
     heard_ms: Option<u64>,
     /// When something was there last, by a repeated event.
     present_ms: Option<u64>,
+    /// The camera says that it sees nothing.
+    is_blind: bool,
 }
 
 impl Watch {
@@ -80,6 +87,7 @@ impl Watch {
             since_ms: None,
             heard_ms: None,
             present_ms: None,
+            is_blind: false,
         }
     }
 
@@ -87,8 +95,18 @@ impl Watch {
     pub fn hears(&mut self, now: Stamp, alert: &Alert) -> Option<Reading> {
         self.is_heard(now);
         let is = |events: &[String]| events.contains(&alert.event);
-        let is_here =
-            alert.channel == self.channel && self.region.as_ref().is_none_or(|region| alert.regions.contains(region));
+        let is_channel = alert.channel.is_none_or(|channel| channel == self.channel);
+        if is_channel && BLIND.contains(&alert.event.as_str()) {
+            if alert.is_active {
+                self.lost_sight();
+            }
+            self.is_blind = alert.is_active;
+        }
+        if self.is_blind {
+            return None;
+        }
+        let is_region = self.region.as_ref().is_none_or(|region| alert.regions.contains(region));
+        let is_here = is_channel && is_region;
         let told = match alert.is_active {
             _ if !is_here => None,
             true if is(&self.events.while_present) => {
@@ -111,15 +129,16 @@ impl Watch {
         }
     }
 
-    /// Time goes by: a camera that is silent for too long is not there.
-    pub fn look(&mut self, now: Stamp) {
+    /// Time goes by: a camera that is silent for too long is not there. Tells whether it has just been lost.
+    pub fn look(&mut self, now: Stamp) -> bool {
         let silent_ms = u64::from(self.events.silent_s) * 1_000;
-        if self
+        let is_lost = self
             .heard_ms
-            .is_some_and(|heard| now.mono_ms.saturating_sub(heard) > silent_ms)
-        {
+            .is_some_and(|heard| now.mono_ms.saturating_sub(heard) > silent_ms);
+        if is_lost {
             self.lost_sight();
         }
+        is_lost
     }
 
     /// The camera is not heard any more: whatever it shows next may have been so for long.
@@ -130,6 +149,14 @@ impl Watch {
 
     fn is_heard(&mut self, now: Stamp) {
         self.look(now);
+        let quiet = Duration::from_secs(u64::from(self.events.quiet_s));
+        let gap = Duration::from_millis(self.heard_ms.map_or(0, |heard| now.mono_ms.saturating_sub(heard)));
+        if gap >= GLANCE || !self.events.while_present.is_empty() && gap >= quiet {
+            // What it shows now may have been so for long, and that it said nothing means nothing.
+            self.voice.lost_sight();
+            self.present_ms = self.present_ms.map(|_| now.mono_ms);
+            self.since_ms = Some(now.mono_ms);
+        }
         self.since_ms.get_or_insert(now.mono_ms);
         self.heard_ms = Some(now.mono_ms);
     }
@@ -198,7 +225,7 @@ mod tests {
             let alert = Alert {
                 event: event.to_owned(),
                 is_active,
-                channel: 1,
+                channel: Some(1),
                 regions: vec![region.to_owned()],
             };
             if let Some(reading) = self.watch.hears(now, &alert) {
@@ -216,7 +243,7 @@ mod tests {
     }
 
     const PAIR: &str = "came = ['regionEntrance']\nwent = ['regionExiting']\nsilent_s = 60";
-    const REPEATED: &str = "while_present = ['fielddetection']\nquiet_s = 10\nsilent_s = 60";
+    const REPEATED: &str = "while_present = ['fielddetection']\nquiet_s = 10\nsilent_s = 120";
 
     #[test]
     fn a_vehicle_comes_and_goes_by_an_event_each_and_meanwhile_it_is_there() {
@@ -242,13 +269,13 @@ mod tests {
     #[test]
     fn a_repeated_event_that_stops_leaves_the_space_free_from_when_it_was_last_there() {
         let mut space = Space::new(REPEATED);
-        space.beats(2, 10);
+        space.beats(4, 5);
         for _ in 0..4 {
             space.after(5, "fielddetection", true, "3");
         }
         space.beats(1, 4);
         space.beats(1, 7);
-        let said = [(Heartbeat, false, 1_010), (Status, true, 1_025), (Status, false, 1_040)];
+        let said = [(Heartbeat, false, 1_005), (Status, true, 1_025), (Status, false, 1_040)];
         assert_eq!(space.said, said);
     }
 
@@ -268,6 +295,45 @@ mod tests {
         assert_eq!(space.said.len(), 1, "{:?}", space.said);
         space.after(5, "regionExiting", true, "3");
         assert_eq!(space.said[1], (Heartbeat, false, 1_071), "no change that was seen");
+    }
+
+    #[test]
+    fn silence_is_no_absence() {
+        let mut space = Space::new(REPEATED);
+        space.beats(4, 5);
+        space.after(5, "fielddetection", true, "3");
+        // The link is down, and the camera repeats what nobody hears.
+        space.beats(1, 90);
+        space.after(1, "fielddetection", true, "3");
+        let told: Vec<(ReportKind, bool)> = space.said.iter().map(|(kind, state, _)| (*kind, *state)).collect();
+        let expected = [(Heartbeat, false), (Status, true), (Heartbeat, true)];
+        assert_eq!(told, expected, "{:?}", space.said);
+    }
+
+    #[test]
+    fn what_changed_while_the_camera_was_not_heard_was_not_seen_to_change() {
+        let mut space = Space::new(PAIR);
+        space.beats(2, 10);
+        space.after(10, "regionEntrance", true, "3");
+        space.beats(1, 10);
+        space.after(45, "regionExiting", true, "3");
+        let last = space.said.last();
+        assert_eq!(last, Some(&(Heartbeat, false, 1_085)), "{:?}", space.said);
+    }
+
+    #[test]
+    fn a_camera_that_says_that_it_sees_nothing_is_believed() {
+        let mut space = Space::new(PAIR);
+        space.after(5, "regionEntrance", true, "3");
+        space.after(5, "videoloss", true, "");
+        for _ in 0..20 {
+            space.after(10, "shelteralarm", true, "");
+        }
+        assert_eq!(space.said.len(), 1, "{:?}", space.said);
+        space.after(5, "videoloss", false, "");
+        space.after(5, "regionExiting", true, "3");
+        assert_eq!(space.said.len(), 2, "{:?}", space.said);
+        assert_eq!(space.said[1].0, Heartbeat);
     }
 
     #[test]
