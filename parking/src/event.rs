@@ -21,9 +21,18 @@ pub(crate) struct Event {
     /// The boot whose unset clock dated it, until that is corrected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unset: Option<BootId>,
+    /// How long before that it happened, seconds, for what the box saw for itself while its clock was unset.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seen_s: u8,
     /// Fingerprint of the transport's message id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<u64>,
+}
+
+// The signature is that of serde's attribute.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(seconds: &u8) -> bool {
+    *seconds == 0
 }
 
 /// What happened. The order of variants is the order of events at the same time.

@@ -221,7 +221,7 @@ impl SpaceBook {
             }
             event.received = event.received.plus_millis(offset_ms);
             let at = if unset {
-                event.received
+                event.received.plus_seconds(-i64::from(event.seen_s))
             } else {
                 event.at.plus_millis(offset_ms)
             };

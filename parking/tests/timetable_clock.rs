@@ -190,3 +190,28 @@ fn a_step_of_seconds_re_dates_nothing() {
     });
     day.play_from_here("07:20 A1 free\n07:21:30 > session 1 A1 07:00-07:20 parked 2000");
 }
+
+/// A magnetometer decides half a minute after a vehicle came. No clock is needed to know how long ago that was.
+#[test]
+fn what_the_box_saw_itself_is_dated_by_when_it_saw_it_and_not_by_when_it_said_so() {
+    for is_queued in [false, true] {
+        let mut site = site(&["A1"]);
+        site.sensors[0].queued = is_queued;
+        let mut day = Timetable::new(&site);
+        reboot(&mut day, Timestamp::EPOCH, ClockQuality::Unset);
+        for (second, words) in [(60, "heartbeat free"), (600, "occupied"), (1_200, "free")] {
+            day.advance(Timestamp::EPOCH.plus_seconds(second));
+            let words: Vec<&str> = words.split_whitespace().collect();
+            let mut reading = day.reading("A1", &words);
+            reading.observed = reading.received.at.plus_seconds(-40);
+            assert!(day.step(Input::Reading(reading)).changed);
+        }
+        day.advance(Timestamp::EPOCH.plus_seconds(3_600));
+        correct(&mut day, time("09:00"));
+        day.advance(time("09:10"));
+        let late_s = if is_queued { 0 } else { 40 };
+        let [session] = &day.sessions()[..] else { panic!("{:?}", day.sessions()) };
+        let (start, end) = (time("08:10").plus_seconds(-late_s), time("08:20").plus_seconds(-late_s));
+        assert_eq!((session.start, session.end), (start, end), "queued: {is_queued}");
+    }
+}

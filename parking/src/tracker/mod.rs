@@ -28,8 +28,8 @@ use crate::occupancy::{View, ZoneBook};
 use crate::session::Names;
 use crate::space::{SpaceBook, Surroundings, Taken};
 use crate::{
-    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SessionId, Site, SpaceId, Stamp,
-    Timestamp, Zone, ZoneId,
+    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SensorTraits, SessionId, Site,
+    SpaceId, Stamp, Timestamp, Zone, ZoneId,
 };
 
 /// A reading dated more than this after its receipt, or a picture after the present, cannot be right, milliseconds.
@@ -211,6 +211,7 @@ impl SiteTracker {
             what,
             received: now.at,
             unset,
+            seen_s: 0,
             message: None,
         });
         self.take(space, event);
@@ -231,11 +232,13 @@ impl SiteTracker {
     }
 
     fn reading(&mut self, now: Stamp, mut reading: Reading, bodies: &mut Vec<RecordBody>) -> Touched {
-        let received = &mut reading.received;
+        let received = &reading.received;
         let mut unset = (received.clock == ClockQuality::Unset).then_some(received.boot);
+        let seen_s = unset.map_or(0, |_| seen_s(&self.site, &reading));
+        let received = &mut reading.received;
         if let Some(offset_ms) = self.overtaken_by(unset, now) {
             received.at = received.at.plus_millis(offset_ms);
-            reading.observed = received.at;
+            reading.observed = received.at.plus_seconds(-i64::from(seen_s));
             unset = None;
         }
         let ahead_ms = reading.observed.millis_since(reading.received.at);
@@ -253,7 +256,10 @@ impl SiteTracker {
         // A sensor whose clock is a little ahead says no more than that it was heard now.
         let observed = reading.observed.min(reading.received.at).floor_to_second();
         let at = match unset {
-            Some(_) => reading.received.at.floor_to_second().max(book.last_at()),
+            Some(_) => {
+                let seen = reading.received.at.plus_seconds(-i64::from(seen_s));
+                seen.floor_to_second().max(book.last_at())
+            }
             None => observed,
         };
         let age_s = now.at.seconds_since(at);
@@ -265,6 +271,7 @@ impl SiteTracker {
             what: What::Reported(Said::new(reading.sequence, &reading.report)),
             received: reading.received.at,
             unset,
+            seen_s,
             message: reading.message.as_deref().map(fingerprint),
         };
         if unset.is_some() {
@@ -474,4 +481,15 @@ fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// How long before it was taken in a reading was made, seconds. Only of a source without a queue of its own that is known: it is
+/// dated by the box's clock, whatever that shows, and a decision takes some seconds.
+fn seen_s(site: &Site, reading: &Reading) -> u8 {
+    let is_queued = |traits: &SensorTraits| traits.id == reading.sensor && traits.queued;
+    if site.sensors.iter().any(is_queued) {
+        return 0;
+    }
+    let ago_s = reading.received.at.floor_to_second().seconds_since(reading.observed);
+    u8::try_from(ago_s).unwrap_or(0)
 }
