@@ -387,3 +387,26 @@ async fn the_driver_ends_when_nobody_receives_any_more() {
     broker.publish(&topic(BOSCH), uplink(BOSCH, 1, 1, "AQ==")).await;
     running.task.await.unwrap();
 }
+
+#[tokio::test]
+async fn an_order_that_the_broker_refuses_is_told_and_one_that_no_frame_holds_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let acl = folder.path().join("acl");
+    std::fs::write(&acl, "topic readwrite application/+/device/+/event/up\n").unwrap();
+    let broker = Broker::start_with(&format!("acl_file {}", acl.display())).await;
+    let mut running = run(&broker);
+    running.connected().await;
+    broker.publish(&topic(NWAVE), uplink(NWAVE, 1, 1, "lQ==")).await;
+    running.reading().await;
+    let sensor = SensorId::new(NWAVE).unwrap();
+    let order = |bytes| {
+        let payload = vec![0; bytes];
+        running.commander.send(sensor.clone(), Downlink { port: 7, payload })
+    };
+    assert_eq!(order(243).await, Err(OrderError::TooLong(243)));
+    assert_eq!(order(242).await, Ok(Sending::Now));
+    while !running.context.status.snapshot().set_aside.contains_key("order") {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    running.stop().await;
+}

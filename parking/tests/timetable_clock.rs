@@ -210,7 +210,9 @@ fn what_the_box_saw_itself_is_dated_by_when_it_saw_it_and_not_by_when_it_said_so
         correct(&mut day, time("09:00"));
         day.advance(time("09:10"));
         let late_s = if is_queued { 0 } else { 40 };
-        let [session] = &day.sessions()[..] else { panic!("{:?}", day.sessions()) };
+        let [session] = &day.sessions()[..] else {
+            panic!("{:?}", day.sessions())
+        };
         let (start, end) = (time("08:10").plus_seconds(-late_s), time("08:20").plus_seconds(-late_s));
         assert_eq!((session.start, session.end), (start, end), "queued: {is_queued}");
     }

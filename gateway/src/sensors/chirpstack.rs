@@ -32,6 +32,8 @@ use crate::mqtt::{self, Event, Message, MqttError, Publisher, QoS, Subscription}
 
 /// Uplinks of all devices of all applications.
 const UPLINKS: &str = "application/+/device/+/event/up";
+/// Longest payload of a LoRaWAN frame, bytes, at any data rate of any region (RP002-1.0.4).
+const PAYLOAD_BYTES_MAX: usize = 242;
 /// Orders on their way to the driver.
 const WANTED_MAX: usize = 8;
 
@@ -70,6 +72,9 @@ pub enum OrderError {
         "too many orders for this sensor wait already: it has not been heard, or there is no connection to the network server's broker (`gateway status` tells)"
     )]
     TooMany,
+    /// No LoRaWAN frame is so long.
+    #[error("{0} bytes; a LoRaWAN frame carries at most {PAYLOAD_BYTES_MAX}")]
+    TooLong(usize),
     /// The daemon stops.
     #[error("the daemon is stopping")]
     Stopping,
@@ -79,8 +84,11 @@ impl Commander {
     /// Has a sensor told something. What waits is lost when the daemon stops.
     ///
     /// # Errors
-    /// When too much waits.
+    /// When it is too long, or too much waits.
     pub async fn send(&self, sensor: SensorId, downlink: Downlink) -> Result<Sending, OrderError> {
+        if downlink.payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(OrderError::TooLong(downlink.payload.len()));
+        }
         let (answer, answered) = oneshot::channel();
         let order = Order {
             sensor,
@@ -126,9 +134,8 @@ impl ChirpStack {
         while let Some((sensor, publication)) = self.orders.next()
             && let Some(room) = publisher.try_room()
         {
-            room.publish(publication)?;
-            tracing::info!(%sensor, "an order of somebody at the box goes to the network server");
-            self.orders.gone(&sensor);
+            let id = room.publish(publication)?;
+            self.orders.published(&sensor, id);
         }
         Ok(())
     }
@@ -146,6 +153,7 @@ impl ChirpStack {
                 Ended::ByUs => break,
                 Ended::Failed(reason) => reason,
             };
+            self.orders.cut_off();
             let lasted_ms = (context.clock)().mono_ms.saturating_sub(began_ms);
             if progress.load(Ordering::Relaxed) || lasted_ms >= GOOD_SESSION_MS {
                 backoff.reset();
@@ -211,8 +219,21 @@ impl ChirpStack {
                     context.status.set_state(DriverState::Connected);
                     continue;
                 }
+                Ok(Event::Published(id)) => {
+                    if let Some(sensor) = self.orders.answered(id) {
+                        tracing::info!(%sensor, "an order of somebody at the box is with the network server");
+                    }
+                    continue;
+                }
                 // A question that the broker refused is asked again in its time.
-                Ok(Event::Published(_) | Event::Refused { .. }) => continue,
+                Ok(Event::Refused { id, reason }) => {
+                    if let Some(sensor) = self.orders.answered(id) {
+                        let reason = format!("the broker refused an order to it: {reason}; check the account's rights");
+                        let now = (context.clock)();
+                        context.status.set_aside("order", sensor.as_str(), &reason, &now);
+                    }
+                    continue;
+                }
                 Err(error) => return error.into(),
             };
             // What the broker kept comes before its answer to the subscription.

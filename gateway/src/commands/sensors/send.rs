@@ -36,7 +36,7 @@ impl Send {
         let when = if when_heard {
             "it goes to the network server when the sensor is heard for the first time since the daemon started"
         } else {
-            "it goes to the network server, and the sensor hears it after its next uplink; what is on its way is lost when the daemon stops"
+            "it goes to the network server, and the sensor hears it after its next uplink; what the network server does not have yet is lost when the daemon stops"
         };
         tell!("{}: {shown} on port {port}; {when}", sensor.id);
         Ok(())

@@ -4,19 +4,20 @@
 //! A sensor of class A listens only after it has spoken. So the network server is told of a question right after an uplink, and
 //! sends it after the next one; old uplinks that waited at the broker ask for nothing. What was asked is forgotten with
 //! the connection: at worst a sensor is asked once more. An order waits for its sensor's first uplink, because that tells which
-//! application of the network server the sensor is in, and for a connection.
+//! application of the network server the sensor is in, and until the broker has taken it over: one whose connection broke goes
+//! once more.
 //!
 //! Source: `ChirpStack` v4, topic `application/A/device/D/command/down`, JSON mapping of `DownlinkQueueItem`.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parking::{ClockQuality, Reading, SensorId};
 use serde_json::json;
 
-use crate::mqtt::{Publication, QoS};
+use crate::mqtt::{Publication, PublishId, QoS};
 use crate::sensors::DriverContext;
 use crate::sensors::codecs::Downlink;
 
@@ -36,7 +37,9 @@ pub(super) struct Asking {
 pub(super) struct Orders {
     /// Topics of devices that were heard, without their ends.
     bases: HashMap<SensorId, String>,
-    waiting: HashMap<SensorId, Vec<Downlink>>,
+    waiting: HashMap<SensorId, VecDeque<Downlink>>,
+    /// Published, and not yet taken over by the broker.
+    under_way: BTreeMap<PublishId, (SensorId, Downlink)>,
 }
 
 impl Asking {
@@ -80,25 +83,39 @@ impl Orders {
     /// Takes an order. Tells whether it need not wait for the sensor to be heard; none when too many wait.
     pub fn take(&mut self, sensor: &SensorId, downlink: Downlink) -> Option<bool> {
         let waiting = self.waiting.entry(sensor.clone()).or_default();
-        if waiting.len() == ORDERS_MAX {
+        let under_way = self.under_way.values().filter(|(other, _)| other == sensor).count();
+        if waiting.len() + under_way >= ORDERS_MAX {
             return None;
         }
-        waiting.push(downlink);
+        waiting.push_back(downlink);
         Some(self.bases.contains_key(sensor))
     }
 
     /// The next order that can go.
     pub fn next(&self) -> Option<(SensorId, Publication)> {
         self.waiting.iter().find_map(|(sensor, waiting)| {
-            let (base, downlink) = (self.bases.get(sensor)?, waiting.first()?);
+            let (base, downlink) = (self.bases.get(sensor)?, waiting.front()?);
             Some((sensor.clone(), down(base, sensor, downlink)))
         })
     }
 
-    /// The order that [`Self::next`] gave for this sensor has gone.
-    pub fn gone(&mut self, sensor: &SensorId) {
-        if let Some(waiting) = self.waiting.get_mut(sensor) {
-            waiting.drain(..1.min(waiting.len()));
+    /// The order that [`Self::next`] gave for this sensor was published.
+    pub fn published(&mut self, sensor: &SensorId, id: PublishId) {
+        let order = self.waiting.get_mut(sensor).and_then(VecDeque::pop_front);
+        if let Some(order) = order {
+            self.under_way.insert(id, (sensor.clone(), order));
+        }
+    }
+
+    /// The broker has said of a publish what becomes of it. Tells whose order it was, if it was one.
+    pub fn answered(&mut self, id: PublishId) -> Option<SensorId> {
+        self.under_way.remove(&id).map(|(sensor, _)| sensor)
+    }
+
+    /// The connection is over: what the broker has not taken over goes once more.
+    pub fn cut_off(&mut self) {
+        while let Some((_, (sensor, order))) = self.under_way.pop_last() {
+            self.waiting.entry(sensor).or_default().push_front(order);
         }
     }
 }
@@ -119,5 +136,44 @@ fn down(base: &str, sensor: &SensorId, downlink: &Downlink) -> Publication {
         payload: item.to_string().into(),
         qos: QoS::AtLeastOnce,
         retain: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(byte: u8) -> Downlink {
+        Downlink {
+            port: 7,
+            payload: vec![byte],
+        }
+    }
+
+    #[test]
+    fn an_order_is_kept_until_the_broker_has_it_and_goes_again_in_its_turn() {
+        let (mut orders, sensor) = (Orders::default(), SensorId::new("70b3d52c0001a2f5").unwrap());
+        assert_eq!(orders.take(&sensor, order(1)), Some(false));
+        assert!(orders.next().is_none(), "nobody knows where it is");
+        orders.heard("application/a/device/70b3d52c0001a2f5/event/up", &sensor);
+        assert_eq!(orders.take(&sensor, order(2)), Some(true));
+        let data = |orders: &Orders| {
+            let (_, publication) = orders.next()?;
+            let told: serde_json::Value = serde_json::from_slice(&publication.payload).unwrap();
+            Some(told["data"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(data(&orders).as_deref(), Some("AQ=="));
+        orders.published(&sensor, PublishId(1));
+        assert_eq!(data(&orders).as_deref(), Some("Ag=="));
+        orders.published(&sensor, PublishId(2));
+        assert_eq!(orders.answered(PublishId(1)), Some(sensor.clone()));
+        assert!(orders.answered(PublishId(1)).is_none() && orders.next().is_none());
+        orders.take(&sensor, order(3));
+        orders.cut_off();
+        assert_eq!(data(&orders).as_deref(), Some("Ag=="), "before what came later");
+        for number in 4..=9 {
+            assert!(orders.take(&sensor, order(number)).is_some());
+        }
+        assert!(orders.take(&sensor, order(10)).is_none());
     }
 }
