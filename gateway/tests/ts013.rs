@@ -89,21 +89,12 @@ fn a_device_without_a_codec_of_its_own_is_decoded_by_its_vendors_script() {
 
 #[test]
 fn the_built_in_example_is_a_device_by_its_manual() {
-    let decode = |payload: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
-            .args([
-                "sensors",
-                "decode",
-                "--profile",
-                "dragino-ldds75",
-                "--port",
-                "2",
-                payload,
-            ])
-            .output()
-            .unwrap();
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    let run = |payload: &str| {
+        let arguments = ["--profile", "dragino-ldds75", "--port", "2", payload];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        command.args(["sensors", "decode"]).args(arguments).output().unwrap()
     };
+    let decode = |payload: &str| serde_json::from_slice::<Value>(&run(payload).stdout).unwrap();
     // 3,403 mV, 2,850 mm, 26.5 °C; then below zero; then too near; then without a probe.
     let far = decode("0d4b0b2200010901");
     assert_eq!(
@@ -115,19 +106,7 @@ fn the_built_in_example_is_a_device_by_its_manual() {
         ("0d4b001400010901", "nearer than it can measure"),
         ("0d4b000000010900", "no probe"),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
-            .args([
-                "sensors",
-                "decode",
-                "--profile",
-                "dragino-ldds75",
-                "--port",
-                "2",
-                payload,
-            ])
-            .output()
-            .unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
+        let error = String::from_utf8(run(payload).stderr).unwrap();
         assert!(error.contains(told), "{error}");
     }
 }

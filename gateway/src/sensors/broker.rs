@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{SecretError, read_secret};
 use crate::mqtt::{self, Address, Credentials, Events, MqttError, Publisher, Subscription};
 
@@ -30,8 +32,24 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// How to connect, for these subscriptions.
-    pub(super) fn options(&self, subscriptions: Vec<Subscription>) -> Result<mqtt::Options, SecretError> {
+    /// Connects and subscribes; `clean_start` has the broker forget what it kept for this client.
+    pub(super) async fn connect(
+        &self,
+        subscriptions: Vec<Subscription>,
+        clean_start: bool,
+        cancel: &CancellationToken,
+    ) -> Result<(Publisher, Events), Ended> {
+        let options = mqtt::Options {
+            clean_start,
+            ..self.options(subscriptions)?
+        };
+        tokio::select! {
+            () = cancel.cancelled() => Err(Ended::ByUs),
+            connected = mqtt::connect(&options) => Ok(connected?),
+        }
+    }
+
+    fn options(&self, subscriptions: Vec<Subscription>) -> Result<mqtt::Options, SecretError> {
         let Self {
             host,
             port,

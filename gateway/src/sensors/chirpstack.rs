@@ -28,7 +28,7 @@ use super::{
     AbsurdTime, BoundSensor, Delivery, Done, Driver, DriverContext, DriverState, Item, Outcome, Profile, SetAside,
     observed,
 };
-use crate::mqtt::{self, Event, Message, MqttError, Publisher, QoS, Subscription};
+use crate::mqtt::{Event, Message, MqttError, Publisher, QoS, Subscription};
 
 /// Uplinks of all devices of all applications.
 const UPLINKS: &str = "application/+/device/+/event/up";
@@ -185,17 +185,9 @@ impl ChirpStack {
             filter: UPLINKS.to_owned(),
             qos: QoS::AtLeastOnce,
         };
-        let options = match self.broker.options(vec![uplinks]) {
-            Ok(options) => options,
-            Err(error) => return error.into(),
-        };
-        let connected = tokio::select! {
-            () = cancel.cancelled() => return Ended::ByUs,
-            connected = mqtt::connect(&options) => connected,
-        };
-        let (publisher, mut events) = match connected {
+        let (publisher, mut events) = match self.broker.connect(vec![uplinks], false, cancel).await {
             Ok(connected) => connected,
-            Err(error) => return error.into(),
+            Err(ended) => return ended,
         };
         let mut asking = Asking::default();
         loop {

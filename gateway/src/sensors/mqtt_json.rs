@@ -81,20 +81,11 @@ impl MqttJson {
 
     /// One connection, from begin to end.
     async fn session(&self, context: &DriverContext, cancel: &CancellationToken, progress: &Arc<AtomicBool>) -> Ended {
-        let options = match self.broker.options(self.subscriptions()) {
-            Ok(options) => mqtt::Options {
-                clean_start: !self.topics.iter().any(|topic| topic.queued),
-                ..options
-            },
-            Err(error) => return error.into(),
-        };
-        let connected = tokio::select! {
-            () = cancel.cancelled() => return Ended::ByUs,
-            connected = mqtt::connect(&options) => connected,
-        };
+        let is_kept = self.topics.iter().any(|topic| topic.queued);
+        let connected = self.broker.connect(self.subscriptions(), !is_kept, cancel).await;
         let (publisher, mut events) = match connected {
             Ok(connected) => connected,
-            Err(error) => return error.into(),
+            Err(ended) => return ended,
         };
         let mut heard = Heard::new();
         loop {
