@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use parking::{ClockQuality, FeeRange, Gap, GatewayId, Occupancy, Record, RecordBody, Session, TimeBounds};
+use parking::{ClockQuality, Counted, FeeRange, Gap, GatewayId, Occupancy, Record, RecordBody, Session, TimeBounds};
 use serde::Serialize;
 
 use crate::store::{Calendar, Derived, EventRow, OccupancyRow, SessionRow, signed};
@@ -22,6 +22,9 @@ const FEE_MAX: i64 = 1_000_000_000_000;
 /// Vehicles in one gap beyond which a box is not believed.
 const UNCOUNTED_MAX: i32 = 10_000;
 const INFERRED_MAX: u32 = 10_000;
+/// Vehicles that a counter counts in an interval beyond which a box is not believed, and counters of a zone.
+const COUNTED_MAX: u32 = 1_000_000;
+const COUNTERS_MAX: usize = 1_000;
 /// No zone has more spaces.
 const SPACES_MAX: u32 = 1_000_000;
 /// No interval is longer than a day.
@@ -165,6 +168,8 @@ const KINDS: &[&str] = &[
     "occupancy",
     "comms_lost",
     "comms_restored",
+    "counter_lost",
+    "counter_restored",
     "sensor_suspect",
     "binding",
     "started",
@@ -185,6 +190,8 @@ fn kind_of(body: &RecordBody) -> &'static str {
         RecordBody::Occupancy(_) => "occupancy",
         RecordBody::CommsLost { .. } => "comms_lost",
         RecordBody::CommsRestored { .. } => "comms_restored",
+        RecordBody::CounterLost { .. } => "counter_lost",
+        RecordBody::CounterRestored { .. } => "counter_restored",
         RecordBody::SensorSuspect { .. } => "sensor_suspect",
         RecordBody::Binding { .. } => "binding",
         RecordBody::Started { .. } => "started",
@@ -268,6 +275,7 @@ fn occupancy_row(gateway: &GatewayId, index: u64, told: &Occupancy) -> Result<Oc
     if let Some(gap) = told.gaps.iter().find(|gap| is_amiss(gap)) {
         return Err(format!("a gap of space {} from {}", gap.space, gap.from));
     }
+    check_counted(&told.counted, told.interval_s)?;
     Ok(OccupancyRow {
         gateway: gateway.to_string(),
         zone: told.zone.to_string(),
@@ -282,6 +290,23 @@ fn occupancy_row(gateway: &GatewayId, index: u64, told: &Occupancy) -> Result<Oc
         closed_s: signed(told.closed_s),
         arrivals: i64::from(told.arrivals),
         departures: i64::from(told.departures),
+    })
+}
+
+fn check_counted(counted: &[Counted], interval_s: u32) -> Result<(), String> {
+    if counted.len() > COUNTERS_MAX {
+        return Err(format!("{} counters in one zone", counted.len()));
+    }
+    let is_amiss = |counted: &&Counted| {
+        let edges = [counted.at_begin, counted.at_end].into_iter().flatten();
+        let mut counts = edges
+            .flat_map(|edge| [edge.fewer, edge.more])
+            .chain([counted.count, counted.at_least]);
+        let is_longer = counted.known_s.saturating_add(counted.unknown_s) > interval_s.saturating_add(1);
+        is_longer || counts.any(|count| count > COUNTED_MAX) || !(0..=FEE_MAX).contains(&counted.fee.0)
+    };
+    counted.iter().find(is_amiss).map_or(Ok(()), |counted| {
+        Err(format!("a count that cannot be, by sensor {}", counted.sensor))
     })
 }
 

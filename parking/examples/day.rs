@@ -111,6 +111,7 @@ fn site(begin: Timestamp) -> Site {
         queued: true,
         on_change: false,
         errors: SensorErrors::default(),
+        counts: None,
     };
     let binding = |number: i64| Binding {
         sensor: format!("s{number}").parse().unwrap(),
@@ -132,6 +133,7 @@ fn site(begin: Timestamp) -> Site {
         spaces: (0..SPACES).map(space).collect(),
         sensors: (0..SPACES).map(sensor).collect(),
         bindings: (0..SPACES).map(binding).collect(),
+        counters: Vec::new(),
         tariffs: vec![TariffSchedule {
             id: "T1".parse().unwrap(),
             regulation: "Perda 1/2025".to_owned(),

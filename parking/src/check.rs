@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use crate::{Binding, FeeRule, Interval, Rupiah, SessionRules, Site, TariffSchedule, VehicleClass, ZoneId};
+use crate::{Counter, FeeRule, Interval, Rupiah, SensorId, SessionRules, Site, TariffSchedule, VehicleClass, ZoneId};
 
 /// Minutes of a day.
 const DAY_MINUTES: u32 = 24 * 60;
@@ -40,19 +40,23 @@ impl Site {
         self.check_spaces(&mut problems);
         self.check_sensors(&mut problems);
         self.check_bindings(&mut problems);
+        self.check_counters(&mut problems);
         self.check_tariffs(&mut problems);
         problems.0
     }
 
     fn check_zones(&self, problems: &mut Problems) {
         problems.add_repeated_ids("zones", self.zones.iter().map(|z| &z.id));
-        let used: BTreeSet<_> = self.spaces.iter().map(|s| &s.zone).collect();
+        let spaces = self.spaces.iter().map(|space| &space.zone);
+        let used: BTreeSet<_> = spaces
+            .chain(self.counters.iter().map(|counter| &counter.zone))
+            .collect();
         for (n, zone) in self.zones.iter().enumerate() {
             if !used.contains(&zone.id) {
                 problems.add(
                     format!("zones[{n}].id"),
-                    format!("zone \"{}\" has no space", zone.id),
-                    "put a space into this zone, or remove the zone",
+                    format!("zone \"{}\" has no space and no counter", zone.id),
+                    "put a space or a counter into this zone, or remove the zone",
                 );
             }
             check_rules(&format!("zones[{n}].rules"), &zone.rules, problems);
@@ -64,19 +68,7 @@ impl Site {
         let zones: BTreeSet<_> = self.zones.iter().map(|z| &z.id).collect();
         for (n, space) in self.spaces.iter().enumerate() {
             problems.add_unknown_id(format!("spaces[{n}].zone"), "zone", &space.zone, &zones);
-            let degrees = [
-                ("latitude", space.latitude, 90.0),
-                ("longitude", space.longitude, 180.0),
-            ];
-            for (key, value, limit) in degrees {
-                if !(-limit..=limit).contains(&value) {
-                    problems.add(
-                        format!("spaces[{n}].{key}"),
-                        format!("{value} is no {key}"),
-                        format!("give degrees from -{limit} to {limit}, WGS 84"),
-                    );
-                }
-            }
+            check_degrees(&format!("spaces[{n}]"), space.latitude, space.longitude, problems);
             for (m, closed) in space.closed.iter().enumerate() {
                 check_interval(format!("spaces[{n}].closed[{m}].until"), *closed, problems);
             }
@@ -104,7 +96,7 @@ impl Site {
             problems.add_unknown_id(format!("bindings[{n}].space"), "space", &binding.space, &spaces);
             check_interval(format!("bindings[{n}].during.until"), binding.during, problems);
         }
-        for (earlier, later) in overlaps(&self.bindings, |b| &b.sensor) {
+        for (earlier, later) in overlaps(&self.bindings, |b| b.during, |b| &b.sensor) {
             let other = &self.bindings[earlier].space;
             problems.add(
                 format!("bindings[{later}].sensor"),
@@ -115,7 +107,7 @@ impl Site {
                 "end the earlier binding (`until`) when the later one begins",
             );
         }
-        for (earlier, later) in overlaps(&self.bindings, |b| &b.space) {
+        for (earlier, later) in overlaps(&self.bindings, |b| b.during, |b| &b.space) {
             let other = &self.bindings[earlier].sensor;
             // The same sensor twice was told above.
             if *other != self.bindings[later].sensor {
@@ -128,6 +120,83 @@ impl Site {
                     "end the earlier binding (`until`) when the later one begins; a space has one sensor at a time",
                 );
             }
+        }
+    }
+
+    fn check_counters(&self, problems: &mut Problems) {
+        let zones: BTreeSet<_> = self.zones.iter().map(|z| &z.id).collect();
+        for (n, counter) in self.counters.iter().enumerate() {
+            let path = format!("counters[{n}]");
+            problems.add_unknown_id(format!("{path}.zone"), "zone", &counter.zone, &zones);
+            check_degrees(&path, counter.latitude, counter.longitude, problems);
+            check_interval(format!("{path}.during.until"), counter.during, problems);
+            self.check_counting_sensor(&path, &counter.sensor, problems);
+            self.check_counted_class(&path, counter, problems);
+        }
+        for (earlier, later) in overlaps(&self.counters, |c| c.during, |c| &c.sensor) {
+            problems.add(
+                format!("counters[{later}].sensor"),
+                format!(
+                    "sensor \"{}\" already counts in zone \"{}\" at that time (counters[{earlier}])",
+                    self.counters[later].sensor, self.counters[earlier].zone
+                ),
+                "end the earlier one (`until`) when the later one begins",
+            );
+        }
+    }
+
+    fn check_counting_sensor(&self, path: &str, sensor: &SensorId, problems: &mut Problems) {
+        let path = format!("{path}.sensor");
+        let Some(traits) = self.sensors.iter().find(|traits| traits.id == *sensor) else {
+            let sensors: BTreeSet<_> = self.sensors.iter().map(|s| &s.id).collect();
+            problems.add_unknown_id(path, "sensor", sensor, &sensors);
+            return;
+        };
+        if traits.counts.is_none() {
+            problems.add(
+                path,
+                format!("sensor \"{sensor}\" counts nothing"),
+                "name a sensor whose profile says how it counts",
+            );
+        } else if let Some(n) = self.bindings.iter().position(|binding| binding.sensor == *sensor) {
+            let space = &self.bindings[n].space;
+            problems.add(
+                path,
+                format!("sensor \"{sensor}\" watches space \"{space}\" (bindings[{n}])"),
+                "let a sensor either watch a space or count at a line",
+            );
+        }
+    }
+
+    /// A vehicle is counted once, and a count does not say how long it stays.
+    fn check_counted_class(&self, path: &str, counter: &Counter, problems: &mut Problems) {
+        let class = class_name(counter.class);
+        let is_its = |space: &crate::Space| space.zone == counter.zone && space.class == counter.class;
+        if let Some(space) = self.spaces.iter().find(|space| is_its(space)) {
+            problems.add(
+                format!("{path}.class"),
+                format!(
+                    "class {class} is counted twice in zone \"{}\": it has space \"{}\" too",
+                    counter.zone, space.id
+                ),
+                "count a class of a zone either space by space or by counters; make two zones of it if need be",
+            );
+        }
+        let is_here = |tariff: &&TariffSchedule| tariff.zones.is_empty() || tariff.zones.contains(&counter.zone);
+        let by_time = |tariff: &&TariffSchedule| {
+            let of_class = |fee: &&crate::ClassFee| fee.class == counter.class;
+            let fee = tariff.fees.iter().find(of_class);
+            fee.is_some_and(|fee| matches!(fee.rule, FeeRule::Progressive { .. }) || fee.once_a_day)
+        };
+        if let Some(tariff) = self.tariffs.iter().filter(is_here).find(by_time) {
+            problems.add(
+                format!("{path}.class"),
+                format!(
+                    "tariff \"{}\" asks class {class} by the time or once a day, and a count tells neither",
+                    tariff.id
+                ),
+                "give the class a flat fee a use, or watch its spaces one by one",
+            );
         }
     }
 
@@ -197,6 +266,18 @@ impl Problems {
                 path,
                 format!("there is no {what} \"{id}\""),
                 format!("add \"{id}\" to `{what}s`, or name one that is there"),
+            );
+        }
+    }
+}
+
+fn check_degrees(path: &str, latitude: f64, longitude: f64, problems: &mut Problems) {
+    for (key, value, limit) in [("latitude", latitude, 90.0), ("longitude", longitude, 180.0)] {
+        if !(-limit..=limit).contains(&value) {
+            problems.add(
+                format!("{path}.{key}"),
+                format!("{value} is no {key}"),
+                format!("give degrees from -{limit} to {limit}, WGS 84"),
             );
         }
     }
@@ -311,9 +392,13 @@ fn check_fees(n: usize, tariff: &TariffSchedule, problems: &mut Problems) {
     }
 }
 
-/// Pairs of bindings, earlier and later by their begin, that hold at once for the same `key`. Each later one is paired
+/// Pairs of bindings or counters, earlier and later by their begin, that hold at once for the same `key`. Each later one is paired
 /// with the earlier one that lasts longest. Bindings that end before they begin hold never.
-fn overlaps<'a, K: Ord + 'a>(bindings: &'a [Binding], key: impl Fn(&'a Binding) -> &'a K) -> Vec<(usize, usize)> {
+fn overlaps<'a, B, K: Ord + 'a>(
+    bindings: &'a [B],
+    during: impl Fn(&B) -> Interval,
+    key: impl Fn(&'a B) -> &'a K,
+) -> Vec<(usize, usize)> {
     let lasts_longer = |a: Interval, b: Interval| match (a.until, b.until) {
         (None, _) => true,
         (Some(_), None) => false,
@@ -322,18 +407,19 @@ fn overlaps<'a, K: Ord + 'a>(bindings: &'a [Binding], key: impl Fn(&'a Binding) 
     let mut sorted: Vec<_> = bindings
         .iter()
         .enumerate()
-        .filter(|(_, b)| b.during.until.is_none_or(|until| b.during.from < until))
+        .map(|(n, binding)| (n, binding, during(binding)))
+        .filter(|(_, _, during)| during.until.is_none_or(|until| during.from < until))
         .collect();
-    sorted.sort_by_key(|(n, b)| (b.during.from, *n));
+    sorted.sort_by_key(|(n, _, during)| (during.from, *n));
     let mut longest: BTreeMap<&K, (usize, Interval)> = BTreeMap::new();
     let mut pairs = Vec::new();
-    for (n, binding) in sorted {
-        let latest = longest.entry(key(binding)).or_insert((n, binding.during));
-        if latest.0 != n && latest.1.until.is_none_or(|until| binding.during.from < until) {
+    for (n, binding, during) in sorted {
+        let latest = longest.entry(key(binding)).or_insert((n, during));
+        if latest.0 != n && latest.1.until.is_none_or(|until| during.from < until) {
             pairs.push((latest.0, n));
         }
-        if lasts_longer(binding.during, latest.1) {
-            *latest = (n, binding.during);
+        if lasts_longer(during, latest.1) {
+            *latest = (n, during);
         }
     }
     pairs

@@ -66,6 +66,12 @@ pub(crate) struct Said {
     /// The sensor's total of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<u32>,
+    /// Vehicles counted so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Counting began anew, at that count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restarted: bool,
 }
 
 impl Said {
@@ -78,6 +84,8 @@ impl Said {
             occupied: report.occupied,
             previous: report.previous_state.filter(|_| change).map(bounds),
             changes: report.usage.and_then(|usage| usage.state_changes),
+            count: report.count,
+            restarted: report.kind == ReportKind::Startup && report.count.is_some(),
         }
     }
 }

@@ -8,9 +8,11 @@
 //! [`Charge`] (what it costs).
 
 mod check;
+mod counter;
 mod derive;
 mod digest;
 mod event;
+mod history;
 mod ids;
 mod money;
 mod occupancy;
@@ -34,13 +36,13 @@ pub use money::{Coverage, FeeRange, Rupiah};
 pub use picture::{Moment, Picture, SessionPicture};
 pub use reading::{PreviousState, Reading, Report, ReportKind, Usage};
 pub use record::{
-    BoxContact, ClassBasis, Flag, Gap, Occupancy, Record, RecordBody, Session, SessionStatus, Tampering, TimeBounds,
-    Written,
+    BoxContact, ClassBasis, Counted, EdgeDoubt, Flag, Gap, Occupancy, Record, RecordBody, Session, SessionStatus,
+    Tampering, TimeBounds, Written,
 };
-pub use report::{CONFIDENCE_PERCENT, CountRange, SessionCounts, ZoneDay, due_span, zone_day};
+pub use report::{CONFIDENCE_PERCENT, CountRange, CountedDay, SessionCounts, ZoneDay, due_span, zone_day};
 pub use site::{
-    Binding, ClassFee, FeeRule, Interval, Sampling, SensorErrors, SensorTraits, SessionRules, Site, Space,
-    TariffSchedule, VehicleClass, Zone,
+    Binding, ClassFee, Counter, Counting, FeeRule, Interval, Sampling, SensorErrors, SensorTraits, SessionRules, Site,
+    Space, TariffSchedule, VehicleClass, Zone,
 };
 pub use tariff::Charge;
 pub use time::{BootId, CivilDate, ClockQuality, Stamp, Timestamp, Timezone};

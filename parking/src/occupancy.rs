@@ -1,13 +1,14 @@
 //! Occupancy of a zone, interval by interval: `occupied + free + unknown + closed = spaces × interval`, always.
 //!
 //! An interval is written when it has ended and settled. While it lies within the horizon, anything that changes the
-//! timeline of one of its spaces makes the next revision; a written one is never edited. A box that was off for longer
+//! timeline of one of its spaces, or what one of its counters counted, makes the next revision; a written one is never edited. A box that was off for longer
 //! than the horizon leaves out the intervals before it: nothing can be known of them.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::counter::{CounterBook, Line};
 use crate::derive::{Doubt, Walk};
 use crate::stay::Stay;
 use crate::timeline::SpaceState;
@@ -62,6 +63,12 @@ impl View<'_> {
             uncounted: doubt.uncounted,
         }
     }
+}
+
+/// What a zone's intervals are computed from.
+pub(crate) struct Views<'a> {
+    pub spaces: Vec<View<'a>>,
+    pub counters: Vec<(Line<'a>, &'a CounterBook)>,
 }
 
 /// The intervals of one zone.
@@ -130,7 +137,7 @@ impl ZoneBook {
         now: Timestamp,
         zone: &ZoneId,
         rules: &SessionRules,
-        spaces: &[View<'_>],
+        views: &Views<'_>,
     ) -> Vec<RecordBody> {
         let horizon_s = i64::from(rules.horizon_s);
         let horizon = |time: Timestamp| interval_of(time.plus_seconds(-horizon_s)).plus_millis(INTERVAL_MS);
@@ -142,14 +149,14 @@ impl ZoneBook {
                 .max(self.settled_until);
             let touched: Vec<Timestamp> = self.written.range(first..).map(|(from, _)| *from).collect();
             for from in touched {
-                records.extend(self.revise(occupancy(zone, from, now, spaces)));
+                records.extend(self.revise(occupancy(zone, from, now, views), views));
             }
         }
         if now >= self.deadline(rules) {
             self.next = self.next.max(horizon(now));
         }
         while now >= self.deadline(rules) {
-            records.extend(self.revise(occupancy(zone, self.next, now, spaces)));
+            records.extend(self.revise(occupancy(zone, self.next, now, views), views));
             self.next = self.next.plus_millis(INTERVAL_MS);
         }
         if !records.is_empty() {
@@ -160,8 +167,11 @@ impl ZoneBook {
         records.into_iter().map(RecordBody::Occupancy).collect()
     }
 
-    fn revise(&mut self, occupancy: Occupancy) -> Option<Occupancy> {
+    fn revise(&mut self, mut occupancy: Occupancy, views: &Views<'_>) -> Option<Occupancy> {
         let written = self.written.get(&occupancy.from);
+        if let Some(written) = written {
+            keep_settled(&mut occupancy, written, views);
+        }
         let occupancy = Occupancy {
             revision: written.map_or(0, |written| written.revision),
             ..occupancy
@@ -178,11 +188,27 @@ impl ZoneBook {
     }
 }
 
-fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]) -> Occupancy {
+/// Takes from `written` what counters counted before all that they still remember.
+fn keep_settled(occupancy: &mut Occupancy, written: &Occupancy, views: &Views<'_>) {
+    let from = occupancy.from;
+    let is_settled = |book: &CounterBook| book.known_from().is_some_and(|known| from < known);
+    for (line, _) in views.counters.iter().filter(|(_, book)| is_settled(book)) {
+        let sensor = &line.counter.sensor;
+        let old = written.counted.iter().find(|counted| counted.sensor == *sensor);
+        let new = occupancy.counted.iter_mut().find(|counted| counted.sensor == *sensor);
+        if let (Some(new), Some(old)) = (new, old) {
+            *new = old.clone();
+        }
+    }
+}
+
+fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, views: &Views<'_>) -> Occupancy {
+    let spaces = &views.spaces;
     let until = from.plus_millis(INTERVAL_MS);
     let mut totals: BTreeMap<SpaceState, i64> = BTreeMap::new();
     let (mut arrivals, mut departures) = (0, 0);
     let mut gaps = Vec::new();
+    let counters = views.counters.iter();
     for view in spaces {
         gaps.extend(view.gaps(from, until, now));
         measure(view, from, until, now, &mut totals);
@@ -216,6 +242,9 @@ fn occupancy(zone: &ZoneId, from: Timestamp, now: Timestamp, spaces: &[View<'_>]
         coverage: Coverage::of(occupied_s + free_s, total - closed_s),
         gaps,
         errors: mean_errors(spaces),
+        counted: counters
+            .filter_map(|(line, book)| book.counted(from, until, now, *line))
+            .collect(),
     }
 }
 

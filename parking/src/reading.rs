@@ -38,7 +38,7 @@ pub struct Report {
     /// Totals that the sensor keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
-    /// Vehicles counted, for counting sensors.
+    /// Vehicles counted so far, for counting sensors; in a start-up, where counting begins anew.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, Sampling, SensorErrors, SensorId, SessionId,
+    BootId, CameraId, CivilDate, ClockQuality, Coverage, FeeRange, Rupiah, Sampling, SensorErrors, SensorId, SessionId,
     SessionPicture, SpaceId, Stamp, TariffId, Timestamp, Timezone, VehicleClass, ZoneId,
 };
 
@@ -71,6 +71,24 @@ pub enum RecordBody {
         /// Its space.
         space: SpaceId,
         /// When it was heard again.
+        heard: Timestamp,
+    },
+    /// A counter has told no total for too long; what passes it is unknown from `since`.
+    CounterLost {
+        /// The sensor.
+        sensor: SensorId,
+        /// Its zone.
+        zone: ZoneId,
+        /// When it told its last total.
+        since: Timestamp,
+    },
+    /// A counter that was lost tells its total again.
+    CounterRestored {
+        /// The sensor.
+        sensor: SensorId,
+        /// Its zone.
+        zone: ZoneId,
+        /// When it told it.
         heard: Timestamp,
     },
     /// A sensor flips more often than vehicles come and go.
@@ -356,6 +374,55 @@ pub struct Occupancy {
     /// How often the zone's sensors are wrong, on average.
     #[serde(default, skip_serializing_if = "SensorErrors::is_none")]
     pub errors: SensorErrors,
+    /// What the zone's counters counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
+}
+
+/// What a counter counted in an interval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The sensor.
+    pub sensor: SensorId,
+    /// The class of vehicle that it counts.
+    pub class: VehicleClass,
+    /// What it counted, best estimate.
+    pub count: u32,
+    /// Of a report that came after the interval's begin and counts from before it: how sure the division is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_begin: Option<EdgeDoubt>,
+    /// The same at the interval's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_end: Option<EdgeDoubt>,
+    /// What it counted at least in the time of which it is not known how many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at_least: u32,
+    /// Seconds of which it is known how many.
+    pub known_s: u32,
+    /// Seconds of which it is not known.
+    pub unknown_s: u32,
+    /// How many vehicles are billed of those that it counts.
+    pub vehicles: Sampling,
+    /// The tariff applied; absent when none was in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<TariffId>,
+    /// What one vehicle should have paid.
+    pub fee: Rupiah,
+}
+
+// The signature is that of serde's attribute.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
+/// What was counted across an edge by one report, against the best estimate of how much of it before the edge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeDoubt {
+    /// So many of those that are taken for earlier may have been later.
+    pub fewer: u32,
+    /// So many of those that are taken for later may have been earlier.
+    pub more: u32,
 }
 
 /// A span in which vehicles may have come to a space and gone unseen: its sensor was silent, or reports of it are missing.

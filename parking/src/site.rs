@@ -1,5 +1,7 @@
 //! A site: its zones, spaces, sensors and tariffs, as the configuration gives them to the tracker.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CivilDate, GatewayId, Rupiah, SensorId, SpaceId, TariffId, Timestamp, Timezone, ZoneId};
@@ -13,7 +15,7 @@ pub struct Site {
     pub timezone: Timezone,
     /// Minutes after midnight at which the business day ends (night markets); 0 is midnight.
     pub day_cutoff_minutes: u32,
-    /// Zones, each with at least one space.
+    /// Zones, each with at least one space or counter.
     pub zones: Vec<Zone>,
     /// Spaces, each in one zone.
     pub spaces: Vec<Space>,
@@ -21,6 +23,9 @@ pub struct Site {
     pub sensors: Vec<SensorTraits>,
     /// Which sensor watches which space, and when.
     pub bindings: Vec<Binding>,
+    /// Sensors that count vehicles, and where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<Counter>,
     /// Tariff schedules.
     pub tariffs: Vec<TariffSchedule>,
 }
@@ -79,6 +84,26 @@ pub struct SensorTraits {
     /// How often it is wrong.
     #[serde(default, skip_serializing_if = "SensorErrors::is_none")]
     pub errors: SensorErrors,
+    /// How it counts vehicles, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts: Option<Counting>,
+}
+
+impl SensorTraits {
+    /// Silence after which it is lost under `rules`, milliseconds.
+    #[allow(clippy::cast_possible_truncation)] // a heartbeat of u32 seconds times a small factor is far below 2^53
+    pub(crate) fn silence_ms(&self, rules: &SessionRules) -> i64 {
+        (f64::from(self.heartbeat_s) * 1_000.0 * rules.silence_heartbeats) as i64
+    }
+}
+
+/// How a sensor tells the vehicles that it counts: as a total.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counting {
+    /// The total goes on at 0 instead of this number; absent where it grows without end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modulus: Option<NonZeroU32>,
 }
 
 /// How often a kind of sensor is wrong, as its maker says or somebody has measured. Nothing is corrected by it; it says how
@@ -109,6 +134,25 @@ pub struct Binding {
     pub during: Interval,
 }
 
+/// A sensor counts the vehicles of a class that come to park in a zone, at a line that they pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Counter {
+    /// The sensor.
+    pub sensor: SensorId,
+    /// The zone.
+    pub zone: ZoneId,
+    /// The class of vehicle that it counts.
+    pub class: VehicleClass,
+    /// Latitude of the line, degrees, WGS 84.
+    pub latitude: f64,
+    /// Longitude of the line, degrees, WGS 84.
+    pub longitude: f64,
+    /// When.
+    pub during: Interval,
+    /// How many vehicles park and are billed of those that it counts, and how sure that is.
+    pub vehicles: Sampling,
+}
+
 /// How readings become sessions. Defaults are those of the field's practice; every zone may set its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionRules {
@@ -132,17 +176,17 @@ pub struct SessionRules {
     pub motorcycles: Option<Sampling>,
 }
 
-/// How many vehicles stand behind one stay, as somebody has counted by hand in sample hours.
+/// How many vehicles stand behind one stay or one count, as somebody has counted by hand in sample hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sampling {
-    /// Vehicles of 1,000 stays.
+    /// Vehicles of 1,000 stays or counts.
     pub vehicles_per_1000: u32,
     /// By how much that may be off either way, percent of it: with it, the truth of a day is held in 95 of 100.
     pub error_percent: u32,
 }
 
 impl Sampling {
-    /// Vehicles of 1,000 stays: at least, best estimate, at most.
+    /// Vehicles of 1,000: at least, best estimate, at most.
     pub fn range(self) -> [u32; 3] {
         let off = self.vehicles_per_1000.saturating_mul(self.error_percent).div_ceil(100);
         let most = self.vehicles_per_1000.saturating_add(off);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::derive::{Limits, Walk, flips_around};
 use crate::event::{Event, What};
+use crate::history::{History, Placed};
 use crate::picture::Pictures;
 use crate::session::{Context, Names, Register};
 use crate::{BootId, CivilDate, Picture, RecordBody, SensorId, SensorTraits, SessionRules, Site, Space, Timestamp};
@@ -23,8 +24,6 @@ const EVENTS_KEPT: usize = EVENTS_MAX * 3 / 4;
 /// How long events are kept unfolded beyond the horizon, so that folding is rare, and what was folded is kept beyond it,
 /// milliseconds.
 const FOLD_SLACK_MS: i64 = 3_600_000;
-/// Folded events remembered, so that one of them that comes again is known.
-const FOLDED_KEPT: usize = 16;
 /// Business days for which it is remembered that a once-a-day fee was due.
 const PAID_DAYS_MAX: usize = 4;
 /// Suspect hours remembered.
@@ -58,11 +57,8 @@ impl<'s> Surroundings<'s> {
     }
 
     /// Silence after which `sensor` is lost, milliseconds.
-    #[allow(clippy::cast_possible_truncation)] // a heartbeat of u32 seconds times a small factor is far below 2^53
     fn silence_ms(&self, sensor: Option<&SensorId>) -> i64 {
-        self.traits(sensor).map_or(0, |traits| {
-            (f64::from(traits.heartbeat_s) * 1_000.0 * self.rules.silence_heartbeats) as i64
-        })
+        self.traits(sensor).map_or(0, |traits| traits.silence_ms(self.rules))
     }
 
     /// Walks on from `walk` over `events`.
@@ -101,9 +97,8 @@ pub(crate) struct Present {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SpaceBook {
     base: Walk,
-    /// The last events of the base. What is not after them can no longer be added.
-    folded: Vec<Event>,
-    history: Vec<Event>,
+    #[serde(flatten)]
+    history: History,
     register: Register,
     #[serde(default, skip_serializing_if = "Pictures::is_empty")]
     pictures: Pictures,
@@ -126,8 +121,7 @@ impl SpaceBook {
     pub fn new() -> Self {
         Self {
             base: Walk::default(),
-            folded: Vec::new(),
-            history: Vec::new(),
+            history: History::default(),
             register: Register::default(),
             pictures: Pictures::default(),
             due: None,
@@ -143,44 +137,35 @@ impl SpaceBook {
     pub fn present<'a>(&mut self, around: impl FnOnce() -> Surroundings<'a>) -> &Present {
         let (base, history) = (&self.base, &self.history);
         self.present
-            .get_or_insert_with(|| present(around(), |around| around.walked(base.clone(), history)))
+            .get_or_insert_with(|| present(around(), |around| around.walked(base.clone(), history.recent())))
     }
 
     /// The time of the last event; the beginning of time before the first.
     pub fn last_at(&self) -> Timestamp {
-        let last = self.history.last().or(self.folded.last());
-        last.map_or(Timestamp::from_millis(i64::MIN), |event| event.at)
+        self.history.last_at()
     }
 
     /// Moves an event that must not be lost behind what can no longer change.
-    pub fn placed(&self, mut event: Event) -> Event {
-        if let Some(last) = self.folded.last().filter(|last| event <= **last) {
-            event.at = last.at;
-            if event <= *last {
-                event.at = last.at.plus_seconds(1);
-            }
-        }
-        event
+    pub fn placed(&self, event: Event) -> Event {
+        self.history.placed(event)
     }
 
     /// Adds an event where it belongs in time.
     pub fn take(&mut self, event: Event, around: Surroundings<'_>, names: &mut Names<'_>) -> Taken {
-        let known = self.history.iter().rev().chain(&self.folded);
-        if known.into_iter().any(|known| known.is_same(&event)) {
-            return Taken::Duplicate;
-        }
-        if self.folded.last().is_some_and(|last| event < *last) {
-            return Taken::TooLate;
-        }
+        let place = match self.history.place(&event) {
+            Placed::At(place) => place,
+            Placed::Duplicate => return Taken::Duplicate,
+            Placed::TooLate => return Taken::TooLate,
+        };
         let before = self.present(|| around).walk.clone();
         let received = event.received;
-        let place = self.history.partition_point(|known| *known <= event);
         self.history.insert(place, event);
-        let is_last = place + 1 == self.history.len();
+        let events = self.history.recent();
+        let is_last = place + 1 == events.len();
         let after = if is_last {
-            around.walked(before.clone(), self.history.last())
+            around.walked(before.clone(), events.last())
         } else {
-            around.walked(self.base.clone(), &self.history)
+            around.walked(self.base.clone(), events)
         };
         let changed = first_difference(&before, &after, self.lost_since.is_some());
         self.register.assign(&after.stays, received, names);
@@ -214,31 +199,10 @@ impl SpaceBook {
             self.base.shift(from, offset_ms);
             moved = true;
         }
-        for event in self.folded.iter_mut().chain(&mut self.history) {
-            let unset = event.unset == Some(boot);
-            if !unset && event.at <= limit {
-                continue;
-            }
-            event.received = event.received.plus_millis(offset_ms);
-            let at = if unset {
-                event.received.plus_seconds(-i64::from(event.seen_s))
-            } else {
-                event.at.plus_millis(offset_ms)
-            };
-            event.at = at.floor_to_second();
-            event.unset = event.unset.filter(|_| !unset);
-            moved = true;
-        }
+        moved |= self.history.correct_clock(boot, offset_ms, limit);
         if moved {
-            self.folded.sort();
-            self.history.sort();
-            let folded = self.folded.last().cloned();
-            for event in self.history.iter_mut().filter(|event| folded.as_ref() > Some(*event)) {
-                event.at = folded.as_ref().map_or(event.at, |folded| folded.at);
-            }
-            self.history.sort();
             self.register.shift(boot, limit, offset_ms);
-            let after = around.walked(self.base.clone(), &self.history);
+            let after = around.walked(self.base.clone(), self.history.recent());
             self.register.assign(&after.stays, now, names);
             self.lost_since = self.lost_since.and(after.heard);
             self.suspect_noted.retain(|hour| *hour <= now);
@@ -252,12 +216,8 @@ impl SpaceBook {
     /// changes state.
     pub fn fold(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
         let slack = horizon.plus_millis(-FOLD_SLACK_MS);
-        let is_stale = self.history.first().is_some_and(|event| event.at < slack);
-        let is_full = self.history.len() > EVENTS_MAX;
-        if is_stale || is_full {
-            let old = self.history.partition_point(|event| event.at < horizon);
-            let surplus = if is_full { self.history.len() - EVENTS_KEPT } else { 0 };
-            self.fold_first(old.max(surplus), slack, around);
+        if let Some(count) = self.history.foldable(horizon, slack, EVENTS_MAX, EVENTS_KEPT) {
+            self.fold_first(count, slack, around);
         }
         self.forget_pictures(0, slack, around);
         if let Some(began) = self.pictures.drop_surplus() {
@@ -267,7 +227,7 @@ impl SpaceBook {
 
     /// Folds everything: what happened so far no longer depends on rules that are about to change.
     pub fn freeze(&mut self, horizon: Timestamp, around: Surroundings<'_>) {
-        self.fold_first(self.history.len(), horizon.plus_millis(-FOLD_SLACK_MS), around);
+        self.fold_first(self.history.recent().len(), horizon.plus_millis(-FOLD_SLACK_MS), around);
         self.register.freeze(Timestamp::from_millis(i64::MAX));
     }
 
@@ -278,9 +238,8 @@ impl SpaceBook {
     }
 
     fn fold_first(&mut self, count: usize, limit: Timestamp, around: Surroundings<'_>) {
-        self.base = around.walked(std::mem::take(&mut self.base), &self.history[..count]);
-        self.folded.extend(self.history.drain(..count));
-        self.folded.drain(..self.folded.len().saturating_sub(FOLDED_KEPT));
+        self.base = around.walked(std::mem::take(&mut self.base), &self.history.recent()[..count]);
+        self.history.fold(count);
         let stays = self.register.forgettable(&self.base.stays, limit);
         self.forget_pictures(stays, limit, around);
         self.base.forget_before(limit, stays);
@@ -293,7 +252,7 @@ impl SpaceBook {
             self.suspect_noted.pop_first();
         }
         self.present = Some(present(around, |around| {
-            around.walked(self.base.clone(), &self.history)
+            around.walked(self.base.clone(), self.history.recent())
         }));
     }
 

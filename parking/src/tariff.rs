@@ -64,6 +64,18 @@ impl Site {
         }
     }
 
+    /// What one use costs in `zone` at `at`, where it costs the same however long it is, and by which tariff; nothing
+    /// where there is none, or where the fee grows with time.
+    pub(crate) fn fee_of_a_use(&self, zone: &ZoneId, class: VehicleClass, at: Timestamp) -> (Option<TariffId>, Rupiah) {
+        let day = self.timezone.business_day(at, self.day_cutoff_minutes);
+        let flat = self
+            .schedule_in_force(zone, class, day)
+            .filter(|(_, class_fee)| matches!(class_fee.rule, FeeRule::Flat { .. }));
+        flat.map_or((None, Rupiah(0)), |(schedule, class_fee)| {
+            (Some(schedule.id.clone()), price(class_fee, 0, 1))
+        })
+    }
+
     fn schedule_in_force(
         &self,
         zone: &ZoneId,
@@ -180,6 +192,7 @@ mod tests {
             spaces: Vec::new(),
             sensors: Vec::new(),
             bindings: Vec::new(),
+            counters: Vec::new(),
             tariffs,
         }
     }

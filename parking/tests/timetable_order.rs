@@ -155,7 +155,9 @@ fn a_sensor_nobody_knows_is_set_aside_four_times_an_hour() {
     }
     assert_eq!(changed, 4);
     assert_eq!(day.told().len(), 4);
-    day.play("08:00 X9 occupied\n08:00 > aside s-X9 08:00: its sensor is bound to no space at that time");
+    day.play(
+        "08:00 X9 occupied\n08:00 > aside s-X9 08:00: its sensor is bound to no space and counts nowhere at that time",
+    );
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_replacement_that_is_planned_takes_place_at_its_time() {
          08:00 > binding s-A1 A1 from 06:00 until 08:00
          08:00 > binding s-B A1 from 08:00
          08:05 A1 heartbeat occupied
-         08:05 > aside s-A1 08:05: its sensor is bound to no space at that time
+         08:05 > aside s-A1 08:05: its sensor is bound to no space and counts nowhere at that time
          08:10 A1 heartbeat free by s-B
          08:20 A1 occupied by s-B
          08:40 A1 free by s-B

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures::FutureExt;
 use gateway::sensors::Profile;
 use parking::{
-    BootId, ClockQuality, Input, Occupancy, Reading, RecordBody, Sampling, SensorErrors, Session, SiteTracker, Stamp,
-    Timestamp, VehicleClass, ZoneDay, due_span, zone_day,
+    BootId, ClockQuality, CountRange, Input, Occupancy, Reading, RecordBody, Sampling, SensorErrors, Session,
+    SiteTracker, Stamp, Timestamp, VehicleClass, ZoneDay, due_span, zone_day,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -112,8 +112,10 @@ impl Scenario {
 pub struct Judged {
     /// What is believed.
     pub day: ZoneDay,
-    /// Stays that there were.
-    pub stays: u32,
+    /// How many stays are believed, or how many vehicles were counted at a line.
+    pub range: CountRange,
+    /// How many there were.
+    pub truly: u32,
     /// Vehicles that are billed.
     pub billed: u32,
     /// What they had to pay, rupiah.
@@ -168,9 +170,11 @@ pub fn zone_days(scenario: &Scenario, seed: u64, zones: usize, spaces: usize) ->
         let inside = intervals
             .iter()
             .filter(|interval| start <= interval.from && interval.from < day_end);
+        let day = zone_day(&zone.id, date, &due, &sessions, inside);
         Ok(Judged {
-            day: zone_day(&zone.id, date, &due, &sessions, inside),
-            stays: u32::try_from(truth().count())?,
+            range: day.stays.unwrap_or_default(),
+            day,
+            truly: u32::try_from(truth().count())?,
             billed: billed().map(vehicles).sum(),
             fee: billed()
                 .map(|session| session.fee.0 * i64::from(vehicles(session)))

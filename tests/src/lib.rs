@@ -20,6 +20,7 @@ pub mod deaf_broker;
 pub mod forger;
 pub mod glass;
 pub mod judge;
+pub mod line_count;
 pub mod link;
 pub mod load;
 pub mod process;

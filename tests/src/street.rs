@@ -88,6 +88,7 @@ impl Street {
             spaces: Vec::new(),
             sensors: Vec::new(),
             bindings: Vec::new(),
+            counters: Vec::new(),
             tariffs: Vec::new(),
         };
         for zone in 0..zones {
@@ -116,6 +117,7 @@ impl Street {
                 queued: true,
                 on_change: true,
                 errors: SensorErrors::default(),
+                counts: None,
             });
             site.bindings.push(Binding {
                 sensor,
@@ -155,6 +157,7 @@ impl Street {
                 queued: false,
                 on_change: false,
                 errors: SensorErrors::default(),
+                counts: None,
             };
             self.wires.insert(index, Wire::of(place));
         }

@@ -193,16 +193,30 @@ impl Summary<'_> {
             .map(|(class, number)| format!("{number} {}", class_name(*class)))
             .collect();
         let watched = |space: &&&parking::Space| site.bindings.iter().any(|binding| binding.space == space.id);
-        writeln!(
-            f,
-            "  {} ({}): {} ({}), {} with a sensor; stays under {} s are free",
-            zone.id,
-            zone.name,
-            count(spaces.len(), "space"),
-            classes.join(", "),
-            spaces.iter().filter(watched).count(),
-            zone.rules.grace_s
-        )
+        if spaces.is_empty() {
+            writeln!(f, "  {} ({}): no space, counted at lines", zone.id, zone.name)?;
+        } else {
+            writeln!(
+                f,
+                "  {} ({}): {} ({}), {} with a sensor; stays under {} s are free",
+                zone.id,
+                zone.name,
+                count(spaces.len(), "space"),
+                classes.join(", "),
+                spaces.iter().filter(watched).count(),
+                zone.rules.grace_s
+            )?;
+        }
+        let lines = site.counters.iter().filter(|counter| counter.zone == zone.id);
+        lines.into_iter().try_for_each(|counter| {
+            let [low, _, high] = counter.vehicles.range();
+            writeln!(
+                f,
+                "    {} counts {}: of 1,000, {low} to {high} stay and pay",
+                counter.sensor,
+                class_name(counter.class)
+            )
+        })
     }
 }
 

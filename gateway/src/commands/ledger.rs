@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use ledger::{CosignerVerifier, LogVerifier, Proof};
-use parking::{Record, RecordBody};
+use parking::{Counted, Record, RecordBody};
 
 use super::{UsageError, load_config};
 use crate::daemon::local::{KEPT_MAX, Kept, Wanted, kept};
@@ -164,13 +164,23 @@ fn summary(text: &str) -> String {
                 0 => String::new(),
                 gaps => format!("  gaps {gaps}"),
             };
+            let counted: String = o.counted.iter().map(counted).collect();
             format!(
-                "{at}  occupancy  {} {} r{} occupied {} free {} unknown {} closed {} s{gaps}",
+                "{at}  occupancy  {} {} r{} occupied {} free {} unknown {} closed {} s{gaps}{counted}",
                 o.zone, o.from, o.revision, o.occupied_s, o.free_s, o.unknown_s, o.closed_s
             )
         }
         other => format!("{at}  {}", serde_json::to_string(&other).unwrap_or_default()),
     }
+}
+
+/// What a counter counted.
+fn counted(counted: &Counted) -> String {
+    let unknown = match counted.unknown_s {
+        0 => String::new(),
+        seconds => format!(" ({seconds} s unknown)"),
+    };
+    format!("  {} counted {}{unknown}", counted.sensor, counted.count)
 }
 
 fn show(config: &Path, sequence: u64) -> anyhow::Result<()> {

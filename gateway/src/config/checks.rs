@@ -116,20 +116,29 @@ fn spaces_without_sensor(report: &mut Report, site: &Site, street: &Street) {
 }
 
 fn sensors_without_space(report: &mut Report, site: &Site, street: &Street) {
-    let bound: BTreeSet<&SensorId> = site.bindings.iter().map(|binding| &binding.sensor).collect();
+    let counting = site.counters.iter().map(|counter| &counter.sensor);
+    let watching = site.bindings.iter().map(|binding| &binding.sensor);
+    let bound: BTreeSet<&SensorId> = watching.chain(counting).collect();
     for Placed { value, place } in &street.sensors {
         if !bound.contains(&value.sensor.id) {
             let message = format!(
                 "sensor \"{}\" watches no space: what it says is set aside",
                 value.sensor.id
             );
-            report.warning(place, message, "name it in a space's sensor key or in [[bindings]]");
+            let hint = if value.traits.counts.is_some() {
+                "name it in [[counters]], or in a space's sensor key"
+            } else {
+                "name it in a space's sensor key or in [[bindings]]"
+            };
+            report.warning(place, message, hint);
         }
     }
 }
 
 fn zones_without_tariff(report: &mut Report, site: &Site, zones: &Names) {
-    let pairs: BTreeSet<(&ZoneId, VehicleClass)> = site.spaces.iter().map(|space| (&space.zone, space.class)).collect();
+    let in_spaces = site.spaces.iter().map(|space| (&space.zone, space.class));
+    let counted = site.counters.iter().map(|counter| (&counter.zone, counter.class));
+    let pairs: BTreeSet<(&ZoneId, VehicleClass)> = in_spaces.chain(counted).collect();
     for (zone, class) in pairs {
         let asked = |tariff: &parking::TariffSchedule| {
             (tariff.zones.is_empty() || tariff.zones.contains(zone)) && tariff.fees.iter().any(|fee| fee.class == class)
@@ -143,12 +152,19 @@ fn zones_without_tariff(report: &mut Report, site: &Site, zones: &Names) {
 }
 
 fn spaces_out_of_indonesia(report: &mut Report, street: &Street) {
-    for Placed { value: space, place } in &street.spaces {
-        let inside = |latitude, longitude| (-11.5..=6.5).contains(&latitude) && (94.5..=141.5).contains(&longitude);
-        if inside(space.latitude, space.longitude) {
+    let spaces = street
+        .spaces
+        .iter()
+        .map(|space| (space.value.latitude, space.value.longitude, &space.place));
+    let lines = street
+        .counters
+        .iter()
+        .map(|line| (line.value.latitude, line.value.longitude, &line.place));
+    for (latitude, longitude, place) in spaces.chain(lines) {
+        if (-11.5..=6.5).contains(&latitude) && (94.5..=141.5).contains(&longitude) {
             continue;
         }
-        let message = format!("{}, {} is not in Indonesia", space.latitude, space.longitude);
+        let message = format!("{latitude}, {longitude} is not in Indonesia");
         report.warning(
             place,
             message,

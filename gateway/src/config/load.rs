@@ -113,6 +113,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
         &spaces.names,
         own.timezone,
     ));
+    let (counters, zones_counted) = site::counters(report, &mut root, &sensor_names, &zone_names, own.timezone);
     let video = cameras::video(report, &mut root, &folder, data_dir);
     let page = cameras::page(report, &mut root, &folder);
     let far_view = cameras::far_view(report, &mut root, &folder);
@@ -126,8 +127,9 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
         spaces: spaces.all,
         sensors,
         bindings,
+        counters,
         tariffs,
-        zones_used: spaces.zones,
+        zones_used: spaces.zones.into_iter().chain(zones_counted).collect(),
         all_spaces_placed: spaces.all_placed,
     };
     street.drop_dangling();
@@ -177,7 +179,8 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
 fn check_size(report: &mut Report, site: &Site) {
     let bytes = serde_json::to_vec(site).map_or(0, |json| json.len());
     if bytes > SITE_BYTES_MAX {
-        let message = format!("zones, spaces, bindings and tariffs take {bytes} bytes; at most {SITE_BYTES_MAX}");
+        let message =
+            format!("zones, spaces, bindings, counters and tariffs take {bytes} bytes; at most {SITE_BYTES_MAX}");
         let hint = "remove closings, bindings and tariffs that ended long ago, or divide the street between two boxes";
         report.error(&Place::root(), message, hint.to_owned());
     }

@@ -1,11 +1,12 @@
 //! The street: zones, sensors, spaces, and which sensor watches which space.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use parking::{
-    Binding, Interval, Sampling, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId, Timestamp,
-    Timezone, Zone, ZoneId,
+    Binding, Counter, Interval, Sampling, SensorErrors, SensorId, SensorTraits, SessionRules, Space, SpaceId,
+    Timestamp, Timezone, Zone, ZoneId,
 };
 
 use super::attachment::{self, Pins};
@@ -24,6 +25,8 @@ const SPACES_MAX: usize = 500;
 const CLOSINGS_MAX: usize = 100;
 /// Most entries of `[[bindings]]`.
 const BINDINGS_MAX: usize = 1_000;
+/// Most entries of `[[counters]]`.
+const COUNTERS_MAX: usize = 100;
 
 pub(super) fn rules(report: &mut Report, mut table: Table, defaults: &SessionRules) -> SessionRules {
     const DAY_S: u32 = 24 * 3_600;
@@ -58,15 +61,21 @@ fn motorcycles(report: &mut Report, table: &mut Table, default: Option<Sampling>
         }
         return default;
     };
-    let per_stay = per_stay.number(report, &(0.1..=20.0))?;
+    sampling(report, per_stay, error, 0.1..=20.0)
+}
+
+/// So many vehicles stand behind one of what is counted, within an error in percent.
+fn sampling(report: &mut Report, vehicles: &Field, error: &Field, range: RangeInclusive<f64>) -> Option<Sampling> {
+    let vehicles = vehicles.number(report, &range);
+    let error = error.integer(report, &(0..=90));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "from 100 to 20,000"
+        reason = "from 10 to 20,000"
     )]
     Some(Sampling {
-        vehicles_per_1000: (per_stay * 1_000.0).round() as u32,
-        error_percent: error.integer(report, &(0..=90))?,
+        vehicles_per_1000: (vehicles? * 1_000.0).round() as u32,
+        error_percent: error?,
     })
 }
 
@@ -177,6 +186,7 @@ pub(super) fn sensors(
                     queued,
                     on_change: profile.on_change,
                     errors,
+                    counts: profile.counts,
                 },
                 transport: profile.transport,
             };
@@ -319,8 +329,13 @@ pub(super) fn spaces(
         zones: BTreeSet::new(),
         all_placed: true,
     };
-    let hint = "add [[spaces]] with id, zone, class, latitude and longitude";
-    for mut table in root.tables_required(report, "spaces", SPACES_MAX, hint) {
+    let hint = "add [[spaces]] with id, zone, class, latitude and longitude; or [[counters]] where lines are counted";
+    let tables = if root.has_or_misspells("counters") {
+        root.tables(report, "spaces", SPACES_MAX)
+    } else {
+        root.tables_required(report, "spaces", SPACES_MAX, hint)
+    };
+    for mut table in tables {
         let id = table
             .required("id", "name the space, as in id = \"P-07\"")
             .and_then(|field| spaces.names.define::<SpaceId>(report, &field));
@@ -330,12 +345,7 @@ pub(super) fn spaces(
         let class = table
             .required("class", "use motorcycle, car, truck or bus")
             .and_then(|field| field.vehicle_class(report));
-        let latitude = table
-            .required("latitude", "write degrees, as in latitude = -6.90344")
-            .and_then(|field| field.number(report, &(-90.0..=90.0)));
-        let longitude = table
-            .required("longitude", "write degrees, as in longitude = 107.61872")
-            .and_then(|field| field.number(report, &(-180.0..=180.0)));
+        let [latitude, longitude] = coordinates(report, &mut table);
         let closed = closings(report, &mut table, timezone);
         if let Some(field) = table.optional("sensor") {
             let sensor = sensors.refer::<SensorId>(report, &field);
@@ -360,6 +370,16 @@ pub(super) fn spaces(
         }
     }
     spaces
+}
+
+fn coordinates(report: &mut Report, table: &mut Table) -> [Option<f64>; 2] {
+    let latitude = table
+        .required("latitude", "write degrees, as in latitude = -6.90344")
+        .and_then(|field| field.number(report, &(-90.0..=90.0)));
+    let longitude = table
+        .required("longitude", "write degrees, as in longitude = 107.61872")
+        .and_then(|field| field.number(report, &(-180.0..=180.0)));
+    [latitude, longitude]
 }
 
 /// A binding without begin or end. It begins in 1970, before any time that a box tells.
@@ -457,6 +477,61 @@ pub(super) fn bindings(
         }
     }
     bindings
+}
+
+/// Counters, and the zones in which there is one, whole or not.
+pub(super) fn counters(
+    report: &mut Report,
+    root: &mut Table,
+    sensors: &Names,
+    zones: &Names,
+    timezone: Option<Timezone>,
+) -> (Vec<Placed<Counter>>, BTreeSet<ZoneId>) {
+    let mut counters = Vec::new();
+    let mut used = BTreeSet::new();
+    for mut table in root.tables(report, "counters", COUNTERS_MAX) {
+        let sensor = table
+            .required("sensor", "name the sensor that counts")
+            .and_then(|field| sensors.refer::<SensorId>(report, &field));
+        let zone = table
+            .required("zone", "name the zone whose vehicles it counts")
+            .and_then(|field| zones.refer::<ZoneId>(report, &field));
+        let class = table
+            .required(
+                "class",
+                "use motorcycle, car, truck or bus: the class that passes this line",
+            )
+            .and_then(|field| field.vehicle_class(report));
+        let [latitude, longitude] = coordinates(report, &mut table);
+        let hint = "count by hand in sample hours: of 100 that the sensor counts, 92 that stay and pay are 0.92; of a line \
+                    that is passed on the way in and out, half of that";
+        let vehicles = table.required("vehicles_per_count", hint);
+        let hint = "by how many percent that may be off, for a day, in 19 of 20";
+        let error = table.required("error_percent", hint);
+        let vehicles = vehicles
+            .zip(error)
+            .and_then(|(vehicles, error)| sampling(report, &vehicles, &error, 0.01..=20.0));
+        let from = table.optional("from");
+        let during = interval(report, &mut table, from.as_ref(), timezone);
+        let place = table.place.clone();
+        table.finish(report);
+        used.extend(zone.clone());
+        if let (Some(sensor), Some(zone), Some(class), Some(latitude), Some(longitude), Some(vehicles), Some(during)) =
+            (sensor, zone, class, latitude, longitude, vehicles, during)
+        {
+            let value = Counter {
+                sensor,
+                zone,
+                class,
+                latitude,
+                longitude,
+                during,
+                vehicles,
+            };
+            counters.push(Placed { value, place });
+        }
+    }
+    (counters, used)
 }
 
 /// Whether `later`, which does not begin before `earlier`, begins before `earlier` ends.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use parking::{
-    Binding, GatewayId, SensorId, SensorTraits, Site, Space, SpaceId, TariffSchedule, Timezone, Zone, ZoneId,
+    Binding, Counter, GatewayId, SensorId, SensorTraits, Site, Space, SpaceId, TariffSchedule, Timezone, Zone, ZoneId,
 };
 use toml::de::DeTable;
 
@@ -25,8 +25,9 @@ pub(super) struct Street {
     pub spaces: Vec<Placed<Space>>,
     pub sensors: Vec<Placed<ReadSensor>>,
     pub bindings: Vec<Placed<Binding>>,
+    pub counters: Vec<Placed<Counter>>,
     pub tariffs: Vec<Placed<TariffSchedule>>,
-    /// Zones in which there is a space, whole or not.
+    /// Zones in which there is a space or a counter, whole or not.
     pub zones_used: BTreeSet<ZoneId>,
     /// Whether every space names a zone that there is.
     pub all_spaces_placed: bool,
@@ -44,6 +45,8 @@ impl Street {
         let sensors: BTreeSet<&SensorId> = self.sensors.iter().map(|sensor| &sensor.value.traits.id).collect();
         self.bindings
             .retain(|binding| sensors.contains(&binding.value.sensor) && spaces.contains(&binding.value.space));
+        self.counters
+            .retain(|counter| sensors.contains(&counter.value.sensor) && zones.contains(&counter.value.zone));
     }
 
     /// The site of box `gateway`.
@@ -56,6 +59,7 @@ impl Street {
             spaces: values(&self.spaces),
             sensors: self.sensors.iter().map(|sensor| sensor.value.traits.clone()).collect(),
             bindings: values(&self.bindings),
+            counters: values(&self.counters),
             tariffs: values(&self.tariffs),
         }
     }
@@ -109,6 +113,7 @@ impl Street {
             "spaces" => &self.spaces.get(number)?.place,
             "sensors" => &self.sensors.get(number)?.place,
             "bindings" => &self.bindings.get(number)?.place,
+            "counters" => &self.counters.get(number)?.place,
             "tariffs" => &self.tariffs.get(number)?.place,
             _ => return None,
         };

@@ -22,8 +22,12 @@ pub struct Last {
     pub received: Option<Timestamp>,
     /// The last state that it told.
     pub occupied: Option<bool>,
+    /// The last total that it told, for sensors that count.
+    pub count: Option<u32>,
     /// Readings since the daemon started.
     pub readings: u64,
+    /// Readings with a state or a total among them.
+    pub telling: u64,
     /// Changes of state in the last hour.
     pub flips: usize,
     /// How it is.
@@ -52,19 +56,22 @@ impl Heard {
         };
         last.readings += 1;
         last.received = Some(reading.received.at);
-        // What was late is not the last word.
-        if last.observed.is_some_and(|before| reading.observed < before) {
+        last.telling += u64::from(reading.report.occupied.is_some() || reading.report.count.is_some());
+        // What was late is not the last word, and what is ahead of its receipt will not be for ever.
+        let observed = reading.observed.min(reading.received.at);
+        if last.observed.is_some_and(|before| observed < before) {
             return;
         }
-        last.observed = Some(reading.observed);
+        last.observed = Some(observed);
         last.health.update(health);
+        last.count = reading.report.count.or(last.count);
         if let Some(occupied) = reading.report.occupied {
             let was = last.occupied.replace(occupied);
             if was.is_some_and(|was| was != occupied) {
                 if flipped.len() == FLIPS_MAX {
                     flipped.pop_front();
                 }
-                flipped.push_back(reading.observed);
+                flipped.push_back(observed);
             }
         }
     }

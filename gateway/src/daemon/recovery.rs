@@ -218,6 +218,7 @@ mod tests {
                 })
                 .collect(),
             bindings: Vec::new(),
+            counters: Vec::new(),
             ..site
         }
     }

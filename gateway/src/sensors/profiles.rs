@@ -4,7 +4,7 @@
 mod file;
 mod shelf;
 
-use parking::{SensorErrors, Timestamp};
+use parking::{Counting, SensorErrors, Timestamp};
 use serde::Deserialize;
 use wired::adaptive::Rules;
 use wired::magnetometer::Chip;
@@ -45,6 +45,8 @@ pub struct Profile {
     pub only_distance: bool,
     /// How often it is wrong, as far as is published.
     pub errors: SensorErrors,
+    /// How it counts vehicles, for models that do.
+    pub counts: Option<Counting>,
     /// What its sensors are asked for now and then.
     pub asks: Vec<Ask>,
     /// Messages that it sends, for models that speak bytes.
@@ -232,6 +234,7 @@ impl Profile {
             on_change,
             only_distance,
             errors,
+            counts,
             quirks,
             asks,
             ports,
@@ -260,6 +263,7 @@ impl Profile {
             on_change,
             only_distance,
             errors,
+            counts,
             asks,
             ports,
             magnetometer,

@@ -100,6 +100,7 @@ texts! {
     DROP_OFFS: "singgah singkat", "drop-offs";
     QUARANTINED: "perlu ditinjau", "for review";
     SUSPECT: "sensor meragukan", "suspect sensor";
+    AT_A_LINE: "{} dihitung di garis", "{} counted at a line";
     ESTIMATED: "perkiraan {}, antara", "estimated {}, between";
     ESTIMATE_HOLDS: "Dengan kendaraan yang tidak terlihat sensor. Pada 95 dari 100 hari jumlah sebenarnya ada di antaranya.", "With vehicles that no sensor saw. On 95 of 100 days the true number lies between.";
     EXPECTED_FEE: "Perkiraan retribusi", "Expected fee";

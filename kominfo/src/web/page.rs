@@ -273,6 +273,12 @@ fn sessions(day: &ZoneDay, language: Language) -> String {
             ));
         }
     }
+    for (class, counted) in &day.counted {
+        if let Some(count) = counted.count {
+            let vehicles = format!("{} {}", grouped(count.point.into(), language), t(class_name(*class)));
+            parts.push(text::AT_A_LINE.with(language, &vehicles));
+        }
+    }
     let mut more = |count: u64, text: Text| {
         if count > 0 {
             parts.push(format!("{} {}", grouped(count, language), t(text)));
@@ -281,7 +287,9 @@ fn sessions(day: &ZoneDay, language: Language) -> String {
     more(sum(|counts| counts.drop_off), text::DROP_OFFS);
     more(sum(|counts| counts.quarantined), text::QUARANTINED);
     more(day.suspect.into(), text::SUSPECT);
-    let parked = grouped(sum(|counts| counts.parked), language);
+    let at_lines = day.counted.values().filter_map(|counted| counted.count);
+    let at_lines: u64 = at_lines.map(|count| u64::from(count.point)).sum();
+    let parked = grouped(sum(|counts| counts.parked) + at_lines, language);
     format!(
         r#"<strong>{parked}</strong><span class="small">{}</span>{}"#,
         parts.join(" · "),

@@ -296,6 +296,7 @@ impl Street {
                 coverage: Coverage::of((total - unknown).into(), total.into()),
                 gaps: Vec::new(),
                 errors: SensorErrors::default(),
+                counted: Vec::new(),
             };
             let delay = 30_000 + self.random.millis(500);
             self.write(RecordBody::Occupancy(occupancy), delay);

@@ -1,7 +1,10 @@
 //! Each mistake of a site, told where it is.
 
 use super::*;
-use crate::{ClassFee, GatewayId, SensorErrors, SensorId, SensorTraits, Space, SpaceId, TariffId, Timezone, Zone};
+use crate::{
+    Binding, ClassFee, Counting, GatewayId, Sampling, SensorErrors, SensorId, SensorTraits, Space, SpaceId, TariffId,
+    Timezone, Zone,
+};
 
 fn zone(id: &str) -> Zone {
     Zone {
@@ -29,6 +32,7 @@ fn sensor(id: &str) -> SensorTraits {
         queued: true,
         on_change: false,
         errors: SensorErrors::default(),
+        counts: None,
     }
 }
 
@@ -80,6 +84,7 @@ fn site() -> Site {
         spaces: vec![space("a-1", "a"), space("b-1", "b")],
         sensors: vec![sensor("s1"), sensor("s2"), sensor("s3")],
         bindings: vec![binding("s1", "a-1", hours(0, None))],
+        counters: Vec::new(),
         tariffs: vec![tariff("t1", &[], "2025-01-01", None)],
     }
 }
@@ -341,4 +346,83 @@ fn two_tariffs_for_one_zone_and_class_on_one_day_are_refused() {
     let mut bus = tariff("t2", &[], "2025-01-01", None);
     bus.fees = vec![flat(VehicleClass::Bus)];
     assert!(with(&[], bus).is_empty(), "other classes");
+}
+
+/// Sensor `s2` counts motorcycles in zone `b`, and nothing is wrong.
+fn site_with_counter() -> Site {
+    let mut site = site();
+    site.sensors[1].counts = Some(Counting::default());
+    site.counters = vec![Counter {
+        sensor: SensorId::new("s2").unwrap(),
+        zone: ZoneId::new("b").unwrap(),
+        class: VehicleClass::Motorcycle,
+        latitude: -6.914,
+        longitude: 107.609,
+        during: hours(0, Some(8)),
+        vehicles: Sampling {
+            vehicles_per_1000: 900,
+            error_percent: 10,
+        },
+    }];
+    site
+}
+
+type Mistake = fn(&mut Site);
+
+#[test]
+fn a_counter_counts_what_nothing_else_counts_by_a_sensor_that_can() {
+    assert_eq!(site_with_counter().check(), []);
+    let paths_after = |mistake: fn(&mut Site)| -> Vec<String> {
+        let mut site = site_with_counter();
+        mistake(&mut site);
+        site.check().into_iter().map(|problem| problem.path).collect()
+    };
+    let cases: [(Mistake, &str); 9] = [
+        (|s| s.counters[0].zone = ZoneId::new("c").unwrap(), "counters[0].zone"),
+        (
+            |s| s.counters[0].sensor = SensorId::new("s9").unwrap(),
+            "counters[0].sensor",
+        ),
+        (|s| s.sensors[1].counts = None, "counters[0].sensor"),
+        (
+            |s| s.bindings.push(binding("s2", "b-1", hours(0, None))),
+            "counters[0].sensor",
+        ),
+        (|s| s.counters[0].latitude = 91.0, "counters[0].latitude"),
+        (|s| s.counters[0].during = hours(8, Some(8)), "counters[0].during.until"),
+        (|s| s.counters[0].class = VehicleClass::Car, "counters[0].class"),
+        (
+            |s| {
+                let mut fee = flat(VehicleClass::Motorcycle);
+                fee.once_a_day = true;
+                s.tariffs[0].fees.push(fee);
+            },
+            "counters[0].class",
+        ),
+        (
+            |s| {
+                let again = Counter {
+                    during: hours(7, None),
+                    zone: ZoneId::new("a").unwrap(),
+                    ..s.counters[0].clone()
+                };
+                s.counters.push(again);
+            },
+            "counters[1].sensor",
+        ),
+    ];
+    for (mistake, path) in cases {
+        assert_eq!(paths_after(mistake), [path]);
+    }
+    // It may move, and a zone may have nothing else.
+    let moved = paths_after(|s| {
+        let again = Counter {
+            during: hours(8, None),
+            zone: ZoneId::new("a").unwrap(),
+            ..s.counters[0].clone()
+        };
+        s.counters.push(again);
+        s.spaces.retain(|space| space.id.as_str() != "b-1");
+    });
+    assert!(moved.is_empty(), "{moved:?}");
 }

@@ -19,8 +19,8 @@ use crate::{Flag, Gap, Occupancy, Rupiah, Sampling, Session, SessionStatus, Time
 /// How often the truth lies in a range.
 pub const CONFIDENCE_PERCENT: u32 = 95;
 /// The shares below which the low and up to which the high end lie.
-const LOW: f64 = 0.025;
-const HIGH: f64 = 0.975;
+pub(super) const LOW: f64 = 0.025;
+pub(super) const HIGH: f64 = 0.975;
 /// The share of days on which no more came in a gap than a sensor's total is believed for.
 const BELIEVED: f64 = 0.999_9;
 /// Vehicles in unknown time that are not worth a doubt: seconds until a sensor's first word. The range holds 95 % without.
@@ -44,6 +44,16 @@ pub struct CountRange {
 }
 
 impl CountRange {
+    /// The sum of both, as if they erred together.
+    #[must_use]
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            low: self.low.saturating_add(other.low),
+            point: self.point.saturating_add(other.point),
+            high: self.high.saturating_add(other.high),
+        }
+    }
+
     fn of(spread: &Spread) -> Self {
         let count = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
         let (low, high) = (count(spread.quantile(LOW)), count(spread.quantile(HIGH)));
@@ -388,16 +398,26 @@ fn unknown(
         let left = unknown_s - explained.sum::<i64>() - i64::from(interval.spaces);
         (interval.from, ratio(left.max(0), 1))
     });
-    let absent = missing.iter().flat_map(|(span, spaces)| {
-        let mut from = span.start;
-        std::iter::from_fn(move || {
-            let until = interval_of(from).plus_millis(INTERVAL_MS).min(span.end);
-            let piece = (from < until).then(|| (from, ratio(until.seconds_since(from), 1) * f64::from(*spaces)));
-            from = until;
-            piece
-        })
-    });
+    let absent = missing
+        .iter()
+        .flat_map(|(span, spaces)| quarters(span).map(|(from, seconds)| (from, seconds * f64::from(*spaces))));
     within.chain(absent).filter(|(_, seconds)| *seconds > 0.0).collect()
+}
+
+/// The seconds of `span` within each interval that it touches.
+pub(super) fn quarters(span: &Range<Timestamp>) -> impl Iterator<Item = (Timestamp, f64)> {
+    let (mut from, end) = (span.start, span.end);
+    std::iter::from_fn(move || {
+        let until = interval_of(from).plus_millis(INTERVAL_MS).min(end);
+        let piece = (from < until).then(|| (from, ratio(until.seconds_since(from), 1)));
+        from = until;
+        piece
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rupiah and seconds, far below 2^53")]
+pub(super) fn real_u64(number: u64) -> f64 {
+    number as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of sessions of a day")]

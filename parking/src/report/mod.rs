@@ -3,6 +3,7 @@
 //! Built from what the tracker wrote down, so a box and a city that hold the same records get the same figures. What
 //! should be there by now and is not counts as unknown: a box that fell silent at noon has seen half of the day.
 
+mod counted;
 mod estimate;
 mod spread;
 mod unseen;
@@ -12,6 +13,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::counted::CountedDay;
 use self::estimate::Estimate;
 pub use self::estimate::{CONFIDENCE_PERCENT, CountRange};
 use crate::occupancy::{INTERVAL_MS, interval_of};
@@ -35,10 +37,13 @@ pub struct ZoneDay {
     /// How many stays there were, however short, those that nobody saw among them; the truth lies within on
     /// [`CONFIDENCE_PERCENT`] of all days. `None` when nothing was known at any time.
     pub stays: Option<CountRange>,
-    /// How many vehicles are billed, by class: one a stay, or as many as a sampling factor says.
+    /// What counters counted, by class; a class without a counter is absent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counted: BTreeMap<VehicleClass, CountedDay>,
+    /// How many vehicles are billed, by class: one a stay or a count, or as many as a sampling factor says.
     pub billed: BTreeMap<VehicleClass, CountRange>,
-    /// What should have been paid: the sum over all sessions, each of which carries its own doubt, and over the stays
-    /// that nobody saw, at the mean fee of their class.
+    /// What should have been paid: the sum over all sessions, each of which carries its own doubt, over the stays that
+    /// nobody saw, at the mean fee of their class, and over what was counted.
     pub fee: FeeRange,
     /// Sessions, of any status, that a suspect sensor counted.
     pub suspect: u32,
@@ -53,7 +58,7 @@ pub struct ZoneDay {
     pub missing_s: Option<u64>,
     /// Space-seconds closed to parking.
     pub closed_s: u64,
-    /// Known share of the time that was not closed; `None` when there was none.
+    /// Known share of the time that was not closed, or of a counter's time where that is less; `None` when there was none.
     pub coverage: Option<Coverage>,
     /// Whether coverage, at least 90 %, bears a finding.
     pub finding_allowed: bool,
@@ -136,7 +141,7 @@ pub fn zone_day<'a>(
     });
     let missing_s = missing_ms.map(|missing_ms| missing_ms.div_ceil(1_000));
     unknown_s = unknown_s.saturating_add(missing_s.unwrap_or(0));
-    let coverage = Coverage::of(known_s, known_s.saturating_add(unknown_s));
+    let mut coverage = Coverage::of(known_s, known_s.saturating_add(unknown_s));
     let estimate = Estimate::new(due, sessions, &intervals, missing.as_deref().unwrap_or_default());
     let mut billed = estimate.billed();
     let least = fee.low.min(Rupiah(0));
@@ -147,11 +152,21 @@ pub fn zone_day<'a>(
         *range = estimate.vehicles(*class, *range);
     }
     fee.low = fee.low.max(least);
+    let counted = counted::by_class(&intervals, missing.as_deref().unwrap_or_default());
+    for (class, count) in &counted {
+        if count.day.count.is_some() {
+            let billed = billed.entry(*class).or_default();
+            *billed = billed.plus(count.billed);
+        }
+        fee = saturating_sum(fee, count.fee);
+        coverage = counted::least(coverage, count.coverage);
+    }
     ZoneDay {
         zone: zone.clone(),
         day,
         sessions: counts,
         stays: estimate.stays(),
+        counted: counted.into_iter().map(|(class, count)| (class, count.day)).collect(),
         billed,
         fee,
         suspect,
@@ -269,6 +284,7 @@ mod tests {
             coverage: None,
             gaps: Vec::new(),
             errors: SensorErrors::default(),
+            counted: Vec::new(),
         }
     }
 

@@ -22,11 +22,11 @@ const RATE_MAX: f64 = 1.0 / 60.0;
 /// Most changes in one gap that are told apart.
 const CHANGES_MAX: usize = 160;
 /// Arrivals that the day's mean counts for beside those of the hour.
-const PRIOR_ARRIVALS: f64 = 3.0;
+pub(super) const PRIOR_ARRIVALS: f64 = 3.0;
 /// How much rates of an hour differ from those around it, besides chance: standard deviation, as a share.
-const OVERDISPERSION: f64 = 0.2;
+pub(super) const OVERDISPERSION: f64 = 0.2;
 /// Intervals to each side that tell of the rate in one: an hour.
-const AROUND: i64 = 4;
+pub(super) const AROUND: i64 = 4;
 /// Frames without news that a sensor sends now and then besides its heartbeats, per heartbeat.
 const OTHER_FRAMES: f64 = 0.01;
 /// How often frames tell of something else altogether, in whichever number: a sensor that flaps, or a counter that jumps.
@@ -261,7 +261,7 @@ fn scale(rates: Rates, level: f64) -> f64 {
     (1.0 + level * rates.error).max(0.1)
 }
 
-fn number(time: Timestamp) -> i64 {
+pub(super) fn number(time: Timestamp) -> i64 {
     interval_of(time).as_millis() / INTERVAL_MS
 }
 

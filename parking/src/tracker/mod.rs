@@ -5,7 +5,7 @@
 //! left the state as it was, so that it need not be kept.
 //!
 //! What goes wrong is set aside, counted in a record, and stops nothing: a reading from the future, from before the
-//! horizon, or from a sensor that is bound to no space at that time.
+//! horizon, or from a sensor that is bound to no space and counts nowhere at that time.
 //!
 //! While the clock is not set, readings are taken in their order of arrival, after everything that is known already. They
 //! are dated when the clock is corrected.
@@ -14,6 +14,7 @@
 //! record.
 
 mod bindings;
+mod lines;
 mod present;
 mod set_aside;
 
@@ -21,15 +22,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::lines::Lines;
 pub use self::present::SpaceNow;
 use self::set_aside::SetAsideCounts;
+use crate::counter::CounterBook;
 use crate::event::{Event, Said, What};
-use crate::occupancy::{View, ZoneBook};
+use crate::occupancy::{View, Views, ZoneBook};
 use crate::session::Names;
 use crate::space::{SpaceBook, Surroundings, Taken};
 use crate::{
-    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SensorTraits, SessionId, Site,
-    SpaceId, Stamp, Timestamp, Zone, ZoneId,
+    Binding, BootId, ClockQuality, IdError, Picture, Reading, Record, RecordBody, SensorId, SensorTraits, SessionId,
+    SessionRules, Site, SpaceId, Stamp, Timestamp, Zone, ZoneId,
 };
 
 /// A reading dated more than this after its receipt, or a picture after the present, cannot be right, milliseconds.
@@ -85,6 +88,8 @@ pub struct SiteTracker {
     counter: u64,
     spaces: BTreeMap<SpaceId, SpaceBook>,
     zones: BTreeMap<ZoneId, ZoneBook>,
+    #[serde(default)]
+    lines: Lines,
     set_aside: SetAsideCounts,
     /// The bindings that are in force.
     bound: Vec<Binding>,
@@ -109,6 +114,7 @@ impl SiteTracker {
             counter: 0,
             spaces: spaces.collect(),
             zones: BTreeMap::new(),
+            lines: Lines::new(&site),
             set_aside: SetAsideCounts::default(),
             bound: Vec::new(),
             next_binding: site.bindings.iter().map(|binding| binding.during.from).min(),
@@ -187,7 +193,11 @@ impl SiteTracker {
             .zones
             .iter()
             .filter_map(|zone| Some(self.zones.get(&zone.id)?.deadline(&zone.rules)));
-        spaces.chain(zones).chain(self.next_binding).min()
+        spaces
+            .chain(zones)
+            .chain(self.lines.deadline(site))
+            .chain(self.next_binding)
+            .min()
     }
 
     /// Begins to watch zones that are new. Whether there were any.
@@ -246,11 +256,15 @@ impl SiteTracker {
             let reason = format!("dated {} s after its receipt", ahead_ms / 1_000);
             return self.set_aside(now, &reading, reason, bodies);
         }
-        let Some(space) = self.space_of(&reading, unset.is_some()) else {
-            let reason = "its sensor is bound to no space at that time".to_owned();
+        let Some(place) = self.place_of(&reading, unset.is_some()) else {
+            let reason = "its sensor is bound to no space and counts nowhere at that time".to_owned();
             return self.set_aside(now, &reading, reason, bodies);
         };
-        let Some(book) = self.spaces.get(&space) else {
+        let last_at = match &place {
+            Place::Space(space) => self.spaces.get(space).map(SpaceBook::last_at),
+            Place::Counter(sensor) => self.lines.book(sensor).map(CounterBook::last_at),
+        };
+        let Some(last_at) = last_at else {
             return Touched::Nothing;
         };
         // A sensor whose clock is a little ahead says no more than that it was heard now.
@@ -258,12 +272,12 @@ impl SiteTracker {
         let at = match unset {
             Some(_) => {
                 let seen = reading.received.at.plus_seconds(-i64::from(seen_s));
-                seen.floor_to_second().max(book.last_at())
+                seen.floor_to_second().max(last_at)
             }
             None => observed,
         };
         let age_s = now.at.seconds_since(at);
-        if unset.is_none() && age_s > i64::from(surroundings(&self.site, &space).rules.horizon_s) {
+        if unset.is_none() && age_s > i64::from(self.rules_of(&place, &reading).horizon_s) {
             return self.set_aside(now, &reading, format!("{age_s} s old, beyond the horizon"), bodies);
         }
         let mut event = Event {
@@ -274,16 +288,59 @@ impl SiteTracker {
             seen_s,
             message: reading.message.as_deref().map(fingerprint),
         };
-        if unset.is_some() {
-            event = book.placed(event);
-        }
-        match self.take(&space, event) {
-            Some(Taken::Added(_)) => Touched::Space(space),
+        let taken = match &place {
+            Place::Space(space) => {
+                if let Some(book) = self.spaces.get(space).filter(|_| unset.is_some()) {
+                    event = book.placed(event);
+                }
+                self.take(space, event)
+            }
+            Place::Counter(sensor) => self.count(sensor, event, unset.is_some()),
+        };
+        match taken {
+            Some(Taken::Added(_)) => match place {
+                Place::Space(space) => Touched::Space(space),
+                Place::Counter(_) => Touched::Counter,
+            },
             Some(Taken::TooLate) => {
                 let reason = format!("{age_s} s old, and what was then is settled");
                 self.set_aside(now, &reading, reason, bodies)
             }
             Some(Taken::Duplicate) | None => Touched::Nothing,
+        }
+    }
+
+    /// Adds a report to a counter's history.
+    fn count(&mut self, sensor: &SensorId, mut event: Event, unset: bool) -> Option<Taken> {
+        let book = self.lines.book_mut(sensor)?;
+        if unset {
+            event = book.placed(event);
+        }
+        let taken = book.take(event);
+        if let Taken::Added(Some(from)) = taken {
+            for counter in self.lines.of_sensor(sensor) {
+                if let Some(zone) = self.zones.get_mut(&counter.zone) {
+                    zone.touch(from);
+                }
+            }
+        }
+        Some(taken)
+    }
+
+    /// What a reading is about.
+    fn place_of(&self, reading: &Reading, unset: bool) -> Option<Place> {
+        let space = self.space_of(reading, unset).map(Place::Space);
+        let counter = || self.lines.of_reading(&self.site, reading, unset);
+        space.or_else(|| counter().map(|line| Place::Counter(line.counter.sensor.clone())))
+    }
+
+    fn rules_of(&self, place: &Place, reading: &Reading) -> SessionRules {
+        match place {
+            Place::Space(space) => surroundings(&self.site, space).rules.clone(),
+            Place::Counter(_) => self
+                .lines
+                .of_reading(&self.site, reading, false)
+                .map_or_else(SessionRules::default, |line| line.rules.clone()),
         }
     }
 
@@ -357,6 +414,9 @@ impl SiteTracker {
             };
             book.correct_clock(of_boot, offset_ms, now.at, surroundings(&self.site, id), &mut names);
         }
+        for book in self.lines.books_mut() {
+            book.correct_clock(of_boot, offset_ms, now.at);
+        }
         for zone in self.zones.values_mut() {
             zone.correct_clock(now.at);
         }
@@ -384,15 +444,19 @@ impl SiteTracker {
         for zone in self.zones.values_mut() {
             zone.freeze(now.at);
         }
+        self.lines.change(site, now.at);
         self.open_zones(now.at);
         self.rebind(now, bodies);
     }
 
     /// Folds what lies beyond the horizon, after everything due was written down.
     fn fold(&mut self, now: Timestamp, touched: &Touched) {
+        if matches!(touched, Touched::Counter | Touched::All) {
+            self.lines.fold(&self.site, now);
+        }
         for (id, book) in &mut self.spaces {
             let is_touched = match touched {
-                Touched::Nothing => false,
+                Touched::Nothing | Touched::Counter => false,
                 Touched::Space(space) => space == id,
                 Touched::All => true,
             };
@@ -422,13 +486,26 @@ impl SiteTracker {
             }
             bodies.extend(records);
         }
+        let counters = self.lines.write_down(site, now.at);
+        for record in &counters {
+            if let RecordBody::CounterLost { zone, since, .. } = record
+                && let Some(zone) = self.zones.get_mut(zone)
+            {
+                zone.touch(*since);
+            }
+        }
+        bodies.extend(counters);
         let mut moved = false;
         for Zone { id, rules, .. } in &site.zones {
             let Some(zone) = self.zones.get_mut(id).filter(|zone| zone.is_due(now.at, rules)) else {
                 continue;
             };
             let next = zone.next();
-            bodies.extend(zone.write_down(now.at, id, rules, &views(site, id, &mut self.spaces)));
+            let views = Views {
+                spaces: views(site, id, &mut self.spaces),
+                counters: self.lines.of_zone(site, id),
+            };
+            bodies.extend(zone.write_down(now.at, id, rules, &views));
             moved |= zone.next() != next;
         }
         moved || bodies.len() > before
@@ -440,7 +517,16 @@ impl SiteTracker {
 enum Touched {
     Nothing,
     Space(SpaceId),
+    Counter,
     All,
+}
+
+/// What a reading is about.
+#[derive(Debug, Clone)]
+enum Place {
+    Space(SpaceId),
+    /// By its sensor.
+    Counter(SensorId),
 }
 
 fn views<'a>(site: &'a Site, zone: &ZoneId, spaces: &'a mut BTreeMap<SpaceId, SpaceBook>) -> Vec<View<'a>> {

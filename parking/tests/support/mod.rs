@@ -18,12 +18,13 @@
 #![allow(dead_code)] // each test crate uses a part of this
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use parking::{
-    Binding, BootId, ClassFee, ClockQuality, FeeRule, Input, Interval, Moment, Occupancy, Outcome, Picture,
-    PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, SensorErrors, SensorTraits, Session,
-    SessionRules, SessionStatus, Site, SiteTracker, Space, Stamp, TariffSchedule, TimeBounds, Timestamp, Timezone,
-    Usage, VehicleClass, Zone,
+    Binding, BootId, ClassFee, ClockQuality, Counted, Counter, Counting, EdgeDoubt, FeeRule, Input, Interval, Moment,
+    Occupancy, Outcome, Picture, PreviousState, Reading, Record, RecordBody, Report, ReportKind, Rupiah, Sampling,
+    SensorErrors, SensorTraits, Session, SessionRules, SessionStatus, Site, SiteTracker, Space, Stamp, TariffSchedule,
+    TimeBounds, Timestamp, Timezone, Usage, VehicleClass, Zone,
 };
 
 /// Midnight of 2026-01-05, Western Indonesian Time.
@@ -77,8 +78,39 @@ pub fn site(spaces: &[&str]) -> Site {
             .iter()
             .map(|id| binding(&format!("s-{id}"), id, "06:00"))
             .collect(),
+        counters: Vec::new(),
         tariffs: vec![tariff("T1", FeeRule::Flat { fee: Rupiah(2_000) })],
     }
+}
+
+/// Zone `Z` without spaces: `s-L` counts motorcycles since 06:00 and tells a total of 16 bits at least once an hour; 900 of
+/// 1,000 pay 1,000 each, give or take 10 %.
+pub fn line() -> Site {
+    let mut site = site(&[]);
+    site.sensors = vec![SensorTraits {
+        counts: Some(Counting {
+            modulus: NonZeroU32::new(65_536),
+        }),
+        ..sensor("s-L")
+    }];
+    site.counters = vec![Counter {
+        sensor: "s-L".parse().unwrap(),
+        zone: "Z".parse().unwrap(),
+        class: VehicleClass::Motorcycle,
+        latitude: -6.2,
+        longitude: 106.8,
+        during: Interval {
+            from: time("06:00"),
+            until: None,
+        },
+        vehicles: Sampling {
+            vehicles_per_1000: 900,
+            error_percent: 10,
+        },
+    }];
+    site.tariffs[0].fees[0].class = VehicleClass::Motorcycle;
+    site.tariffs[0].fees[0].rule = FeeRule::Flat { fee: Rupiah(1_000) };
+    site
 }
 
 /// A car space in zone `Z`.
@@ -101,6 +133,7 @@ pub fn sensor(id: &str) -> SensorTraits {
         queued: true,
         on_change: false,
         errors: SensorErrors::default(),
+        counts: None,
     }
 }
 
@@ -393,6 +426,12 @@ impl Timetable {
                     });
                 }
                 "frame" => (numbered, reading.sequence) = (true, value().parse().ok()),
+                "count" => {
+                    reading.report.count = Some(value().parse().unwrap());
+                    if reading.report.kind == ReportKind::Status {
+                        reading.report.kind = ReportKind::Count;
+                    }
+                }
                 "message" => reading.message = Some(value().to_owned()),
                 "by" => reading.sensor = value().parse().unwrap(),
                 other => panic!("no word of a timetable: {other}"),
@@ -503,6 +542,10 @@ fn previous(text: &str) -> PreviousState {
 fn tell(body: &RecordBody) -> String {
     match body {
         RecordBody::Session(session) => tell_session(session),
+        RecordBody::Occupancy(o) if o.spaces == 0 => {
+            let counted: String = o.counted.iter().map(tell_counted).collect();
+            format!("counted {} {}{}{counted}", o.zone, clock(o.from), revision(o.revision))
+        }
         RecordBody::Occupancy(o) => format!(
             "occupancy {} {}{} occupied {} free {} unknown {} closed {} in {} out {}",
             o.zone,
@@ -517,6 +560,10 @@ fn tell(body: &RecordBody) -> String {
         ),
         RecordBody::CommsLost { space, since, .. } => format!("lost {space} since {}", clock(*since)),
         RecordBody::CommsRestored { space, heard, .. } => format!("restored {space} at {}", clock(*heard)),
+        RecordBody::CounterLost { sensor, zone, since } => format!("lost {sensor} of {zone} since {}", clock(*since)),
+        RecordBody::CounterRestored { sensor, zone, heard } => {
+            format!("restored {sensor} of {zone} at {}", clock(*heard))
+        }
         RecordBody::SensorSuspect { space, hour, flips, .. } => {
             format!("suspect {space} hour {} flips {flips}", clock(*hour))
         }
@@ -550,6 +597,26 @@ fn tell(body: &RecordBody) -> String {
         }
         RecordBody::BoxContact { contact, active, since } => format!("{contact} {active} since {}", clock(*since)),
     }
+}
+
+fn tell_counted(counted: &Counted) -> String {
+    let edge = |edge: Option<EdgeDoubt>| {
+        edge.map(|edge| format!("-{}+{}", edge.fewer, edge.more))
+            .unwrap_or_default()
+    };
+    let least = match counted.at_least {
+        0 => String::new(),
+        least => format!(" least {least}"),
+    };
+    format!(
+        " {} {}{}..{}{least} known {} unknown {}",
+        counted.sensor,
+        counted.count,
+        edge(counted.at_begin),
+        edge(counted.at_end),
+        counted.known_s,
+        counted.unknown_s
+    )
 }
 
 fn tell_session(session: &Session) -> String {

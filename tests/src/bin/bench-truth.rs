@@ -4,11 +4,12 @@
 
 use clap::Parser;
 use tests::count::{Judged, grid, zone_days};
+use tests::line_count;
 
 /// The truth of the count, over a grid of what goes wrong.
 #[derive(Parser)]
 struct Arguments {
-    /// Days of a street of two zones for each line.
+    /// Days of a street of two zones for each row; twice as many of a line that is counted.
     #[arg(long, default_value_t = 30)]
     days: u64,
     /// Spaces of a zone.
@@ -17,7 +18,7 @@ struct Arguments {
     /// Seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this line of the grid.
+    /// Only this row of the grid.
     #[arg(long)]
     only: Option<String>,
     /// Prints every zone-day as well.
@@ -34,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     println!("with the truth in low..high, of those with a finding; width: high - low, percent of the truth");
     println!(
         "{:<34} {:>5} {:>7} {:>7} {:>7} {:>7} {:>6} {:>6} {:>6} {:>6} {:>8}",
-        "what goes wrong", "days", "stays", "error", "|error|", "worst", "held", "billed", "fee", "width", "findings"
+        "what goes wrong", "days", "number", "error", "|error|", "worst", "held", "billed", "fee", "width", "findings"
     );
     let mut total = Tally::default();
     for scenario in grid() {
@@ -45,11 +46,7 @@ fn main() -> anyhow::Result<()> {
         for day in 0..arguments.days {
             for judged in zone_days(&scenario, arguments.seed * 1_000 + day, 2, arguments.spaces)? {
                 if arguments.each {
-                    let Judged { day: told, stays, .. } = &judged;
-                    println!(
-                        "day {day}, {}: truly {stays}, told {:?}, coverage {:?}, {:?}",
-                        told.zone, told.stays, told.coverage, told.sessions
-                    );
+                    print_day(day, &judged);
                 }
                 tally.take(&judged);
                 total.take(&judged);
@@ -57,14 +54,39 @@ fn main() -> anyhow::Result<()> {
         }
         tally.print(scenario.name);
     }
-    total.print("all");
+    total.print("all spaces");
+    let mut total = Tally::default();
+    for faults in line_count::grid() {
+        if arguments.only.as_ref().is_some_and(|only| only != faults.name) {
+            continue;
+        }
+        let mut tally = Tally::default();
+        for day in 0..arguments.days * 2 {
+            let judged = line_count::line_day(&faults, arguments.seed * 1_000 + day)?;
+            if arguments.each {
+                print_day(day, &judged);
+            }
+            tally.take(&judged);
+            total.take(&judged);
+        }
+        tally.print(faults.name);
+    }
+    total.print("all lines");
     Ok(())
+}
+
+fn print_day(number: u64, judged: &Judged) {
+    let Judged { day, range, truly, .. } = judged;
+    println!(
+        "day {number}, {}: truly {truly}, told {range:?}, coverage {:?}, {:?} {:?}",
+        day.zone, day.coverage, day.sessions, day.counted
+    );
 }
 
 #[derive(Default)]
 struct Tally {
     days: u32,
-    stays: f64,
+    truly: f64,
     error: f64,
     worst: f64,
     absolute: f64,
@@ -77,17 +99,17 @@ impl Tally {
     fn take(&mut self, judged: &Judged) {
         let Judged {
             day,
-            stays,
+            range,
+            truly,
             billed,
             fee,
         } = judged;
-        let range = day.stays.unwrap_or_default();
-        let error = f64::from(range.point) - f64::from(*stays);
+        let error = f64::from(range.point) - f64::from(*truly);
         self.days += 1;
-        self.stays += f64::from(*stays);
+        self.truly += f64::from(*truly);
         self.error += error;
         self.absolute += error.abs();
-        self.worst = self.worst.max(error.abs() / f64::from(*stays).max(1.0));
+        self.worst = self.worst.max(error.abs() / f64::from(*truly).max(1.0));
         if !day.finding_allowed {
             return;
         }
@@ -95,7 +117,7 @@ impl Tally {
         self.width += f64::from(range.high - range.low);
         let sum = |of: fn(&parking::CountRange) -> u32| day.billed.values().map(of).sum::<u32>();
         let is_held = [
-            range.low <= *stays && *stays <= range.high,
+            range.low <= *truly && *truly <= range.high,
             sum(|range| range.low) <= *billed && *billed <= sum(|range| range.high),
             day.fee.low.0 <= *fee && *fee <= day.fee.high.0,
         ];
@@ -105,12 +127,12 @@ impl Tally {
     }
 
     fn print(&self, name: &str) {
-        let percent = |part: f64| 100.0 * part / self.stays.max(1.0);
+        let percent = |part: f64| 100.0 * part / self.truly.max(1.0);
         let share = |part: u32| 100.0 * f64::from(part) / f64::from(self.findings.max(1));
         println!(
             "{name:<34} {:>5} {:>7.0} {:>+7.2} {:>7.2} {:>7.1} {:>6.1} {:>6.1} {:>6.1} {:>6.1} {:>8}",
             self.days,
-            self.stays,
+            self.truly,
             percent(self.error),
             percent(self.absolute),
             100.0 * self.worst,

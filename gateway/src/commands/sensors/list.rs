@@ -18,10 +18,6 @@ use crate::words::{Language, Text, Value};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The cursor to the first line and column, and everything after it away.
 const CLEAR: &str = "\x1b[H\x1b[2J";
-/// More changes of state than this in an hour are told; the zone's own limit is `flips_per_hour_max`.
-const FLIPS_TOLD: usize = 30;
-/// A sensor that was not heard for so many heartbeats is told.
-const HEARTBEATS_MAX: f64 = 2.5;
 
 const NONE: Text = Text::new(
     "Belum ada sensor di konfigurasi ini.",
@@ -42,6 +38,7 @@ const STUCK: Text = Text::new(
     "has not changed for too long: look at the space",
 );
 const UNBOUND: Text = Text::new("tidak mengawasi petak", "watches no space");
+const TOTAL: Text = Text::new("total {}", "total {}");
 
 /// Shows how every sensor is, asked of the running daemon.
 #[derive(Debug, Args)]
@@ -156,10 +153,8 @@ fn row(sensor: &SensorNow, now: Timestamp, language: Language) -> Row {
     [
         sensor.sensor.to_string(),
         sensor.profile.clone(),
-        sensor.space.as_ref().map_or_else(dash, ToString::to_string),
-        sensor
-            .state
-            .map_or_else(dash, |state| state_text(state, language).to_owned()),
+        place(sensor).unwrap_or_else(dash),
+        state(sensor, language).unwrap_or_else(dash),
         sensor
             .last
             .received
@@ -171,6 +166,23 @@ fn row(sensor: &SensorNow, now: Timestamp, language: Language) -> Row {
         with(health.temperature_c, " °C"),
         notes(sensor, now, language).join("; "),
     ]
+}
+
+/// The space that it watches, or the zone that it counts in.
+fn place(sensor: &SensorNow) -> Option<String> {
+    let zone = sensor.counts_in.as_ref().map(ToString::to_string);
+    sensor.space.as_ref().map(ToString::to_string).or(zone)
+}
+
+/// What its space is, or how far it has counted.
+fn state(sensor: &SensorNow, language: Language) -> Option<String> {
+    let total = sensor.last.count.filter(|_| sensor.counts_in.is_some());
+    let total = total.map(|total| {
+        let total = TOTAL.with(&[Value::Whole(total.into())]);
+        total.in_(language).to_owned()
+    });
+    let state = sensor.state.map(|state| state_text(state, language).to_owned());
+    state.or(total)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "tenths for people")]
@@ -210,13 +222,15 @@ fn notes(sensor: &SensorNow, now: Timestamp, language: Language) -> Vec<String> 
             notes.push(text.in_(language).to_owned());
         }
     };
-    note(sensor.space.is_none(), UNBOUND);
+    note(place(sensor).is_none(), UNBOUND);
     note(last.received.is_none(), NEVER);
-    #[expect(clippy::cast_precision_loss, reason = "seconds of some days")]
-    let is_silent = |at: Timestamp| now.seconds_since(at) as f64 > HEARTBEATS_MAX * f64::from(sensor.heartbeat_s);
+    let is_silent = |at: Timestamp| now.seconds_since(at) > i64::from(sensor.silence_s);
     note(last.received.is_some_and(is_silent), SILENT);
     note(last.health.low_battery == Some(true), LOW_BATTERY);
-    note(last.flips > FLIPS_TOLD, FLIPS);
+    note(
+        last.flips > usize::try_from(sensor.flips_max).unwrap_or(usize::MAX),
+        FLIPS,
+    );
     note(last.health.stuck == Some(true), STUCK);
     let Some(magnetometer) = &sensor.magnetometer else {
         return notes;
@@ -249,6 +263,9 @@ mod tests {
             heartbeat_s: 3_600,
             space: space.map(|space| space.parse().unwrap()),
             state: space.map(|_| SpaceState::Occupied),
+            counts_in: None,
+            silence_s: 9_000,
+            flips_max: 20,
             last,
             magnetometer: None,
         };
@@ -256,7 +273,9 @@ mod tests {
             observed: Some(now.plus_seconds(-ago)),
             received: Some(now.plus_seconds(-ago)),
             occupied: Some(true),
+            count: None,
             readings: 7,
+            telling: 7,
             flips,
             health,
         };
@@ -282,7 +301,10 @@ mod tests {
             state: State::Unknown,
             trouble: Some("not calibrated".to_owned()),
         });
+        let mut line = sensor("line-1", "nwave-ncc405", None, heard(30, 0, Health::default()));
+        (line.counts_in, line.last.count) = (Some("pasar".parse().unwrap()), Some(4_711));
         let sensors = [
+            line,
             sensor("70b3d52c0001a2f4", "bosch-tps110", Some("A1"), heard(40, 3, radio)),
             sensor("70b3d52c0001a2f5", "nwave-nps405", Some("A2"), heard(10_000, 31, low)),
             sensor("70b3d52c0001a2f6", "nwave-nps405", None, Last::default()),

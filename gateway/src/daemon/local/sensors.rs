@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures::stream;
-use parking::{SensorId, SpaceId, SpaceState, Timestamp};
+use parking::{SensorId, SpaceId, SpaceState, Timestamp, ZoneId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use wired::Field;
@@ -42,6 +42,12 @@ pub struct SensorNow {
     pub space: Option<SpaceId>,
     /// What that space is.
     pub state: Option<SpaceState>,
+    /// The zone whose vehicles it counts now, if it does.
+    pub counts_in: Option<ZoneId>,
+    /// It is lost when it was not heard for so long, seconds.
+    pub silence_s: u32,
+    /// It is suspect when its state changes more often in an hour.
+    pub flips_max: u32,
     /// What it said last.
     pub last: Last,
     /// What it shows, for magnetometers of the box.
@@ -93,13 +99,25 @@ fn sensors_now(parts: &Parts) -> Vec<SensorNow> {
     let seen = seen.unwrap_or_default();
     let sensors = parts.config.sensors.iter().zip(&parts.config.site.sensors);
     let now_of = |(sensor, traits): (&crate::config::Sensor, &parking::SensorTraits)| {
+        let site = &parts.config.site;
         let space = spaces.iter().find(|space| space.sensor.as_ref() == Some(&sensor.id));
+        let holds = |during: parking::Interval| during.from <= now && during.until.is_none_or(|until| now < until);
+        let is_its = |counter: &&parking::Counter| counter.sensor == sensor.id && holds(counter.during);
+        let counts_in = site.counters.iter().find(is_its).map(|counter| &counter.zone);
+        let zone = space.map(|space| &space.zone).or(counts_in);
+        let rules = site.zones.iter().find(|known| Some(&known.id) == zone);
+        let rules = rules.map(|zone| zone.rules.clone()).unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some heartbeats")]
+        let silence_s = (f64::from(traits.heartbeat_s) * rules.silence_heartbeats) as u32;
         SensorNow {
             sensor: sensor.id.clone(),
             profile: sensor.profile.name.clone(),
             heartbeat_s: traits.heartbeat_s,
             space: space.map(|space| space.space.clone()),
             state: space.map(|space| space.state),
+            counts_in: counts_in.cloned(),
+            silence_s,
+            flips_max: rules.flips_per_hour_max,
             last: parts.heard.of(&sensor.id, now),
             magnetometer: seen.get(&sensor.id).cloned(),
         }

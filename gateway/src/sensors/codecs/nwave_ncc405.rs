@@ -11,6 +11,9 @@ use super::downlink::{Command, Downlink, Downlinks, Read, Spec, number};
 use super::nwave::{reset_cause, startup};
 use super::{CodecError, Decoded, undocumented};
 
+/// The cause of a start-up that is none.
+const REJOINED: u8 = 0;
+
 const RADIO_PORT: u8 = 52;
 const POLICY_PORT: u8 = 53;
 pub(super) const DOWNLINKS: Downlinks = Downlinks {
@@ -59,7 +62,11 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
             decoded.detail("battery_mean_24h_v", volts(battery_mean));
             Ok(decoded)
         }
-        (3, &[major, minor, patch, cause]) => Ok(startup([major, minor, patch], reset_cause(cause), None)),
+        (3, &[major, minor, patch, cause]) => {
+            let mut decoded = startup([major, minor, patch], reset_cause(cause), None);
+            decoded.report.count = (cause != REJOINED).then_some(0);
+            Ok(decoded)
+        }
         (6, _) => Ok(Decoded::new(ReportKind::Other, None)),
         _ => Err(undocumented(port, payload)),
     }

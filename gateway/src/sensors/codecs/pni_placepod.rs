@@ -63,6 +63,8 @@ fn field(decoded: &mut Decoded, field: (u8, u8), value: i16) -> Option<()> {
             };
             if value == i16::from(RESTARTED) {
                 decoded.detail("count_restarted", true);
+                decoded.report.kind = ReportKind::Startup;
+                decoded.report.count = Some(0);
             } else {
                 decoded.report.count = Some(u32::try_from(value).ok().filter(|count| *count < 0x80)?);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use parking::SensorErrors;
+use parking::{Counting, SensorErrors};
 use serde::Deserialize;
 use wired::ultrasonic::Model;
 
@@ -34,6 +34,7 @@ pub(super) struct File {
     #[serde(default)]
     pub only_distance: bool,
     pub errors: SensorErrors,
+    pub counts: Option<Counting>,
     #[serde(default)]
     pub quirks: Vec<String>,
     #[serde(default)]
@@ -84,6 +85,15 @@ impl File {
         );
         if self.only_distance && !may_tell_distance {
             return refuse("only_distance", "its transport brings no distance");
+        }
+        let maps_count = self.fields.as_ref().map(|fields| fields.count.is_some());
+        if maps_count.is_some_and(|maps| maps != self.counts.is_some()) {
+            let reason = "say how it counts where fields.count is mapped, and nowhere else: counts = {}, or with the number at \
+                          which the total goes on at 0, counts = { modulus = 65536 }";
+            return refuse("counts", reason);
+        }
+        if self.counts.is_some() && maps_count.is_none() && self.codec.is_none() {
+            return refuse("counts", "its transport brings no count");
         }
         let speaks_json = matches!(self.transport, Transport::Mqtt | Transport::Http);
         if let Some(fields) = &self.fields {
