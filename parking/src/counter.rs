@@ -66,6 +66,9 @@ impl<'a> Line<'a> {
 struct Total {
     at: Timestamp,
     count: u32,
+    /// The sensor's frame counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
 }
 
 /// From one total to the next.
@@ -312,6 +315,9 @@ fn step(last: Total, next: Total, restarted: bool, counting: Counting, silence_m
     let span_ms = next.at.millis_since(last.at);
     let most = span_ms / 1_000 * VEHICLES_PER_S_MAX + VEHICLES_AT_ONCE;
     let is_possible = |count: &u32| i64::from(*count) <= most;
+    // A frame counter that begins anew is that of a sensor that joined again; if its total fell as well, it was without power.
+    let joined_anew = last.sequence.zip(next.sequence).is_some_and(|(last, next)| next < last);
+    let restarted = restarted || joined_anew && next.count < last.count;
     let grown = growth(last, next, counting).filter(|_| !restarted).filter(is_possible);
     let may_have_run_over = |count: u32| {
         let modulus = counting.modulus.map_or(i64::MAX, |modulus| i64::from(modulus.get()));
@@ -344,7 +350,11 @@ fn growth(last: Total, next: Total, counting: Counting) -> Option<u32> {
 
 fn total(event: &Event) -> Option<Total> {
     match &event.what {
-        What::Reported(said) => said.count.map(|count| Total { at: event.at, count }),
+        What::Reported(said) => said.count.map(|count| Total {
+            at: event.at,
+            count,
+            sequence: said.sequence,
+        }),
         _ => None,
     }
 }

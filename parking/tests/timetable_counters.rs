@@ -133,6 +133,19 @@ fn a_total_that_falls_or_grows_faster_than_vehicles_can_pass_began_anew() {
              06:15:30 > counted Z 06:00 s-L 1.. least 5 known 540 unknown 360",
         );
     }
+    // It joined anew, and its total did not go on; near its end that looks like running over.
+    day_of(&line()).play(
+        "06:00 L count 65500 frame 900
+         06:06 L count 5 frame 1
+         06:10 L count 6 frame 2
+         06:15:30 > counted Z 06:00 s-L 1.. least 5 known 540 unknown 360",
+    );
+    // If its total goes on, it only joined anew.
+    day_of(&line()).play(
+        "06:00 L count 500 frame 900
+         06:06 L count 505 frame 1
+         06:15:30 > counted Z 06:00 s-L 5.. known 900 unknown 0",
+    );
     // Nor can it have counted so many since it began anew.
     day_of(&line()).play(
         "06:00 L count 10000

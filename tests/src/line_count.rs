@@ -3,6 +3,7 @@
 //! The counter is a Nwave NCC405 as its vendor describes it: it tells its total a minute after a vehicle, 40 s after two, and
 //! once an hour without any.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::Context;
@@ -178,7 +179,7 @@ fn messages(faults: &LineFaults, passes: &[Timestamp], start: Timestamp, chance:
     let spell = spell_from..spell_from.plus_seconds(spell_s);
     let is_dead_at = |at: Timestamp| faults.dead_hours > 0.0 && spell.contains(&at);
     let mut messages = Vec::new();
-    let (mut frame, mut passes) = (0, passes.iter().peekable());
+    let (frame, mut passes) = (Cell::new(0), passes.iter().peekable());
     // It may run over on any day.
     let mut total: u16 = chance.random_range(65_000..=65_535);
     let (mut reported_at, mut new) = (start.plus_seconds(-AROUND_S - 3_600), 0);
@@ -191,14 +192,14 @@ fn messages(faults: &LineFaults, passes: &[Timestamp], start: Timestamp, chance:
             }
         }
         let mut send = |at: Timestamp, port: u8, payload: Vec<u8>, is_heard: bool| {
-            frame += 1;
+            frame.set(frame.get() + 1);
             let is_silent = spell.contains(&at) || !is_heard;
             let copies = 1 + usize::from(chance.random_bool(faults.repeated));
             let lost = chance.random_bool(faults.lost);
             for _ in 0..copies * usize::from(!is_silent && !lost) {
                 messages.push(Message {
                     at,
-                    frame,
+                    frame: frame.get(),
                     port,
                     payload: payload.clone(),
                 });
@@ -206,6 +207,8 @@ fn messages(faults: &LineFaults, passes: &[Timestamp], start: Timestamp, chance:
         };
         if faults.dead_hours > 0.0 && now == spell.end {
             (total, new, reported_at) = (0, 0, now);
+            // It joins the network anew.
+            frame.set(0);
             send(now, 3, vec![1, 13, 0, 2], !faults.startup_lost);
         }
         let wait_s = match new {

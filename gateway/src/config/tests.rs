@@ -1,4 +1,5 @@
 mod cameras;
+mod counters;
 mod files;
 mod network;
 mod sensors;
@@ -184,7 +185,7 @@ fn an_empty_file_is_told_what_it_lacks() {
     error: box.toml:1:1: zones: this section is missing
       hint: add [[zones]] with id and name
     error: box.toml:1:1: spaces: this section is missing
-      hint: add [[spaces]] with id, zone, class, latitude and longitude
+      hint: add [[spaces]] with id, zone, class, latitude and longitude; or [[counters]] where lines are counted
     ");
 }
 
@@ -445,8 +446,8 @@ fn oversights_are_warnings() {
 #[test]
 fn a_zone_without_a_space_is_a_problem() {
     insta::assert_snapshot!(said(&[("zone = \"pasar\"", "zone = \"dago\"")]), @r#"
-    error: box.toml:64:6: zones[1].id: zone "pasar" has no space
-      hint: put a space into this zone, or remove the zone
+    error: box.toml:64:6: zones[1].id: zone "pasar" has no space and no counter
+      hint: put a space or a counter into this zone, or remove the zone
     "#);
 }
 

@@ -214,11 +214,9 @@ impl Told<'_> {
         }
         let expected = |level: f64| {
             let in_piece = |(time, seconds): &(Timestamp, f64)| {
-                let around = by_number.range(number(*time) - AROUND..=number(*time) + AROUND);
-                let (count, known_s) = around.fold((0.0, 0.0), |sum, (_, seen)| (sum.0 + seen.0, sum.1 + seen.1));
-                let rate = (count + PRIOR_ARRIVALS) / (known_s + PRIOR_ARRIVALS / day_rate);
-                let error = (1.0 / (count + PRIOR_ARRIVALS) + OVERDISPERSION * OVERDISPERSION).sqrt();
-                rate * seconds * (1.0 + level * error).max(0.1)
+                let around = Around::of(&by_number, number(*time));
+                let rate = (around.count + PRIOR_ARRIVALS) / (around.known_s + PRIOR_ARRIVALS / day_rate);
+                rate * seconds * (1.0 + level * around.error()).max(0.1)
             };
             blind.iter().map(in_piece).sum::<f64>()
         };
@@ -239,6 +237,37 @@ impl Told<'_> {
         weighed(|counted| counted.count.into())
             .or_else(|| weighed(|_| 1.0))
             .unwrap_or(0.0)
+    }
+}
+
+/// What was seen around an interval.
+struct Around {
+    count: f64,
+    known_s: f64,
+    /// How far, in intervals, one had to look for an hour that was seen.
+    reach: i64,
+}
+
+impl Around {
+    /// Within an hour to each side of interval `centre`, or as far as it takes to have seen an hour.
+    fn of(by_number: &BTreeMap<i64, (f64, f64)>, centre: i64) -> Self {
+        let within = |reach: i64| {
+            let seen = by_number.range(centre - reach..=centre + reach);
+            let (count, known_s) = seen.fold((0.0, 0.0), |sum, (_, seen)| (sum.0 + seen.0, sum.1 + seen.1));
+            Self { count, known_s, reach }
+        };
+        let mut around = within(AROUND);
+        while around.known_s < 3_600.0 && around.reach < 96 {
+            around = within(around.reach + 1);
+        }
+        around
+    }
+
+    /// By how much the rate that was seen may be off, as a share: by chance, and the more the farther away it was seen.
+    fn error(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "intervals of a day")]
+        let afar = OVERDISPERSION * self.reach as f64 / AROUND as f64;
+        (1.0 / (self.count + PRIOR_ARRIVALS) + afar * afar).sqrt()
     }
 }
 
