@@ -182,7 +182,12 @@ impl Site {
                 "count a class of a zone either space by space or by counters; make two zones of it if need be",
             );
         }
-        let is_here = |tariff: &&TariffSchedule| tariff.zones.is_empty() || tariff.zones.contains(&counter.zone);
+        // A tariff of the zone's own wins over one for all zones.
+        let is_own = |tariff: &TariffSchedule| {
+            tariff.zones.contains(&counter.zone) && tariff.fees.iter().any(|fee| fee.class == counter.class)
+        };
+        let has_own = self.tariffs.iter().any(is_own);
+        let is_here = |tariff: &&TariffSchedule| is_own(tariff) || tariff.zones.is_empty() && !has_own;
         let by_time = |tariff: &&TariffSchedule| {
             let of_class = |fee: &&crate::ClassFee| fee.class == counter.class;
             let fee = tariff.fees.iter().find(of_class);

@@ -212,7 +212,7 @@ impl Summary<'_> {
             let [low, _, high] = counter.vehicles.range();
             writeln!(
                 f,
-                "    {} counts {}: of 1,000, {low} to {high} stay and pay",
+                "    {} counts {}: {low} to {high} of 1000 that pass are billed",
                 counter.sensor,
                 class_name(counter.class)
             )

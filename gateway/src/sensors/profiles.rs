@@ -405,7 +405,7 @@ mod tests {
         assert!(Profile::by_name("bosch").is_none());
         assert_eq!(
             Profiles::built_in().names(),
-            "a02yyuw, bosch-tps110, dingtek-do20x, dragino-ldds75, esphome-binary-sensor, hikvision-region, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, onvif-objects-inside, pni-placepod, qmc5883l, shelly-input, tasmota-switch, tekzitel-tekzipark, urm12, webhook or zigbee2mqtt-occupancy"
+            "a02yyuw, bosch-tps110, dingtek-do20x, dragino-ldds75, esphome-binary-sensor, hikvision-region, jsn-sr04t, libelium-smart-parking, lis3mdl, loop-relay, milesight-em400-mud, mmc5603, netvox-r719a, nwave-ncc405, nwave-nps310, nwave-nps405, onvif-line-counter, onvif-objects-inside, pni-placepod, qmc5883l, shelly-input, tasmota-switch, tekzitel-tekzipark, urm12, webhook or zigbee2mqtt-occupancy"
         );
     }
 

@@ -414,6 +414,16 @@ fn a_counter_counts_what_nothing_else_counts_by_a_sensor_that_can() {
     for (mistake, path) in cases {
         assert_eq!(paths_after(mistake), [path]);
     }
+    // What all zones ask by the time holds not where the zone has a fee of its own.
+    let own_fee = paths_after(|s| {
+        let mut fee = flat(VehicleClass::Motorcycle);
+        fee.once_a_day = true;
+        s.tariffs[0].fees.push(fee);
+        let mut own = tariff("t2", &["b"], "2025-01-01", None);
+        own.fees = vec![flat(VehicleClass::Motorcycle)];
+        s.tariffs.push(own);
+    });
+    assert!(own_fee.is_empty(), "{own_fee:?}");
     // It may move, and a zone may have nothing else.
     let moved = paths_after(|s| {
         let again = Counter {

@@ -37,6 +37,7 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "nwave-ncc405.toml",
     "nwave-nps310.toml",
     "nwave-nps405.toml",
+    "onvif-line-counter.toml",
     "onvif-objects-inside.toml",
     "pni-placepod.toml",
     "qmc5883l.toml",
