@@ -4,9 +4,9 @@
 
 mod support;
 
-use gateway::mqtt::{QoS, Subscription};
+use gateway::mqtt::{Events, Publisher, QoS, Subscription};
 use gateway::sensors::chirpstack::{ChirpStack, Commander, OrderError, Sending};
-use gateway::sensors::codecs::Downlink;
+use gateway::sensors::codecs::{Downlink, unhex};
 use gateway::sensors::{Broker as Source, Delivery, Driver, DriverContext, DriverState, Item};
 use parking::{Reading, ReportKind, SensorId};
 use serde_json::json;
@@ -17,7 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 const BOSCH: &str = "70b3d52c0001a2f4";
 const NWAVE: &str = "70b3d52c0001a2f5";
-const SENSORS: [(&str, &str); 2] = [(BOSCH, "bosch-tps110"), (NWAVE, "nwave-nps405")];
+const LIBELIUM: &str = "70b3d52c0001a2f6";
+const SENSORS: [(&str, &str); 3] = [
+    (BOSCH, "bosch-tps110"),
+    (NWAVE, "nwave-nps405"),
+    (LIBELIUM, "libelium-smart-parking"),
+];
 
 struct Running {
     cancel: CancellationToken,
@@ -42,7 +47,7 @@ fn run_with(broker: &Broker, unacknowledged_max: u16, login: Option<(String, std
         unacknowledged_max,
     };
     let cancel = CancellationToken::new();
-    let (driver, commander) = ChirpStack::new(source);
+    let (driver, commander) = ChirpStack::new(source, 7 * 3_600);
     let driver = Box::new(driver);
     let task = tokio::spawn(driver.run(context.clone(), cancel.clone()));
     Running {
@@ -80,6 +85,16 @@ impl Running {
         self.task.await.unwrap();
         assert_eq!(self.context.status.snapshot().state, DriverState::Stopped);
     }
+}
+
+/// What the network server is told.
+async fn commands(broker: &Broker) -> (Publisher, Events) {
+    let mut server = broker.options("network-server");
+    server.subscriptions = vec![Subscription {
+        filter: "application/+/device/+/command/down".to_owned(),
+        qos: QoS::AtLeastOnce,
+    }];
+    subscribed(&server).await
 }
 
 fn topic(dev_eui: &str) -> String {
@@ -127,12 +142,7 @@ async fn an_uplink_becomes_a_reading_with_its_own_time_and_identity() {
 #[tokio::test]
 async fn a_sensor_that_counts_is_asked_for_its_total_once_in_a_while() {
     let broker = Broker::start().await;
-    let mut server = broker.options("network-server");
-    server.subscriptions = vec![Subscription {
-        filter: "application/+/device/+/command/down".to_owned(),
-        qos: QoS::AtLeastOnce,
-    }];
-    let (_publisher, mut events) = subscribed(&server).await;
+    let (_publisher, mut events) = commands(&broker).await;
     let mut running = run(&broker);
     running.connected().await;
     let old = uplink(BOSCH, 1, 1, "AQ==").replace("07:59:58", "07:40:00");
@@ -153,6 +163,60 @@ async fn a_sensor_that_counts_is_asked_for_its_total_once_in_a_while() {
     asked.ack.acknowledge();
     let last = next_message(&mut events).await;
     assert_eq!(&last.payload[..], b"the last");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_sensor_that_asks_for_the_time_is_told_it_at_once_and_not_when_its_question_is_old() {
+    let broker = Broker::start().await;
+    let (_publisher, mut events) = commands(&broker).await;
+    let mut running = run(&broker);
+    running.connected().await;
+    // Start frame 1, as in the vendor's guide; the first waited at the broker.
+    let start = "BAAAPzS5CRc/YA/C";
+    let old = uplink(LIBELIUM, 1, 3, start).replace("07:59:58", "07:40:00");
+    broker.publish(&topic(LIBELIUM), old).await;
+    broker.publish(&topic(LIBELIUM), uplink(LIBELIUM, 2, 3, start)).await;
+    for _ in 0..2 {
+        running.reading().await;
+    }
+    let answer = next_message(&mut events).await;
+    assert_eq!(answer.topic, topic(LIBELIUM).replace("event/up", "command/down"));
+    let told: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+    // Sunday, 1 March 2026, 15:00 in Jakarta.
+    let expected = json!({"devEui": LIBELIUM, "confirmed": false, "fPort": 3, "data": "GgMBAA8AAAA="});
+    assert_eq!(told, expected);
+    running.stop().await;
+}
+
+/// `UplinkEvent` of the Bosch sensor as the `ChirpStack` API's Python package 4.20.0 writes it.
+const PROTOBUF: &str = "0a2433616337653363342d343430312d346238642d393338362d613563393032663932303264120c088b9becca06108898e8d9\
+    011a4a0a2435326631346364342d633666312d346662642d386638372d3430323565316434393234323a036261794210373062336435326330303031\
+    613266344a0b0a0573706163651202413122083030313839343430280130013804400148015201015a100a0e0a086f6363757069656412022001622a\
+    0a103030313663303031663135336131346310cfdeefda0f308affffffffffffffff013d000018c1400362220a10303031366330303166313533613134\
+    6430dcffffffffffffffff013d000028416a060880d49bb803";
+
+#[tokio::test]
+async fn a_network_server_that_writes_protobuf_is_read_and_answered_in_it() {
+    let broker = Broker::start().await;
+    let (_publisher, mut events) = commands(&broker).await;
+    let mut running = run(&broker);
+    running.connected().await;
+    broker.publish(&topic(BOSCH), unhex(PROTOBUF).unwrap()).await;
+    let reading = running.reading().await;
+    assert_eq!((reading.sequence, reading.report.occupied), (Some(4), Some(true)));
+    assert_eq!(reading.observed.to_string(), "2026-01-05T01:02:03Z");
+    let order = Downlink {
+        port: 55,
+        payload: vec![1, 2],
+    };
+    let sensor = SensorId::new(BOSCH).unwrap();
+    assert_eq!(running.commander.send(sensor, order).await, Ok(Sending::Now));
+    let command = next_message(&mut events).await;
+    assert_eq!(
+        &command.payload[..],
+        unhex("12103730623364353263303030316132663420372a020102").unwrap()
+    );
     running.stop().await;
 }
 

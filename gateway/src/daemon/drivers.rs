@@ -112,7 +112,7 @@ pub(super) fn start(around: &Around, group: &mut Group) -> anyhow::Result<Driver
 fn of_networks(config: &Config, postbox: Option<Postbox>) -> (Vec<Box<dyn Driver>>, Option<Commander>) {
     let mut drivers: Vec<Box<dyn Driver>> = Vec::new();
     let commander = config.chirpstack.as_ref().map(|source| {
-        let (driver, commander) = ChirpStack::new(broker(source));
+        let (driver, commander) = ChirpStack::new(broker(source), utc_offset_s(config));
         drivers.push(Box::new(driver));
         commander
     });

@@ -14,13 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use parking::{Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
+use parking::{ClockQuality, Reading, Report, ReportKind, SensorId, Stamp, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::asking::{Asking, Orders};
-use self::envelope::{EnvelopeError, Uplink};
+use self::asking::{Asking, Orders, Place, is_fresh};
+use self::envelope::{Encoding, EnvelopeError, PAYLOAD_BYTES_MAX, Uplink};
 use super::backoff::Backoff;
 use super::broker::{Broker, Ended, GOOD_SESSION_MS, WAIT_MAX, WAIT_MIN, leave};
 use super::codecs::{CodecError, Decoded, Downlink};
@@ -32,8 +32,6 @@ use crate::mqtt::{Event, Message, MqttError, Publisher, QoS, Subscription};
 
 /// Uplinks of all devices of all applications.
 const UPLINKS: &str = "application/+/device/+/event/up";
-/// Longest payload of a LoRaWAN frame, bytes, at any data rate of any region (RP002-1.0.4).
-const PAYLOAD_BYTES_MAX: usize = 242;
 /// Orders on their way to the driver.
 const WANTED_MAX: usize = 8;
 
@@ -42,6 +40,7 @@ pub struct ChirpStack {
     broker: Broker,
     wanted: mpsc::Receiver<Order>,
     orders: Orders,
+    utc_offset_s: i32,
 }
 
 /// Something that a sensor is to be told.
@@ -105,13 +104,14 @@ impl Commander {
 }
 
 impl ChirpStack {
-    /// A driver for the broker that `ChirpStack` publishes to.
-    pub fn new(broker: Broker) -> (Self, Commander) {
+    /// A driver for the broker that `ChirpStack` publishes to, at a place whose time is so far ahead of UTC.
+    pub fn new(broker: Broker, utc_offset_s: i32) -> (Self, Commander) {
         let (sender, wanted) = mpsc::channel(WANTED_MAX);
         let driver = Self {
             broker,
             wanted,
             orders: Orders::default(),
+            utc_offset_s,
         };
         (driver, Commander(sender))
     }
@@ -231,20 +231,25 @@ impl ChirpStack {
             // What the broker kept comes before its answer to the subscription.
             context.status.set_state(DriverState::Connected);
             let topic = message.topic.clone();
+            let encoding = Encoding::of(&message.payload);
             let delivery = tokio::select! {
                 // A script may take its time.
                 () = cancel.cancelled() => return Ended::ByUs,
-                delivery = take(context, message, progress) => delivery,
+                delivery = take(context, message, progress, self.utc_offset_s) => delivery,
             };
-            let Some(delivery) = delivery else { continue };
+            let Some((delivery, answer)) = delivery else { continue };
             let (Item::Reading {
                 reading: Reading { sensor, .. },
                 ..
             }
             | Item::SetAside(SetAside { sensor, .. })) = &delivery.item;
-            self.orders.heard(&topic, sensor);
-            if let Item::Reading { reading, .. } = &delivery.item {
-                for question in asking.due(context, &topic, reading) {
+            let place = Place::of(&topic, encoding);
+            if let Some(place) = &place {
+                self.orders.heard(place, sensor);
+            }
+            if let (Item::Reading { reading, .. }, Some(place)) = (&delivery.item, &place) {
+                let answer = answer.map(|answer| place.down(sensor, &answer));
+                for question in answer.into_iter().chain(asking.due(context, place, reading)) {
                     // Without room for it the uplinks go first.
                     if let Some(room) = publisher.try_room()
                         && let Err(error) = room.publish(question)
@@ -315,17 +320,27 @@ impl Unusable {
     }
 }
 
-/// Makes a delivery of a message; acknowledges at once what is of no sensor here.
-async fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBool>) -> Option<Delivery> {
+/// Makes a delivery of a message, with what its sensor has to be told at once; acknowledges at once what is of no sensor here.
+async fn take(
+    context: &DriverContext,
+    message: Message,
+    progress: &Arc<AtomicBool>,
+    utc_offset_s: i32,
+) -> Option<(Delivery, Option<Downlink>)> {
     let received = (context.clock)();
     let Message {
         topic, payload, ack, ..
     } = message;
     let topic_eui = device_of(&topic);
+    let mut waited_for = None;
     let item = match read(context, topic_eui.as_deref(), &payload, received).await {
-        Ok((reading, health)) => {
+        Ok(Understood { reading, decoded, port }) => {
             context.status.count_reading();
-            Item::Reading { reading, health }
+            waited_for = answer(context, &reading, &decoded, port, utc_offset_s);
+            Item::Reading {
+                reading,
+                health: decoded.health,
+            }
         }
         Err((unusable, observed)) => {
             let reason = unusable.to_string();
@@ -352,7 +367,29 @@ async fn take(context: &DriverContext, message: Message, progress: &Arc<AtomicBo
         // Unacknowledged, the message ends the session; the broker brings it again to the next.
         Outcome::Refused | Outcome::Dropped => drop(ack),
     });
-    Some(Delivery { item, done })
+    Some((Delivery { item, done }, waited_for))
+}
+
+/// What a sensor waits for after this report, if it still listens.
+fn answer(
+    context: &DriverContext,
+    reading: &Reading,
+    decoded: &Decoded,
+    port: u8,
+    utc_offset_s: i32,
+) -> Option<Downlink> {
+    if reading.received.clock == ClockQuality::Unset || !is_fresh(reading) {
+        return None;
+    }
+    let bound = context.sensors.get(&reading.sensor)?;
+    bound.profile.answer(port, decoded, reading.received.at, utc_offset_s)
+}
+
+/// An uplink that was read.
+struct Understood {
+    reading: Reading,
+    decoded: Decoded,
+    port: u8,
 }
 
 /// Reads an uplink; with an error comes the best known time of the report.
@@ -361,7 +398,7 @@ async fn read(
     topic_eui: Option<&str>,
     payload: &[u8],
     received: Stamp,
-) -> Result<(Reading, super::codecs::Health), (Unusable, Timestamp)> {
+) -> Result<Understood, (Unusable, Timestamp)> {
     let came = received.at.floor_to_second();
     let uplink = Uplink::parse(payload).map_err(|error| (error.into(), came))?;
     if let Some(topic) = topic_eui.filter(|topic| *topic != uplink.dev_eui) {
@@ -374,12 +411,7 @@ async fn read(
     let (sensor, bound) = bound(context, &uplink.dev_eui).ok_or((Unusable::Unbound, came))?;
     let claimed = uplink.time.map(|time| Timestamp::from_millis(time.as_millisecond()));
     let observed = observed(claimed, &received).map_err(|error| (error.into(), came))?;
-    let Decoded {
-        report,
-        mut health,
-        details: _,
-        tag_id: _,
-    } = if uplink.is_network_only() {
+    let mut decoded = if uplink.is_network_only() {
         let report = Report {
             kind: ReportKind::Other,
             ..Report::default()
@@ -394,20 +426,20 @@ async fn read(
             .await
             .map_err(|error| (error.into(), observed))?
     };
-    health.rssi_dbm = uplink.rssi_dbm;
-    health.snr_db = uplink.snr_db;
-    let Uplink { message, f_cnt, .. } = uplink;
-    Ok((
-        Reading {
+    decoded.health.rssi_dbm = uplink.rssi_dbm;
+    decoded.health.snr_db = uplink.snr_db;
+    Ok(Understood {
+        reading: Reading {
             sensor,
             observed,
             received,
-            sequence: Some(f_cnt),
-            message,
-            report,
+            sequence: Some(uplink.f_cnt),
+            message: uplink.message,
+            report: decoded.report.clone(),
         },
-        health,
-    ))
+        decoded,
+        port: uplink.f_port,
+    })
 }
 
 fn bound(context: &DriverContext, dev_eui: &str) -> Option<(SensorId, BoundSensor)> {

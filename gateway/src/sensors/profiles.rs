@@ -278,6 +278,14 @@ impl Profile {
         })
     }
 
+    /// What a report that came by `port` at `received` waits for, where the local time is so far ahead of UTC.
+    pub fn answer(&self, port: u8, decoded: &Decoded, received: Timestamp, utc_offset_s: i32) -> Option<Downlink> {
+        let answer = self.codec?.answer?;
+        let local = jiff::Timestamp::from_millisecond(received.as_millis()).ok()?;
+        let local = jiff::tz::Offset::from_seconds(utc_offset_s).ok()?.to_datetime(local);
+        answer(port, decoded, local)
+    }
+
     /// Decodes a payload that came at `received`. Refuses ports and lengths that the model does not use. Only a script makes
     /// it wait.
     pub async fn decode(&self, port: u8, payload: &[u8], received: Timestamp) -> Result<Decoded, CodecError> {

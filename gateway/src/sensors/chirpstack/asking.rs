@@ -7,16 +7,14 @@
 //! application of the network server the sensor is in, and until the broker has taken it over: one whose connection broke goes
 //! once more.
 //!
-//! Source: `ChirpStack` v4, topic `application/A/device/D/command/down`, JSON mapping of `DownlinkQueueItem`.
+//! Source: `ChirpStack` v4, topic `application/A/device/D/command/down`, `DownlinkCommand`, in the encoding of the uplinks.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use parking::{ClockQuality, Reading, SensorId};
-use serde_json::json;
 
+use super::envelope::Encoding;
 use crate::mqtt::{Publication, PublishId, QoS};
 use crate::sensors::DriverContext;
 use crate::sensors::codecs::Downlink;
@@ -35,27 +33,57 @@ pub(super) struct Asking {
 /// Orders to sensors, and where sensors are.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
-    /// Topics of devices that were heard, without their ends.
-    bases: HashMap<SensorId, String>,
+    /// Of the devices that were heard.
+    places: HashMap<SensorId, Place>,
     waiting: HashMap<SensorId, VecDeque<Downlink>>,
     /// Published, and not yet taken over by the broker.
     under_way: BTreeMap<PublishId, (SensorId, Downlink)>,
 }
 
+/// Where a device is told something, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The device's topic, without its end.
+    base: String,
+    encoding: Encoding,
+}
+
+impl Place {
+    /// Of a device that was heard by a message of `topic`.
+    pub fn of(topic: &str, encoding: Encoding) -> Option<Self> {
+        let base = topic.strip_suffix("/event/up")?.to_owned();
+        Some(Self { base, encoding })
+    }
+
+    /// What tells `sensor`, which is there, something.
+    pub fn down(&self, sensor: &SensorId, downlink: &Downlink) -> Publication {
+        Publication {
+            topic: format!("{}/command/down", self.base),
+            payload: self.encoding.downlink(sensor.as_str(), downlink).into(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+        }
+    }
+}
+
+/// Whether a sensor that said this may still be listening.
+pub(super) fn is_fresh(reading: &Reading) -> bool {
+    reading.received.at.seconds_since(reading.observed) <= FRESH_S
+}
+
 impl Asking {
-    /// What is to be asked now that `reading` came by a message of `topic`.
-    pub fn due(&mut self, context: &DriverContext, topic: &str, reading: &Reading) -> Vec<Publication> {
+    /// What is to be asked now that `reading` came from `place`.
+    pub fn due(&mut self, context: &DriverContext, place: &Place, reading: &Reading) -> Vec<Publication> {
         let now = reading.received;
-        let age_s = now.at.seconds_since(reading.observed);
-        let (Some(base), Some(bound)) = (base_of(topic), context.sensors.get(&reading.sensor)) else {
+        let Some(bound) = context.sensors.get(&reading.sensor) else {
             return Vec::new();
         };
-        if now.clock != ClockQuality::Unset && age_s > FRESH_S {
+        if now.clock != ClockQuality::Unset && !is_fresh(reading) {
             return Vec::new();
         }
         let mut due = Vec::new();
-        for (place, ask) in bound.profile.asks.iter().enumerate() {
-            let asked = self.asked.entry((reading.sensor.clone(), place));
+        for (number, ask) in bound.profile.asks.iter().enumerate() {
+            let asked = self.asked.entry((reading.sensor.clone(), number));
             let wait_ms = u64::from(ask.every_s) * 1_000;
             let is_due = match &asked {
                 Entry::Occupied(asked) => now.mono_ms.saturating_sub(*asked.get()) >= wait_ms,
@@ -63,7 +91,7 @@ impl Asking {
             };
             if is_due {
                 asked.insert_entry(now.mono_ms);
-                due.push(down(base, &reading.sensor, &ask.downlink));
+                due.push(place.down(&reading.sensor, &ask.downlink));
             }
         }
         due
@@ -71,12 +99,10 @@ impl Asking {
 }
 
 impl Orders {
-    /// A sensor was heard by a message of `topic`.
-    pub fn heard(&mut self, topic: &str, sensor: &SensorId) {
-        if let Some(base) = base_of(topic)
-            && self.bases.get(sensor).is_none_or(|known| known != base)
-        {
-            self.bases.insert(sensor.clone(), base.to_owned());
+    /// A sensor was heard from `place`.
+    pub fn heard(&mut self, place: &Place, sensor: &SensorId) {
+        if self.places.get(sensor).is_none_or(|known| known != place) {
+            self.places.insert(sensor.clone(), place.clone());
         }
     }
 
@@ -88,14 +114,14 @@ impl Orders {
             return None;
         }
         waiting.push_back(downlink);
-        Some(self.bases.contains_key(sensor))
+        Some(self.places.contains_key(sensor))
     }
 
     /// The next order that can go.
     pub fn next(&self) -> Option<(SensorId, Publication)> {
         self.waiting.iter().find_map(|(sensor, waiting)| {
-            let (base, downlink) = (self.bases.get(sensor)?, waiting.front()?);
-            Some((sensor.clone(), down(base, sensor, downlink)))
+            let (place, downlink) = (self.places.get(sensor)?, waiting.front()?);
+            Some((sensor.clone(), place.down(sensor, downlink)))
         })
     }
 
@@ -120,25 +146,6 @@ impl Orders {
     }
 }
 
-fn base_of(topic: &str) -> Option<&str> {
-    topic.strip_suffix("/event/up")
-}
-
-fn down(base: &str, sensor: &SensorId, downlink: &Downlink) -> Publication {
-    let item = json!({
-        "devEui": sensor.as_str(),
-        "confirmed": false,
-        "fPort": downlink.port,
-        "data": STANDARD.encode(&downlink.payload),
-    });
-    Publication {
-        topic: format!("{base}/command/down"),
-        payload: item.to_string().into(),
-        qos: QoS::AtLeastOnce,
-        retain: false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,7 +162,8 @@ mod tests {
         let (mut orders, sensor) = (Orders::default(), SensorId::new("70b3d52c0001a2f5").unwrap());
         assert_eq!(orders.take(&sensor, order(1)), Some(false));
         assert!(orders.next().is_none(), "nobody knows where it is");
-        orders.heard("application/a/device/70b3d52c0001a2f5/event/up", &sensor);
+        let place = Place::of("application/a/device/70b3d52c0001a2f5/event/up", Encoding::Json).unwrap();
+        orders.heard(&place, &sensor);
         assert_eq!(orders.take(&sensor, order(2)), Some(true));
         let data = |orders: &Orders| {
             let (_, publication) = orders.next()?;

@@ -1,15 +1,17 @@
-//! The JSON in which `ChirpStack` v4 publishes an uplink (topic `application/+/device/+/event/up`).
+//! What `ChirpStack` v4 publishes of an uplink (topic `application/+/device/+/event/up`), in either of its encodings, and what
+//! it takes for a downlink.
 //!
-//! Source: `ChirpStack` v4, integration event `UplinkEvent` in the JSON mapping of protobuf: a field with its zero value
-//! may be absent, so none is required here; unknown fields are ignored.
+//! Its MQTT integration writes JSON or protobuf (`json` in its configuration). A message tells by its first byte which it is: no
+//! protobuf message begins like a JSON object. A field with its zero value may be absent in both, so none is required
+//! here; unknown fields are ignored.
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
+mod json;
+mod protobuf;
 
-/// Longest application payload of LoRaWAN, bytes.
-const PAYLOAD_BYTES_MAX: usize = 242;
+use super::super::codecs::Downlink;
+
+/// Longest application payload of LoRaWAN, bytes, at any data rate of any region (RP002-1.0.4).
+pub(super) const PAYLOAD_BYTES_MAX: usize = 242;
 /// Longest message identity taken over; `ChirpStack` uses UUIDs of 36.
 const MESSAGE_ID_BYTES_MAX: usize = 64;
 /// A device EUI, hexadecimal.
@@ -18,9 +20,9 @@ const DEV_EUI_DIGITS: usize = 16;
 /// Why an envelope cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Not the JSON of an uplink.
-    #[error("no ChirpStack uplink in JSON ({0}); is `json=true` set in ChirpStack's MQTT integration?")]
-    Json(String),
+    /// Neither encoding of an uplink.
+    #[error("no ChirpStack uplink, in JSON or in protobuf ({0}); does something else publish to this topic?")]
+    Encoding(String),
     /// No device, or an impossible one.
     #[error("\"{0}\" is no devEui: expected 16 hexadecimal digits in deviceInfo.devEui")]
     DevEui(String),
@@ -30,14 +32,28 @@ pub enum EnvelopeError {
     /// The time is not readable.
     #[error("field time: \"{0}\" is no RFC 3339 time")]
     Time(String),
+    /// The port is none.
+    #[error("field fPort: {0} is no port of LoRaWAN")]
+    Port(u32),
     /// The identity of the message is too long to keep.
     #[error("field deduplicationId has {0} bytes; at most 64 are taken")]
     MessageId(usize),
 }
 
+/// How a network server writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON, `json=true`.
+    Json,
+    /// Protobuf, `json=false`.
+    Protobuf,
+}
+
 /// An uplink.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Uplink {
+    /// How it was written.
+    pub encoding: Encoding,
     /// `deduplicationId`: one for all receivers that heard the same frame.
     pub message: Option<String>,
     /// When the network server received it.
@@ -56,62 +72,55 @@ pub struct Uplink {
     pub snr_db: Option<f64>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    deduplication_id: Option<String>,
-    time: Option<String>,
-    device_info: Option<DeviceInfo>,
-    f_cnt: Option<u32>,
-    f_port: Option<u8>,
-    data: Option<String>,
-    rx_info: Option<Vec<RxInfo>>,
+/// What an envelope tells, not looked at yet.
+struct Told {
+    deduplication_id: String,
+    time: Option<jiff::Timestamp>,
+    dev_eui: String,
+    f_cnt: u32,
+    f_port: u32,
+    data: Vec<u8>,
+    receivers: Vec<Receiver>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DeviceInfo {
-    dev_eui: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct RxInfo {
-    rssi: Option<i32>,
-    snr: Option<f64>,
+/// How well a receiver heard it.
+struct Receiver {
+    rssi_dbm: Option<i32>,
+    snr_db: f64,
 }
 
 impl Uplink {
-    /// Reads the JSON of an uplink.
-    pub fn parse(json: &[u8]) -> Result<Self, EnvelopeError> {
-        let wire: Wire = serde_json::from_slice(json).map_err(|error| EnvelopeError::Json(error.to_string()))?;
-        let dev_eui = wire.device_info.and_then(|info| info.dev_eui).unwrap_or_default();
-        let dev_eui = normal_dev_eui(&dev_eui).ok_or(EnvelopeError::DevEui(dev_eui))?;
-        if let Some(id) = wire
-            .deduplication_id
-            .as_ref()
-            .filter(|id| id.len() > MESSAGE_ID_BYTES_MAX)
-        {
-            return Err(EnvelopeError::MessageId(id.len()));
+    /// Reads an uplink in either encoding.
+    pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
+        let encoding = Encoding::of(bytes);
+        let told = match encoding {
+            Encoding::Json => json::read(bytes)?,
+            Encoding::Protobuf => protobuf::read(bytes)?,
+        };
+        let dev_eui = normal_dev_eui(&told.dev_eui).ok_or(EnvelopeError::DevEui(told.dev_eui))?;
+        let id_bytes = told.deduplication_id.len();
+        if id_bytes > MESSAGE_ID_BYTES_MAX {
+            return Err(EnvelopeError::MessageId(id_bytes));
         }
-        let time = wire
-            .time
-            .map(|time| time.parse().map_err(|_| EnvelopeError::Time(time)))
-            .transpose()?;
-        let best = wire
-            .rx_info
-            .unwrap_or_default()
+        let bytes = told.data.len();
+        if bytes > PAYLOAD_BYTES_MAX {
+            let reason = format!("{bytes} bytes; LoRaWAN carries at most {PAYLOAD_BYTES_MAX}");
+            return Err(EnvelopeError::Data(reason));
+        }
+        let best = told
+            .receivers
             .into_iter()
-            .max_by_key(|rx| rx.rssi.unwrap_or(i32::MIN));
+            .max_by_key(|receiver| receiver.rssi_dbm.unwrap_or(i32::MIN));
         Ok(Self {
-            message: wire.deduplication_id.filter(|id| !id.is_empty()),
-            time,
+            encoding,
+            message: Some(told.deduplication_id).filter(|id| !id.is_empty()),
+            time: told.time,
             dev_eui,
-            f_cnt: wire.f_cnt.unwrap_or(0),
-            f_port: wire.f_port.unwrap_or(0),
-            payload: payload(wire.data.as_deref().unwrap_or_default())?,
-            rssi_dbm: best.as_ref().and_then(|rx| rx.rssi),
-            // An absent ratio is 0 dB, the zero value.
-            snr_db: best.map(|rx| rx.snr.unwrap_or(0.0)),
+            f_cnt: told.f_cnt,
+            f_port: u8::try_from(told.f_port).map_err(|_| EnvelopeError::Port(told.f_port))?,
+            payload: told.data,
+            rssi_dbm: best.as_ref().and_then(|best| best.rssi_dbm),
+            snr_db: best.map(|best| best.snr_db),
         })
     }
 
@@ -121,81 +130,30 @@ impl Uplink {
     }
 }
 
+impl Encoding {
+    /// That of a message.
+    pub(super) fn of(message: &[u8]) -> Self {
+        if message.trim_ascii_start().first() == Some(&b'{') {
+            Self::Json
+        } else {
+            Self::Protobuf
+        }
+    }
+
+    /// What the network server takes for a downlink to device `dev_eui` (topic `…/command/down`).
+    pub(super) fn downlink(self, dev_eui: &str, downlink: &Downlink) -> Vec<u8> {
+        match self {
+            Self::Json => json::downlink(dev_eui, downlink),
+            Self::Protobuf => protobuf::downlink(dev_eui, downlink),
+        }
+    }
+}
+
 /// A device EUI as identifiers write it, if `text` is one.
 pub(super) fn normal_dev_eui(text: &str) -> Option<String> {
     let is_eui = text.len() == DEV_EUI_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_eui.then(|| text.to_ascii_lowercase())
 }
 
-fn payload(data: &str) -> Result<Vec<u8>, EnvelopeError> {
-    // Encoders of other makes leave the padding out.
-    const TOLERANT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    let payload = GeneralPurpose::new(&alphabet::STANDARD, TOLERANT)
-        .decode(data)
-        .map_err(|error| EnvelopeError::Data(format!("not base64 ({error})")))?;
-    if payload.len() > PAYLOAD_BYTES_MAX {
-        return Err(EnvelopeError::Data(format!(
-            "{} bytes; LoRaWAN carries at most {PAYLOAD_BYTES_MAX}",
-            payload.len()
-        )));
-    }
-    Ok(payload)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_with_their_zero_value_may_be_absent() {
-        let uplink = Uplink::parse(br#"{"deviceInfo":{"devEui":"70B3D52C0001A2F4"}}"#).unwrap();
-        assert_eq!(uplink.dev_eui, "70b3d52c0001a2f4");
-        assert_eq!((uplink.f_cnt, uplink.f_port, uplink.payload.len()), (0, 0, 0));
-        assert_eq!(
-            (uplink.message.as_ref(), uplink.time, uplink.rssi_dbm, uplink.snr_db),
-            (None, None, None, None)
-        );
-        assert!(uplink.is_network_only());
-    }
-
-    #[test]
-    fn the_strongest_receiver_tells_the_signal() {
-        let uplink = Uplink::parse(
-            br#"{"deviceInfo":{"devEui":"70b3d52c0001a2f4"},
-                 "rxInfo":[{"rssi":-118,"snr":-9.5},{"snr":3},{"rssi":-71,"gatewayId":"x"},{"rssi":-90,"snr":7.25}]}"#,
-        )
-        .unwrap();
-        assert_eq!((uplink.rssi_dbm, uplink.snr_db), (Some(-71), Some(0.0)));
-    }
-
-    #[test]
-    fn an_envelope_that_cannot_be_used_says_what_was_expected() {
-        let device = r#""deviceInfo":{"devEui":"70b3d52c0001a2f4"}"#;
-        for (json, told) in [
-            ("not json".to_owned(), "json=true"),
-            ("[]".to_owned(), "json=true"),
-            ("{}".to_owned(), "16 hexadecimal digits"),
-            (
-                r#"{"deviceInfo":{"devEui":"70b3d52c0001a2f"}}"#.to_owned(),
-                "16 hexadecimal digits",
-            ),
-            (
-                r#"{"deviceInfo":{"devEui":"../../etc/passwd"}}"#.to_owned(),
-                "16 hexadecimal digits",
-            ),
-            (format!("{{{device},\"data\":\"%%\"}}"), "base64"),
-            (format!("{{{device},\"data\":\"{}\"}}", "AAAA".repeat(82)), "242"),
-            (format!("{{{device},\"time\":\"yesterday\"}}"), "RFC 3339"),
-            (format!("{{{device},\"fCnt\":-1}}"), "json=true"),
-            (format!("{{{device},\"fPort\":256}}"), "json=true"),
-            (
-                format!("{{{device},\"deduplicationId\":\"{}\"}}", "x".repeat(65)),
-                "at most 64",
-            ),
-        ] {
-            let error = Uplink::parse(json.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(told), "{json}: {error}");
-        }
-    }
-}
+mod tests;

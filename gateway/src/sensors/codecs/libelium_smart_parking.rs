@@ -7,7 +7,7 @@
 //! application port is a setting of the sensor, and answers go to the port that the question came from. A sensor that
 //! has started asks for the time: without the answer its clock, and with it its night mode, is wrong.
 
-use jiff::civil::{Date, Weekday};
+use jiff::civil::{Date, DateTime, Weekday};
 use parking::ReportKind;
 
 use super::downlink::{Command, Downlink, Downlinks, Read, Spec, number};
@@ -15,6 +15,8 @@ use super::{CodecError, Decoded, undocumented};
 
 /// First year that the clock can hold.
 const YEAR_ZERO: i64 = 2_000;
+/// The frame that wants the time.
+const ASKS_TIME: &str = "start_1";
 
 pub(super) const DOWNLINKS: Downlinks = Downlinks {
     commands: &COMMANDS,
@@ -56,7 +58,7 @@ pub(super) fn decode(port: u8, payload: &[u8]) -> Result<Decoded, CodecError> {
         1 => (ReportKind::Heartbeat, "keep_alive"),
         2 => (ReportKind::Heartbeat, "daily"),
         3 => (ReportKind::Heartbeat, "error"),
-        4 => (ReportKind::Startup, "start_1"),
+        4 => (ReportKind::Startup, ASKS_TIME),
         5 => (ReportKind::Startup, "start_2"),
         6 if !is_first => (ReportKind::Heartbeat, "service"),
         7 if !is_first => (ReportKind::Heartbeat, "downlink_confirmed"),
@@ -162,18 +164,38 @@ fn volts(count: u8) -> f64 {
     f64::from(2_800 + u32::from(count) * 4) / 1_000.0
 }
 
-fn encode(command: &Command) -> Result<Downlink, String> {
-    let [month, day, hour, minute] = ["month", "day", "hour", "minute"].map(|name| command.byte(name));
-    let year = command.value("year");
-    let date = i16::try_from(year)
+/// The time, for a sensor that has started and asks for it.
+pub(super) fn answer(port: u8, decoded: &Decoded, local: DateTime) -> Option<Downlink> {
+    let asks = decoded
+        .details
+        .iter()
+        .any(|(name, word)| *name == "frame_type" && word == ASKS_TIME);
+    let payload = time(local).filter(|_| asks)?;
+    Some(Downlink { port, payload })
+}
+
+/// The answer to start frame 1; none where the clock cannot hold the year.
+fn time(local: DateTime) -> Option<Vec<u8>> {
+    let year = u8::try_from(i64::from(local.year()) - YEAR_ZERO)
         .ok()
-        .and_then(|year| Date::new(year, month.cast_signed(), day.cast_signed()).ok())
-        .ok_or_else(|| format!("{year}-{month:02}-{day:02} is no day"))?;
-    let year = (year - YEAR_ZERO).to_le_bytes()[0];
-    let weekday = date.weekday().to_sunday_zero_offset().cast_unsigned();
+        .filter(|year| *year < 100)?;
+    let weekday = local.date().weekday().to_sunday_zero_offset();
+    let parts = [local.month(), local.day(), weekday, local.hour(), local.minute()];
+    let parts = parts.map(i8::cast_unsigned);
+    Some([&[year][..], &parts, &[0, 0]].concat())
+}
+
+fn encode(command: &Command) -> Result<Downlink, String> {
+    let [month, day, hour, minute] = ["month", "day", "hour", "minute"].map(|name| command.byte(name).cast_signed());
+    let year = command.value("year");
+    let local = i16::try_from(year)
+        .ok()
+        .and_then(|year| DateTime::new(year, month, day, hour, minute, 0, 0).ok());
     Ok(Downlink {
         port: command.byte("port"),
-        payload: vec![year, month, day, weekday, hour, minute, 0, 0],
+        payload: local
+            .and_then(time)
+            .ok_or_else(|| format!("{year}-{month:02}-{day:02} is no day"))?,
     })
 }
 

@@ -17,6 +17,7 @@ mod tekzitel_tekzipark;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use jiff::civil::DateTime;
 use parking::{PreviousState, Report, ReportKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -154,7 +155,12 @@ pub struct Codec {
     pub decode: Decode,
     /// What its sensors can be told.
     pub downlinks: Option<Downlinks>,
+    /// What a report waits for, if its sensors wait for anything.
+    pub answer: Option<Answer>,
 }
+
+/// What a report that came by this port waits for at this local time.
+pub(super) type Answer = fn(u8, &Decoded, DateTime) -> Option<Downlink>;
 
 /// All of them.
 pub(super) static CODECS: [Codec; 10] = [
@@ -162,51 +168,61 @@ pub(super) static CODECS: [Codec; 10] = [
         name: "bosch-tps110",
         decode: bosch_tps110::decode,
         downlinks: Some(bosch_tps110::DOWNLINKS),
+        answer: None,
     },
     Codec {
         name: "dingtek-do20x",
         decode: dingtek_do20x::decode,
         downlinks: Some(dingtek_do20x::DOWNLINKS),
+        answer: None,
     },
     Codec {
         name: "libelium-smart-parking",
         decode: libelium_smart_parking::decode,
         downlinks: Some(libelium_smart_parking::DOWNLINKS),
+        answer: Some(libelium_smart_parking::answer),
     },
     Codec {
         name: "milesight-em400-mud",
         decode: milesight_em400_mud::decode,
         downlinks: Some(milesight_em400_mud::DOWNLINKS),
+        answer: None,
     },
     Codec {
         name: "netvox-r719a",
         decode: netvox_r719a::decode,
         downlinks: Some(netvox_r719a::DOWNLINKS),
+        answer: None,
     },
     Codec {
         name: "nwave-ncc405",
         decode: nwave_ncc405::decode,
         downlinks: Some(nwave_ncc405::DOWNLINKS),
+        answer: None,
     },
     Codec {
         name: "nwave-nps310",
         decode: nwave_nps310::decode,
         downlinks: None,
+        answer: None,
     },
     Codec {
         name: "nwave-nps405",
         decode: nwave_nps405::decode,
         downlinks: None,
+        answer: None,
     },
     Codec {
         name: "pni-placepod",
         decode: pni_placepod::decode,
         downlinks: None,
+        answer: None,
     },
     Codec {
         name: "tekzitel-tekzipark",
         decode: tekzitel_tekzipark::decode,
         downlinks: Some(tekzitel_tekzipark::DOWNLINKS),
+        answer: None,
     },
 ];
 
