@@ -292,7 +292,7 @@ async fn what_cannot_be_used_is_set_aside_and_never_stops_the_rest() {
         (topic(stranger), "{".to_owned(), None),
         (topic(stranger), uplink(stranger, 1, 1, "AQ=="), None),
         ("application/a/device/x/event/up".to_owned(), "\u{0}".to_owned(), None),
-        (topic(BOSCH), "no json".to_owned(), Some("json=true")),
+        (topic(BOSCH), "no json".to_owned(), Some("in JSON or in protobuf")),
         (topic(BOSCH), uplink(stranger, 1, 1, "AQ=="), Some("topic is of device")),
         (topic(stranger), uplink(BOSCH, 1, 1, "AQ=="), None),
         (

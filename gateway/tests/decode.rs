@@ -136,7 +136,7 @@ fn a_wrong_length_port_or_profile_ends_with_status_2_and_says_what_was_expected(
         (plain(&["bosch-tps110", "--port", "256", "01"]), "256"),
         (plain(&["bosch-tps110", "01"]), "--port"),
         (plain(&["bosch-tps110", "--envelope", "/absent.json"]), "/absent.json"),
-        (envelope("{"), "json=true"),
+        (envelope("{"), "in JSON or in protobuf"),
         (
             envelope(r#"{"deviceInfo":{"devEui":"70b3d52c0001a2f4"},"fPort":1}"#),
             "0 bytes on port 1",
@@ -175,4 +175,28 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn a_message_in_json_is_read_by_the_map_of_its_profile_and_its_channel() {
+    let message = |profile: &str, channel: &str, json: &str| {
+        let arguments = ["--profile", profile, "--message", "-", "--channel", channel];
+        let output = decode(&arguments, json);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let counted = r#"{"UtcTime":"2026-01-05T01:00:00Z","Source":{"Rule":"masuk"},"Data":{"Count":"1234"}}"#;
+    let (code, told, _) = message("onvif-line-counter", "masuk", counted);
+    assert_eq!(code, Some(0));
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["kind"], &told["count"]), (&"count".into(), &1_234.into()));
+    let (code, told, error) = message("onvif-line-counter", "keluar", counted);
+    assert_eq!((code, told.as_str()), (Some(2), ""));
+    assert!(error.contains("is --channel right?"), "{error}");
+    let (code, _, error) = message("onvif-line-counter", "masuk", &counted.replace("\"1234\"", "\"many\""));
+    assert!(code == Some(2) && error.contains("/Data/Count"), "{error}");
+    let (code, _, error) = message("bosch-tps110", "", "{}");
+    assert!(code == Some(2) && error.contains("maps no messages"), "{error}");
+    let (code, _, error) = message("zigbee2mqtt-occupancy", "", "occupied");
+    assert!(code == Some(2) && error.contains("no JSON"), "{error}");
 }

@@ -19,11 +19,13 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use parking::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::UsageError;
 use crate::config::{Config, Sensor};
 use crate::sensors::chirpstack::envelope::Uplink;
 use crate::sensors::codecs::{CommandError, Decoded, Downlink, hex, unhex};
+use crate::sensors::fields::Place;
 use crate::sensors::{Profile, Profiles};
 
 /// Largest envelope read, bytes.
@@ -65,17 +67,23 @@ struct Decode {
     #[arg(long)]
     profile: String,
     /// Application port (fPort).
-    #[arg(long, required_unless_present = "envelope", conflicts_with = "envelope")]
+    #[arg(long, required_unless_present_any = ["envelope", "message"], conflicts_with_all = ["envelope", "message"])]
     port: Option<u8>,
     /// Payload in hexadecimal; spaces and colons are ignored.
-    #[arg(required_unless_present = "envelope", conflicts_with = "envelope")]
+    #[arg(required_unless_present_any = ["envelope", "message"], conflicts_with_all = ["envelope", "message"])]
     hex: Vec<String>,
     /// What the payload is of a command to the sensor, as a network server shows it.
-    #[arg(long, conflicts_with = "envelope")]
+    #[arg(long, conflicts_with_all = ["envelope", "message"])]
     downlink: bool,
-    /// File with a ChirpStack v4 uplink event in JSON, `-` for standard input; port and payload come from it.
-    #[arg(long, value_name = "FILE")]
+    /// File with a ChirpStack v4 uplink event, JSON or protobuf, `-` for standard input; port and payload come from it.
+    #[arg(long, value_name = "FILE", conflicts_with = "message")]
     envelope: Option<PathBuf>,
+    /// File with a message in JSON, `-` for standard input, for sensors on MQTT and HTTP.
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
+    /// Which of several sensors of the message, as `channel` of `[[sensors]]`.
+    #[arg(long, requires = "message", default_value = "", hide_default_value = true)]
+    channel: String,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +104,19 @@ struct Encoded {
     port: u8,
     bytes_hex: String,
     data: String,
+}
+
+/// What a message tells besides.
+#[derive(Serialize)]
+struct FromMessage<T> {
+    #[serde(flatten)]
+    decoded: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
 
 /// What an envelope adds to its payload.
@@ -182,9 +203,12 @@ fn encode(arguments: &Encode) -> anyhow::Result<String> {
 
 fn decode(arguments: &Decode) -> anyhow::Result<String> {
     let profile = profile(&arguments.profile)?;
+    if let Some(path) = &arguments.message {
+        return from_message(profile, path, &arguments.channel);
+    }
     if let Some(path) = &arguments.envelope {
-        let json = read_envelope(path)?;
-        let uplink = Uplink::parse(&json).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
+        let bytes = read_file(path)?;
+        let uplink = Uplink::parse(&bytes).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
         let decoded = decoded(profile, uplink.f_port, &uplink.payload, uplink.time)?;
         let Uplink {
             dev_eui,
@@ -227,7 +251,33 @@ fn decoded(profile: &Profile, port: u8, payload: &[u8], received: Option<jiff::T
     Ok(decoded.map_err(|error| UsageError(error.to_string()))?)
 }
 
-fn read_envelope(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// What a message in JSON means by the map of a profile.
+fn from_message(profile: &Profile, path: &Path, channel: &str) -> anyhow::Result<String> {
+    let usage = |reason: String| UsageError(format!("{}: {reason}", path.display()));
+    let Some(fields) = profile.fields.as_ref().filter(|_| profile.script().is_none()) else {
+        let reason = format!("{} maps no messages; it is for sensors on MQTT and HTTP", profile.name);
+        return Err(UsageError(reason).into());
+    };
+    let message: Value =
+        serde_json::from_slice(&read_file(path)?).map_err(|error| usage(format!("no JSON: {error}")))?;
+    let place = Place {
+        channel,
+        ..Place::default()
+    };
+    if !fields.is_for(&message, place) {
+        let reason = "this message is of another sensor, by only_when of the profile; is --channel right?";
+        return Err(usage(reason.to_owned()).into());
+    }
+    let understood = fields.read(&message, place).map_err(|error| usage(error.to_string()))?;
+    Ok(serde_json::to_string(&FromMessage {
+        decoded: understood.decoded.view(),
+        observed: understood.observed,
+        sequence: understood.sequence,
+        message: understood.message,
+    })?)
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
         io::stdin()
@@ -250,6 +300,12 @@ fn print_profile(profile: &Profile) -> anyhow::Result<()> {
     match profile.heartbeat_s {
         Some(seconds) => tell!("  speaks at least every {seconds} s"),
         None => tell!("  speaks as often as its sender does"),
+    }
+    tell!("  comes by {}", profile.transport.way());
+    match profile.counts.map(|counts| counts.modulus) {
+        Some(Some(modulus)) => tell!("  counts vehicles: a total that goes on at 0 instead of {modulus}"),
+        Some(None) => tell!("  counts vehicles: a total"),
+        None => {}
     }
     for port in &profile.ports {
         match port.port {

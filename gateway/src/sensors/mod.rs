@@ -17,7 +17,7 @@ mod broker;
 pub mod chirpstack;
 pub mod codecs;
 mod delivery;
-mod fields;
+pub(crate) mod fields;
 pub mod mqtt_json;
 mod observed;
 mod profiles;

@@ -114,6 +114,21 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// How its sensors' reports come, and by which keys of the configuration.
+    pub fn way(self) -> &'static str {
+        match self {
+            Self::ChirpStack => "LoRaWAN through ChirpStack; its id is its device EUI",
+            Self::Webhook => "HTTP posts to the box (section [webhook])",
+            Self::Serial => "a serial line of the box (serial)",
+            Self::I2c => "an I2C bus of the box (i2c, i2c_address)",
+            Self::Modbus => "a Modbus line or host (modbus, modbus_address)",
+            Self::Gpio => "pins of the box (presence_line, fault_line)",
+            Self::Mqtt => "MQTT (section [mqtt]; topic, and channel where a message is of several)",
+            Self::Http => "HTTP, when it is asked (url, poll_s)",
+            Self::Hikvision => "the events of a camera (camera, region)",
+        }
+    }
+
     /// Whether the box sees its sensors' states as they are, and says them: they hang on it, or answer when they are asked.
     pub fn is_attached(self) -> bool {
         match self {
