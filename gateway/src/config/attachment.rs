@@ -209,7 +209,10 @@ fn i2c<'t, 'i>(
 
 fn modbus<'t, 'i>(report: &mut Report, table: &mut Table<'t, 'i>, map: &Map) -> Option<(Attachment, Field<'t, 'i>)> {
     let address = table.integer(report, "modbus_address", &(1..=247_u8), map.address);
-    let baud = table.integer(report, "modbus_baud", &(1_200..=115_200), map.baud);
+    let own_baud = table.optional("modbus_baud");
+    let baud = own_baud
+        .as_ref()
+        .map_or(Some(map.baud), |field| field.integer(report, &(1_200..=115_200)))?;
     let field = table.required(
         "modbus",
         "write the line's device file or the device's address, as in modbus = \"/dev/ttyUSB0\" or \"192.168.1.30:502\"",
@@ -225,6 +228,9 @@ fn modbus<'t, 'i>(report: &mut Report, table: &mut Table<'t, 'i>, map: &Map) -> 
                 field.shown()
             );
             return field.error(report, message, "write \"/dev/ttyUSB0\" or \"192.168.1.30:502\"");
+        }
+        if let Some(baud) = own_baud {
+            return baud.error(report, "a device in the network has no baud", "leave the key out");
         }
         Way::Tcp(text.to_owned())
     };
@@ -363,9 +369,15 @@ pub(super) fn lights(report: &mut Report, root: &mut Table, pins: &mut Pins) -> 
     let link = table.optional("link_line");
     let sensors = table.optional("sensors_line");
     let chip = gpio_chip(report, &mut table);
+    let place = table.place.clone();
     table.finish(report);
     let chip = chip?;
     let mut pin = |field: Option<Field>| field.and_then(|field| pins.take(report, &chip, &field));
     let (link, sensors) = (pin(link), pin(sensors));
+    if (&link, &sensors) == (&None, &None) {
+        let hint = "add link_line or sensors_line, the pin of a light, or leave the section out";
+        report.error(&place, "no light is named", hint);
+        return None;
+    }
     Some(Places { chip, link, sensors })
 }

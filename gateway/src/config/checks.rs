@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use parking::{SensorId, Site, SpaceId, VehicleClass, ZoneId};
+use toml::de::DeTable;
 
 use super::model::{Attachment, SensorBroker, Webhook};
 use super::names::Names;
+use super::reader::locate;
 use super::report::{Place, Placed, Report};
 use super::street::{ReadSensor, Street};
 use crate::sensors::Transport;
@@ -49,6 +51,28 @@ pub(super) fn drivers_are_configured(report: &mut Report, street: &Street, secti
             let profile = &value.sensor.profile.name;
             let message = format!("sensors of profile \"{profile}\" {way}, which is not configured");
             report.absent(place, message, hint);
+        }
+    }
+}
+
+/// Sections whose driver would have nothing to do.
+pub(super) fn idle_sections(report: &mut Report, street: &Street, document: &DeTable) {
+    let used = |transports: &[Transport]| {
+        let mut sensors = street.sensors.iter();
+        sensors.any(|sensor| transports.contains(&sensor.value.transport))
+    };
+    for (section, transports) in [
+        ("chirpstack", &[Transport::ChirpStack][..]),
+        ("mqtt", &[Transport::Mqtt]),
+        ("webhook", &[Transport::Webhook, Transport::Hikvision]),
+    ] {
+        if let Some(offset) = locate(document, section).filter(|_| !used(transports)) {
+            let place = Place {
+                offset,
+                key: section.to_owned(),
+            };
+            let message = format!("no sensor comes by [{section}]");
+            report.warning(&place, message, "bind such a sensor, or leave the section out");
         }
     }
 }

@@ -150,6 +150,7 @@ fn read(report: &mut Report, path: &Path, document: &DeTable, reading: Reading) 
     check_size(report, &site);
     if report.is_clean() {
         checks::warn(report, &site, &street, &zone_names);
+        checks::idle_sections(report, &street, document);
     }
     Some(Config {
         path: path.to_owned(),

@@ -156,3 +156,22 @@ fn an_unknown_profile_is_told_and_not_what_follows_from_it() {
         "{told}"
     );
 }
+
+#[test]
+fn a_section_that_no_sensor_comes_by_is_warned_of_and_lights_need_a_line() {
+    let warned = parse(&format!("{}\n{MQTT}", super::SOUND)).unwrap().warnings;
+    let [warning] = warned.as_slice() else {
+        panic!("{warned:?}")
+    };
+    assert!(warning.to_string().contains("no sensor comes by [mqtt]"), "{warning}");
+    let told = told_of(&format!("{}\n[lights]\n", super::SOUND));
+    assert!(told.contains("no light is named"), "{told}");
+}
+
+#[test]
+fn a_modbus_device_in_the_network_has_no_baud() {
+    let sensor = "profile = \"urm12\"\nmodbus = \"192.168.1.30:502\"\noccupied_below_mm = 1500\nfree_above_mm = 2000\n";
+    assert_eq!(told_of(&with(sensor, "")), "");
+    let told = told_of(&with(&format!("{sensor}modbus_baud = 9600\n"), ""));
+    assert!(told.contains("has no baud"), "{told}");
+}
