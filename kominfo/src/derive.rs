@@ -23,7 +23,7 @@ const FEE_MAX: i64 = 1_000_000_000_000;
 const UNCOUNTED_MAX: i32 = 10_000;
 const INFERRED_MAX: u32 = 10_000;
 /// Vehicles that a counter counts in an interval beyond which a box is not believed, and counters of a zone.
-const COUNTED_MAX: u32 = 1_000_000;
+const COUNTED_MAX: u32 = 10_000;
 const COUNTERS_MAX: usize = 1_000;
 /// No zone has more spaces.
 const SPACES_MAX: u32 = 1_000_000;

@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Event, What};
 use crate::history::{History, Placed};
 use crate::space::Taken;
-use crate::{
-    BootId, Counted, Counter, Counting, EdgeDoubt, RecordBody, SensorTraits, SessionRules, Site, Timestamp, Zone,
-};
+use crate::{BootId, Counted, Counter, Counting, EdgeDoubt, RecordBody, SensorTraits, SessionRules, Site, Timestamp};
 
 /// Most events kept of one counter; older ones are folded even before the horizon.
 const EVENTS_MAX: usize = 1_024;
@@ -35,29 +33,17 @@ pub(crate) struct Line<'a> {
     pub site: &'a Site,
     pub counter: &'a Counter,
     pub rules: &'a SessionRules,
-    traits: Option<&'a SensorTraits>,
+    pub traits: &'a SensorTraits,
 }
 
-impl<'a> Line<'a> {
-    /// The place of `counter` in `site`; none if it is in no zone of it.
-    pub fn of(site: &'a Site, counter: &'a Counter) -> Option<Self> {
-        let Zone { rules, .. } = site.zones.iter().find(|zone| zone.id == counter.zone)?;
-        let traits = site.sensors.iter().find(|traits| traits.id == counter.sensor);
-        Some(Self {
-            site,
-            counter,
-            rules,
-            traits,
-        })
-    }
-
+impl Line<'_> {
     /// Silence after which the sensor is lost, milliseconds.
     fn silence_ms(&self) -> i64 {
-        self.traits.map_or(0, |traits| traits.silence_ms(self.rules))
+        self.traits.silence_ms(self.rules)
     }
 
     fn counting(&self) -> Counting {
-        self.traits.and_then(|traits| traits.counts).unwrap_or_default()
+        self.traits.counts.unwrap_or_default()
     }
 }
 
@@ -69,6 +55,9 @@ struct Total {
     /// The sensor's frame counter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence: Option<u32>,
+    /// The boot whose unset clock dated it, until that is corrected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unset: Option<BootId>,
 }
 
 /// From one total to the next.
@@ -161,14 +150,14 @@ impl CounterBook {
     /// Moves what the unset clock of `boot` dated by `offset_ms`, and with it all that lies in the future of `now`.
     pub fn correct_clock(&mut self, boot: BootId, offset_ms: i64, now: Timestamp) {
         let limit = now.plus_millis(FUTURE_MS);
-        if let Some(base) = self.base.as_mut().filter(|base| base.at > limit) {
+        let mut moved = self.history.correct_clock(boot, offset_ms, limit);
+        let is_of_boot = |base: &&mut Total| base.unset == Some(boot) || base.at > limit;
+        if let Some(base) = self.base.as_mut().filter(is_of_boot) {
             base.at = base.at.plus_millis(offset_ms);
+            base.unset = None;
+            moved = true;
         }
-        if self.history.correct_clock(boot, offset_ms, limit) {
-            let first = self.history.recent().first().map(|event| event.at);
-            if let (Some(base), Some(first)) = (&mut self.base, first) {
-                base.at = base.at.min(first);
-            }
+        if moved {
             self.lost_since = self.lost_since.and(self.last_total().map(|last| last.at));
             self.news = true;
         }
@@ -354,6 +343,7 @@ fn total(event: &Event) -> Option<Total> {
             at: event.at,
             count,
             sequence: said.sequence,
+            unset: event.unset,
         }),
         _ => None,
     }

@@ -208,6 +208,8 @@ fn another_factor_divides_the_interval_at_its_begin_and_nothing_is_counted_twice
     changed.counters[0].vehicles.vehicles_per_1000 = 500;
     let mut gone = line();
     gone.counters.clear();
+    // Nor does the configuration know its sensor any more.
+    gone.sensors.clear();
     gone.spaces = vec![support::space("A1")];
     let mut day = day_of(&line());
     day.feed(
@@ -224,10 +226,11 @@ fn another_factor_divides_the_interval_at_its_begin_and_nothing_is_counted_twice
         .map(|counted| (counted.count, counted.known_s, counted.vehicles.vehicles_per_1000))
         .collect();
     assert_eq!(parts, [(13, 480, 900), (7, 420, 500)]);
+    day.feed("06:18 L count 26");
     day.site_changes("06:20", &gone);
     day.advance(time("06:31"));
     let quarter = day.intervals()[&("Z".to_owned(), time("06:15"))].clone();
-    assert_eq!((quarter.counted[0].count, quarter.counted[0].known_s), (0, 300));
+    assert_eq!((quarter.counted[0].count, quarter.counted[0].known_s), (6, 300));
 }
 
 #[test]
@@ -262,4 +265,54 @@ fn what_is_folded_stays_as_it_was_written_and_the_rest_goes_on() {
     let counted: Vec<u32> = intervals.values().map(|interval| interval.counted[0].count).collect();
     assert_eq!(counted.iter().sum::<u32>(), 3_999);
     assert!(counted[..88].iter().all(|count| *count == 45), "{counted:?}");
+}
+
+#[test]
+fn what_is_folded_while_the_clock_is_unset_is_moved_with_the_rest() {
+    let start = Stamp {
+        at: "1970-01-01T00:01:00Z".parse().unwrap(),
+        boot: BootId(4),
+        mono_ms: 0,
+        clock: ClockQuality::Unset,
+    };
+    let mut day = Timetable::starting(start, &line());
+    day.checks = false;
+    for number in 0..1_500_i64 {
+        day.now.at = start.at.plus_seconds(number * 20);
+        day.now.mono_ms = u64::try_from(number * 20_000).unwrap();
+        let reading = day.reading("L", &["count", &number.to_string()]);
+        day.step(Input::Reading(reading));
+    }
+    // It is 16:00 now.
+    let offset_ms = time("16:00").millis_since(day.now.at);
+    day.now.at = time("16:00");
+    day.now.clock = ClockQuality::Synced;
+    day.step(Input::ClockCorrected {
+        of_boot: BootId(4),
+        offset_ms,
+    });
+    day.advance(time("16:16"));
+    for at in ["12:00", "13:30", "15:30"] {
+        assert_eq!((last(&day, at).count, last(&day, at).known_s), (45, 900), "{at}");
+    }
+}
+
+#[test]
+fn a_counter_that_is_silent_before_its_next_time_at_a_line_is_due_when_that_begins() {
+    let mut site = line();
+    site.counters[0].during.until = Some(time("06:30"));
+    let mut again = site.counters[0].clone();
+    again.during = parking::Interval {
+        from: time("12:00"),
+        until: None,
+    };
+    site.counters.push(again);
+    let mut day = Timetable::new(&site);
+    // Whoever ticks at every deadline goes on; `advance` says if one stays.
+    day.play(
+        "06:10 L count 5
+         12:00 > lost s-L of Z since 06:10
+         12:10 L count 9
+         12:10 > restored s-L of Z at 12:10",
+    );
 }

@@ -13,7 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::estimate::{CountRange, HIGH, LOW, quarters, real_u64};
 use super::spread::Spread;
 use super::unseen::{AROUND, LEVELS, OVERDISPERSION, PRIOR_ARRIVALS, number};
-use crate::{Counted, Coverage, FeeRange, Occupancy, Rupiah, SensorId, Timestamp, VehicleClass};
+use crate::{Counted, Coverage, EdgeDoubt, FeeRange, Occupancy, Rupiah, SensorId, Timestamp, VehicleClass};
+
+/// Vehicles a second at one line, whatever a record from outside says.
+const RATE_MAX: f64 = 2.0;
+/// Vehicles at one line on a day that nobody counted, likewise.
+const UNSEEN_MAX: f64 = 200_000.0;
 
 /// What the counters of a zone counted of one class on a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +36,8 @@ pub struct CountedDay {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ClassCount {
     pub day: CountedDay,
-    /// How many are billed.
-    pub billed: CountRange,
+    /// How many are billed of what is known, if anything is.
+    pub billed: Option<CountRange>,
     /// What they should have paid.
     pub fee: FeeRange,
     /// Of the counter of which the least is known.
@@ -84,7 +89,8 @@ pub(super) fn by_class(
             known_s: sum.day.known_s.saturating_add(one.day.known_s),
             unknown_s: sum.day.unknown_s.saturating_add(one.day.unknown_s),
         };
-        sum.billed = sum.billed.plus(one.billed);
+        let billed = sum.billed.into_iter().chain(one.billed);
+        sum.billed = billed.reduce(CountRange::plus);
         sum.fee = super::saturating_sum(sum.fee, one.fee);
         sum.coverage = least(sum.coverage, one.coverage);
     }
@@ -135,13 +141,16 @@ impl Told<'_> {
             .saturating_add(whole(missing_s));
         let count = (known_s > 0).then(|| self.range());
         let vehicles = each().next().map_or([1_000; 3], |counted| counted.vehicles.range());
-        let range = count.unwrap_or_default();
-        let billed = CountRange {
+        let billed = count.map(|range| CountRange {
             low: times(range.low, vehicles[0], 0),
             point: times(range.point, vehicles[1], 500),
             high: times(range.high, vehicles[2], 999),
+        });
+        let mean_fee = self.mean_fee();
+        let fee = |of: fn(CountRange) -> u32| {
+            let vehicles = billed.map_or(0, of);
+            Rupiah(nearest(f64::from(vehicles) * mean_fee))
         };
-        let fee = |vehicles: u32| Rupiah(nearest(f64::from(vehicles) * self.mean_fee()));
         ClassCount {
             day: CountedDay {
                 count,
@@ -150,9 +159,9 @@ impl Told<'_> {
             },
             billed,
             fee: FeeRange {
-                low: fee(billed.low),
-                point: fee(billed.point),
-                high: fee(billed.high),
+                low: fee(|range| range.low),
+                point: fee(|range| range.point),
+                high: fee(|range| range.high),
             },
             coverage: Coverage::of(known_s, known_s.saturating_add(unknown_s)),
         }
@@ -162,22 +171,22 @@ impl Told<'_> {
     fn range(&self) -> CountRange {
         let (mut point, mut fewer, mut more, mut at_least) = (0_u64, 0_u64, 0_u64, 0_u64);
         let mut reached = None;
-        let mut open = 0;
-        let mut open_more = 0;
+        // At the end of the interval before.
+        let mut end = EdgeDoubt::default();
         for (span, counted) in &self.intervals {
             point = point.saturating_add(counted.count.into());
             at_least = at_least.saturating_add(counted.at_least.into());
             if reached != Some(span.start) {
                 // Nothing joins on to the one before: what is doubtful at both edges counts.
-                fewer += u64::from(open) + counted.at_begin.map_or(0, |edge| u64::from(edge.more));
-                more += u64::from(open_more) + counted.at_begin.map_or(0, |edge| u64::from(edge.fewer));
+                let begin = counted.at_begin.unwrap_or_default();
+                fewer += u64::from(end.fewer) + u64::from(begin.more);
+                more += u64::from(end.more) + u64::from(begin.fewer);
             }
-            open = counted.at_end.map_or(0, |edge| edge.fewer);
-            open_more = counted.at_end.map_or(0, |edge| edge.more);
+            end = counted.at_end.unwrap_or_default();
             reached = Some(span.end);
         }
-        fewer += u64::from(open);
-        more += u64::from(open_more);
+        fewer += u64::from(end.fewer);
+        more += u64::from(end.more);
         let unseen = self.unseen().at_least(bounded(at_least));
         let plus = |count: u64, unseen: i64| {
             let sum = count.saturating_add(u64::try_from(unseen).unwrap_or(0));
@@ -216,9 +225,9 @@ impl Told<'_> {
             let in_piece = |(time, seconds): &(Timestamp, f64)| {
                 let around = Around::of(&by_number, number(*time));
                 let rate = (around.count + PRIOR_ARRIVALS) / (around.known_s + PRIOR_ARRIVALS / day_rate);
-                rate * seconds * (1.0 + level * around.error()).max(0.1)
+                rate.min(RATE_MAX) * seconds * (1.0 + level * around.error()).max(0.1)
             };
-            blind.iter().map(in_piece).sum::<f64>()
+            blind.iter().map(in_piece).sum::<f64>().min(UNSEEN_MAX)
         };
         let levels = LEVELS.map(|(level, likely)| (likely, Spread::poisson(expected(level))));
         Spread::one_of(&levels)

@@ -154,9 +154,9 @@ pub fn zone_day<'a>(
     fee.low = fee.low.max(least);
     let counted = counted::by_class(&intervals, missing.as_deref().unwrap_or_default());
     for (class, count) in &counted {
-        if count.day.count.is_some() {
+        if let Some(at_lines) = count.billed {
             let billed = billed.entry(*class).or_default();
-            *billed = billed.plus(count.billed);
+            *billed = billed.plus(at_lines);
         }
         fee = saturating_sum(fee, count.fee);
         coverage = counted::least(coverage, count.coverage);

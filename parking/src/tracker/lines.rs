@@ -5,19 +5,46 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::counter::{CounterBook, Line};
-use crate::{Counter, Reading, RecordBody, SensorId, Site, Timestamp, ZoneId};
+use crate::{Counter, Reading, RecordBody, SensorId, SensorTraits, Site, Timestamp, ZoneId};
 
 /// The counters of a site: those of its configuration, and those that it ended, until nothing of them can change.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Lines {
-    counters: Vec<Counter>,
+    counters: Vec<Bound>,
     books: BTreeMap<SensorId, CounterBook>,
+}
+
+/// A counter with its sensor, which the configuration may not name any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Bound {
+    counter: Counter,
+    traits: SensorTraits,
+}
+
+impl Bound {
+    fn of(site: &Site, counter: Counter) -> Option<Self> {
+        let traits = site.sensors.iter().find(|traits| traits.id == counter.sensor)?;
+        Some(Self {
+            traits: traits.clone(),
+            counter,
+        })
+    }
+
+    fn line<'a>(&'a self, site: &'a Site) -> Option<Line<'a>> {
+        let zone = site.zones.iter().find(|zone| zone.id == self.counter.zone)?;
+        Some(Line {
+            site,
+            counter: &self.counter,
+            traits: &self.traits,
+            rules: &zone.rules,
+        })
+    }
 }
 
 impl Lines {
     pub fn new(site: &Site) -> Self {
         let mut lines = Self {
-            counters: site.counters.clone(),
+            counters: bound(site, site.counters.clone()),
             books: BTreeMap::new(),
         };
         lines.open_books();
@@ -28,35 +55,38 @@ impl Lines {
     /// otherwise begins.
     pub fn change(&mut self, site: &Site, now: Timestamp) {
         let mut planned = site.counters.clone();
-        let mut counters: Vec<Counter> = Vec::new();
-        for mut counter in std::mem::take(&mut self.counters) {
-            if let Some(place) = planned.iter().position(|planned| is_same(planned, &counter)) {
+        let mut counters: Vec<Bound> = Vec::new();
+        for mut old in std::mem::take(&mut self.counters) {
+            let begun = old.counter.during.from;
+            if let Some(place) = planned.iter().position(|planned| is_same(planned, &old.counter)) {
                 let mut goes_on = planned.remove(place);
-                goes_on.during.from = goes_on.during.from.max(counter.during.from);
-                counters.push(goes_on);
+                goes_on.during.from = goes_on.during.from.max(begun);
+                counters.extend(Bound::of(site, goes_on));
             } else {
-                counter.during.until = Some(counter.during.until.map_or(now, |until| until.min(now)));
-                counters.push(counter);
+                let until = &mut old.counter.during.until;
+                *until = Some(until.map_or(now, |until| until.min(now)));
+                counters.push(old);
             }
         }
-        for mut counter in planned {
+        for counter in &mut planned {
             counter.during.from = counter.during.from.max(now);
-            counters.push(counter);
         }
-        let is_placed = |counter: &Counter| site.zones.iter().any(|zone| zone.id == counter.zone);
-        let is_empty = |counter: &Counter| counter.during.until.is_some_and(|until| until <= counter.during.from);
-        counters.retain(|counter| is_placed(counter) && !is_empty(counter));
+        counters.extend(bound(site, planned));
+        counters.retain(|bound| {
+            let during = bound.counter.during;
+            bound.line(site).is_some() && during.until.is_none_or(|until| during.from < until)
+        });
         self.counters = counters;
         self.open_books();
     }
 
     fn open_books(&mut self) {
         let counters = &self.counters;
-        let counts = |sensor: &SensorId| counters.iter().any(|counter| counter.sensor == *sensor);
+        let counts = |sensor: &SensorId| counters.iter().any(|bound| bound.counter.sensor == *sensor);
         self.books.retain(|sensor, _| counts(sensor));
-        for counter in counters {
+        for bound in counters {
             self.books
-                .entry(counter.sensor.clone())
+                .entry(bound.counter.sensor.clone())
                 .or_insert_with(CounterBook::new);
         }
     }
@@ -65,16 +95,18 @@ impl Lines {
     pub fn fold(&mut self, site: &Site, now: Timestamp) {
         let horizon = |line: Line<'_>| now.plus_seconds(-i64::from(line.rules.horizon_s));
         let before = self.counters.len();
-        self.counters.retain(|counter| {
-            let until = counter.during.until;
-            Line::of(site, counter).is_some_and(|line| until.is_none_or(|until| until > horizon(line)))
+        self.counters.retain(|bound| {
+            let until = bound.counter.during.until;
+            bound
+                .line(site)
+                .is_some_and(|line| until.is_none_or(|until| until > horizon(line)))
         });
         if self.counters.len() < before {
             self.open_books();
         }
         for (sensor, book) in &mut self.books {
-            let of_sensor = self.counters.iter().find(|counter| counter.sensor == *sensor);
-            if let Some(line) = of_sensor.and_then(|counter| Line::of(site, counter)) {
+            let of_sensor = self.counters.iter().find(|bound| bound.counter.sensor == *sensor);
+            if let Some(line) = of_sensor.and_then(|bound| bound.line(site)) {
                 book.fold(horizon(line));
             }
         }
@@ -83,13 +115,14 @@ impl Lines {
     /// The counter that a reading's sensor was when it spoke; if that is not known, the last one that it was.
     pub fn of_reading<'a>(&'a self, site: &'a Site, reading: &Reading, unset: bool) -> Option<Line<'a>> {
         let at = reading.observed.min(reading.received.at).floor_to_second();
-        let mut own = self.counters.iter().filter(|counter| counter.sensor == reading.sensor);
-        let counter = if unset {
+        let is_its = |bound: &&Bound| bound.counter.sensor == reading.sensor;
+        let mut own = self.counters.iter().filter(is_its);
+        let bound = if unset {
             own.next_back()
         } else {
-            own.find(|counter| holds(counter, at))
+            own.find(|bound| holds(&bound.counter, at))
         };
-        Line::of(site, counter?)
+        bound?.line(site)
     }
 
     pub fn book(&self, sensor: &SensorId) -> Option<&CounterBook> {
@@ -102,14 +135,15 @@ impl Lines {
 
     /// All that a sensor counts or counted.
     pub fn of_sensor(&self, sensor: &SensorId) -> impl Iterator<Item = &Counter> {
-        self.counters.iter().filter(move |counter| counter.sensor == *sensor)
+        let counters = self.counters.iter().map(|bound| &bound.counter);
+        counters.filter(move |counter| counter.sensor == *sensor)
     }
 
     /// The counters that are lost since the last time, or found again.
     pub fn write_down(&mut self, site: &Site, now: Timestamp) -> Vec<RecordBody> {
         let mut records = Vec::new();
-        for counter in self.counters.iter().filter(|counter| holds(counter, now)) {
-            if let (Some(line), Some(book)) = (Line::of(site, counter), self.books.get_mut(&counter.sensor))
+        for bound in self.counters.iter().filter(|bound| holds(&bound.counter, now)) {
+            if let (Some(line), Some(book)) = (bound.line(site), self.books.get_mut(&bound.counter.sensor))
                 && book.is_due(now, line)
             {
                 records.extend(book.write_down(now, line));
@@ -126,8 +160,9 @@ impl Lines {
     /// When something is due of a counter without any further report.
     pub fn deadline(&self, site: &Site) -> Option<Timestamp> {
         let due = |(line, book): (Line<'_>, &CounterBook)| {
-            let until = line.counter.during.until;
-            book.deadline(line).filter(|due| until.is_none_or(|until| *due < until))
+            // Before it begins and after it has ended nothing is written of it.
+            let due = book.deadline(line)?.max(line.counter.during.from);
+            holds(line.counter, due).then_some(due)
         };
         self.placed(site).filter_map(due).min()
     }
@@ -142,8 +177,14 @@ impl Lines {
     fn placed<'a>(&'a self, site: &'a Site) -> impl Iterator<Item = (Line<'a>, &'a CounterBook)> {
         self.counters
             .iter()
-            .filter_map(|counter| Some((Line::of(site, counter)?, self.books.get(&counter.sensor)?)))
+            .filter_map(|bound| Some((bound.line(site)?, self.books.get(&bound.counter.sensor)?)))
     }
+}
+
+/// Those whose sensors there are.
+fn bound(site: &Site, counters: Vec<Counter>) -> Vec<Bound> {
+    let bound = counters.into_iter().filter_map(|counter| Bound::of(site, counter));
+    bound.collect()
 }
 
 fn holds(counter: &Counter, at: Timestamp) -> bool {
